@@ -1,0 +1,20 @@
+.PHONY: setup demo test check lock
+python := .venv/bin/python
+
+setup: ## make .venv and install the pinned set
+	@launch/setup.sh
+
+demo: setup ## GRPO on the embedded model: about eight minutes on two cores, installation included
+	@.venv/bin/rayrl demo
+
+test: setup ## the whole suite: unit, then integration on real Ray, vLLM and the embedded model
+	@$(python) -m pytest tests
+
+check: setup ## lint, format, types, import boundaries
+	@$(python) -m ruff check .
+	@$(python) -m ruff format --check .
+	@$(python) -m mypy
+	@.venv/bin/lint-imports
+
+lock: setup ## resolve the pinned sets anew
+	@$(python) launch/lock.py

@@ -1,0 +1,306 @@
+"""The coordinator: which prompt goes out when, and what comes back as finished groups.
+
+It owns the position in the prompt stream, admission by staleness, the buffer of finished groups and the version of
+the weights that generators hold. It computes nothing: generators sample, verifiers score, the learner learns.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from ray.exceptions import ActorDiedError, ActorUnavailableError, RayActorError
+
+from rayrl.actors.records import Records
+from rayrl.actors.replicas import Replicas
+from rayrl.actors.waiting import expect, original
+from rayrl.config import GRPOConfig
+from rayrl.data.stream import PromptOrder
+from rayrl.errors import RayrlError, SyncError
+from rayrl.types import Prompt, RolloutGroup, Sampling
+
+LOST = (ActorDiedError, ActorUnavailableError, RayActorError)
+
+
+@dataclass(slots=True)
+class StepClock:
+    """When the groups of one step were sent out, sampled and scored, in seconds of time.monotonic()."""
+
+    first_sent: float
+    last_sampled: float = 0.0
+    last_scored: float = 0.0
+
+
+@dataclass(slots=True)
+class StepBatch:
+    """The P groups of one step, in stream order, and what they cost."""
+
+    groups: list[RolloutGroup]
+    generate_s: float
+    verify_s: float
+    policy_version: int
+
+
+@dataclass(slots=True)
+class CoordinatorState:
+    """What a checkpoint holds: the step to go on with, and groups that were finished ahead of it by position."""
+
+    next_step: int
+    finished: dict[int, RolloutGroup] = field(default_factory=dict)
+
+
+class Coordinator:
+    """Async Ray actor. Step s takes stream positions [s P, (s+1) P) and is trained on policy version s."""
+
+    def __init__(
+        self,
+        config: GRPOConfig,
+        generators: list[Any],
+        verifiers: list[Any],
+        train_prompts: list[Prompt],
+        eval_prompts: list[Prompt],
+        stop_texts: tuple[str, ...] = (),
+    ) -> None:
+        self.config = config
+        self.deadline_s = config.run.deadline_s
+        self.generators = Replicas(generators, config.generator.max_concurrent_prompts, self._revive)
+        self.verifiers = Replicas(verifiers, 4 * config.verifier.processes_per_actor, _nothing)
+        self.train_prompts = train_prompts
+        self.eval_prompts = eval_prompts
+        self.order = PromptOrder(len(train_prompts), config.run.seed)
+        self.records = Records()
+        self.version = 0
+        self.packets: list[Any] = []
+        self.failure: BaseException | None = None
+        self.open = False  # admission: closed until restore(), and while an evaluation runs
+        self.position = 0
+        self.finished: dict[int, RolloutGroup] = {}
+        self.clocks: dict[int, StepClock] = {}
+        self.tasks: set[asyncio.Task[None]] = set()
+        self.changed = asyncio.Condition()
+
+    # -- the learner's side ----------------------------------------------------------------------------------------
+
+    async def restore(self, state: CoordinatorState) -> None:
+        """Starts, or starts again, at a step: whatever was in flight is dropped and drawn again from the stream."""
+        for task in self.tasks:
+            task.cancel()
+        await asyncio.gather(*self.tasks, return_exceptions=True)
+        self.tasks.clear()
+        self.clocks.clear()
+        self.failure = None
+        self.finished = dict(state.finished)
+        self.position = state.next_step * self.config.prompts_per_step
+        self.version = state.next_step
+
+    async def state(self, next_step: int) -> CoordinatorState:
+        """What `restore` needs to go on with `next_step`."""
+        first = next_step * self.config.prompts_per_step
+        return CoordinatorState(next_step, {at: group for at, group in self.finished.items() if at >= first})
+
+    async def start(self) -> None:
+        """Opens admission."""
+        self.open = True
+        self._admit()
+
+    async def batch(self, step: int) -> StepBatch:
+        """Waits for the groups of a step. They stay until the next step is asked for, so that every rank gets them.
+
+        Raises:
+            RayrlError: What made a generator or verifier fail.
+            DeadlineError: They were not complete in time.
+        """
+        first = step * self.config.prompts_per_step
+        wanted = range(first, first + self.config.prompts_per_step)
+
+        async def complete() -> None:
+            async with self.changed:
+                await self.changed.wait_for(lambda: self.failure or all(at in self.finished for at in wanted))
+
+        await expect(complete(), f"the {len(wanted)} groups of step {step + 1}", self.deadline_s)
+        if self.failure is not None:
+            raise self.failure
+        self.finished = {at: group for at, group in self.finished.items() if at >= first}
+        clock = self.clocks.get(step) or StepClock(0.0)
+        groups = [self.finished[at] for at in wanted]
+        return StepBatch(
+            groups,
+            generate_s=max(0.0, clock.last_sampled - clock.first_sent),
+            verify_s=max(0.0, clock.last_scored - clock.last_sampled),
+            policy_version=self.version,
+        )
+
+    async def publish(self, version: int, packets: list[Any]) -> None:
+        """Gives new weights to every generator and admits the prompts that this allows.
+
+        Raises:
+            SyncError: A generator does not hold them afterwards.
+        """
+        self.packets = packets
+        self.version = version
+        await asyncio.gather(*(self._push(generator) for generator in self.generators.handles))
+        self._admit()
+
+    async def evaluate(self, step: int) -> list[dict[str, Any]]:
+        """One completion of each held-out prompt, scored; a row each. No training prompt is admitted meanwhile."""
+        self.open = False
+        sampling = Sampling(
+            temperature=self.config.evaluation.temperature,
+            top_p=1.0,
+            max_tokens=self.config.evaluation.max_tokens or self.config.sampling.max_tokens,
+            seed=self.config.run.seed,
+        )
+        done = 0
+
+        async def one(prompt: Prompt) -> dict[str, Any]:
+            nonlocal done
+            group = await self._group(prompt, sampling)
+            done += 1
+            self.records.progress("evaluate", done, len(self.eval_prompts))
+            return evaluation_row(group)
+
+        rows = asyncio.gather(*(one(prompt) for prompt in self.eval_prompts))
+        try:
+            return await expect(rows, f"the evaluation of {len(self.eval_prompts)} prompts", self.deadline_s)
+        finally:
+            self.open = True
+            self._admit()
+
+    async def log(self, record: dict[str, Any]) -> None:
+        """Takes one record for metrics.jsonl."""
+        self.records.add(record)
+
+    async def phase(self, name: str, done: int = 0, total: int = 0) -> None:
+        """What the learner is doing, for the progress view."""
+        self.records.progress(name, done, total)
+
+    # -- the driver's side -----------------------------------------------------------------------------------------
+
+    async def poll(self, seen: int) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+        """Records after the first `seen`, and the present phase."""
+        return self.records.after(seen)
+
+    async def fail(self, error: BaseException) -> None:
+        """Ends the run with an error that no restart would mend."""
+        self.failure = error
+        async with self.changed:
+            self.changed.notify_all()
+
+    async def error(self) -> BaseException | None:
+        return self.failure
+
+    # -- inside ----------------------------------------------------------------------------------------------------
+
+    def _admit(self) -> None:
+        """Sends out every prompt that staleness allows. One rule for all: step s may start at version s - staleness."""
+        prompts = self.config.prompts_per_step
+        last_step = min(self.version + self.config.max_staleness, self.config.steps - 1)
+        while self.open and self.failure is None and self.position < (last_step + 1) * prompts:
+            at = self.position
+            self.position += 1
+            if at in self.finished:
+                continue
+            self.clocks.setdefault(at // prompts, StepClock(time.monotonic()))
+            task = asyncio.ensure_future(self._run(at))
+            self.tasks.add(task)
+            task.add_done_callback(self.tasks.discard)
+
+    async def _run(self, at: int) -> None:
+        sampling = self.config.sampling
+        drawn = Sampling(
+            temperature=sampling.temperature,
+            top_p=sampling.top_p,
+            max_tokens=sampling.max_tokens,
+            n=self.config.group_size,
+            seed=self.order.sampling_seed(at),
+        )
+        step = at // self.config.prompts_per_step
+        try:
+            group = await self._group(self.train_prompts[self.order[at]], drawn, self.clocks[step])
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:
+            await self.fail(original(error))
+            return
+        async with self.changed:
+            self.finished[at] = group
+            self.changed.notify_all()
+        first = step * self.config.prompts_per_step
+        done = sum(position in self.finished for position in range(first, first + self.config.prompts_per_step))
+        self.records.progress("generate", done, self.config.prompts_per_step)
+
+    async def _group(self, prompt: Prompt, sampling: Sampling, clock: StepClock | None = None) -> RolloutGroup:
+        clock = clock or StepClock(0.0)
+        started = time.monotonic()
+        rollouts = await self._call(
+            self.generators, f"completions of {prompt.id}", lambda h: h.generate.remote(prompt.token_ids, sampling)
+        )
+        sampled = clock.last_sampled = time.monotonic()
+        texts = [rollout.text for rollout in rollouts]
+        scored = await self._call(
+            self.verifiers, f"verdicts on {prompt.id}", lambda h: h.score.remote(prompt.columns, texts)
+        )
+        clock.last_scored = time.monotonic()
+        return RolloutGroup(
+            prompt,
+            rollouts,
+            scored.rewards,
+            scored.parts,
+            scored.verdicts,
+            generate_s=sampled - started,
+            verify_s=clock.last_scored - sampled,
+        )
+
+    async def _call(self, replicas: Replicas, what: str, call: Callable[[Any], Awaitable[Any]]) -> Any:
+        """Calls the least busy replica; one that dies is revived and the call made again, on it or another."""
+        for attempt in range(3):
+            async with replicas.least_busy() as handle:
+                try:
+                    return await expect(call(handle), what, self.deadline_s)
+                except LOST as error:
+                    self.records.add({"kind": "event", "event": "actor_lost", "detail": f"{what}: {error}"[:300]})
+                    if attempt == 2:
+                        raise RayrlError(f"lost an actor three times while waiting for {what}: {error}") from error
+                    await expect(replicas.revive(handle), f"the restart of an actor for {what}", self.deadline_s)
+        raise AssertionError("unreachable")
+
+    async def _revive(self, generator: Any) -> None:
+        """A generator that Ray restarted holds the base weights: it gets the newest."""
+        await generator.start.remote()
+        await self._push(generator)
+
+    async def _push(self, generator: Any) -> None:
+        if not self.packets:
+            return
+        what = f"a generator to load weights of version {self.version}"
+        try:
+            held = await expect(generator.load_weights.remote(self.version, self.packets), what, self.deadline_s)
+        except LOST as error:
+            self.records.add({"kind": "event", "event": "actor_lost", "detail": f"{what}: {error}"[:300]})
+            await expect(self.generators.revive(generator), what, self.deadline_s)
+            return
+        if held != self.version:
+            raise SyncError(f"weight sync: a generator holds version {held} after version {self.version} was sent")
+
+
+async def _nothing(handle: Any) -> None:
+    await handle.ping.remote()
+
+
+def evaluation_row(group: RolloutGroup) -> dict[str, Any]:
+    """What is kept of one held-out problem."""
+    verdict = group.verdicts[0] if group.verdicts else None
+    score = verdict.score if verdict else group.rewards[0]
+    return {
+        "prompt_id": group.prompt.id,
+        "prompt": group.prompt.columns.get("question"),
+        "gold": group.prompt.columns.get("answer"),
+        "completion": group.rollouts[0].text,
+        "score": score,
+        "status": verdict.status if verdict else None,
+        "extracted": verdict.extracted if verdict else None,
+        "reason": verdict.reason if verdict else "",
+        "tokens": len(group.rollouts[0].token_ids),
+        "finish_reason": group.rollouts[0].finish_reason,
+    }

@@ -1,0 +1,85 @@
+"""A Ray actor around one inference engine."""
+
+import asyncio
+import os
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from rayrl.config import GRPOConfig
+from rayrl.errors import SyncError
+from rayrl.generate.engine import Engine, EngineSettings
+from rayrl.generate.packets import Packet
+from rayrl.plugins import load
+from rayrl.types import Rollout, Sampling
+
+SHARED_MEMORY = Path("/dev/shm")
+
+
+def engine_settings(config: GRPOConfig, model: str) -> EngineSettings:
+    """The engine's part of a run's settings."""
+    generator = config.generator
+    completion = max(config.sampling.max_tokens, config.evaluation.max_tokens or 0)
+    return EngineSettings(
+        model=model,
+        max_model_len=config.prompt.max_tokens + completion,
+        seed=config.run.seed,
+        max_sequences=generator.max_sequences,
+        tensor_parallel_size=generator.tensor_parallel_size,
+        threads=generator.threads or 0,
+        kv_cache_bytes=int(generator.kv_cache_gb * (1 << 30)),
+        gpu_memory_utilization=generator.gpu_memory_utilization,
+        options=generator.options,
+    )
+
+
+class GeneratorActor:
+    """Samples completions, and takes new weights while it runs. Restarted by Ray when it dies, with base weights."""
+
+    def __init__(self, engine: str, settings: EngineSettings) -> None:
+        if engine == "vllm":
+            from rayrl.generate.vllm_engine import VLLMEngine
+
+            self.engine: Engine = VLLMEngine(settings)
+        else:
+            self.engine = load(engine, "generator.engine")(settings)
+        self._starting: asyncio.Task[None] | None = None
+
+    async def start(self) -> float:
+        """Loads the model once; returns how long that took, in seconds."""
+        started = time.monotonic()
+        if self._starting is None:
+            self._starting = asyncio.ensure_future(self.engine.start())
+        await self._starting
+        return time.monotonic() - started
+
+    async def generate(self, prompt_token_ids: list[int], sampling: Sampling) -> list[Rollout]:
+        return await self.engine.generate(prompt_token_ids, sampling)
+
+    async def load_weights(self, version: int, packets: list[Any]) -> int:
+        """Takes the packets behind some object references; returns the version now held.
+
+        Raises:
+            SyncError: What arrived is not what was sent.
+        """
+        base = SHARED_MEMORY if SHARED_MEMORY.is_dir() else None
+        with tempfile.TemporaryDirectory(dir=base, prefix="rayrl-") as folder:
+            files = []
+            for number, reference in enumerate(packets):
+                packet: Packet = await reference
+                files.append(await asyncio.to_thread(packet.write, Path(folder) / str(number)))
+            await self.engine.load_weights(version, files)
+        if self.engine.version != version:
+            raise SyncError(f"weight sync: the engine holds version {self.engine.version}, version {version} was sent")
+        return self.engine.version
+
+    async def version(self) -> int:
+        """Policy version of the weights held."""
+        return self.engine.version
+
+    async def pid(self) -> int:
+        return os.getpid()
+
+    async def close(self) -> None:
+        await self.engine.close()

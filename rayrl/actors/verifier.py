@@ -1,0 +1,68 @@
+"""The verifier actor: a Ray shell around a pool of killable worker processes."""
+
+import asyncio
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rayrl.config import RewardSettings, VerifierSettings
+from rayrl.verify.rewards import ScoredGroup, combine, function_paths, jobs
+from rayrl.verify.workers import WorkerPool
+
+
+class VerifierActor:
+    """Scores groups of completions. Many calls of `score` may be in flight: the pool's processes share their jobs.
+
+    Use as `ray.remote(VerifierActor).options(num_cpus=settings.cpus).remote(rewards, settings, answer_column)`. The
+    worker processes end with the actor, however it ends.
+
+    Args:
+        rewards: The config's `rewards`, as models or as mappings.
+        settings: The config's `verifier`, as a model or as a mapping.
+        answer_column: The row's column with the gold answer.
+
+    Raises:
+        ConfigError: A reward function cannot be imported, or an option is unknown.
+        DeadlineError: The worker processes did not start.
+    """
+
+    def __init__(
+        self,
+        rewards: Sequence[RewardSettings | Mapping[str, Any]],
+        settings: VerifierSettings | Mapping[str, Any],
+        answer_column: str,
+    ) -> None:
+        self._rewards = [RewardSettings.model_validate(reward) for reward in rewards]
+        self._answer_column = answer_column
+        options = VerifierSettings.model_validate(settings)
+        self._pool = WorkerPool(
+            options.processes_per_actor, options.deadline_s, options.memory_limit_mb, function_paths(self._rewards)
+        )
+
+    async def score(self, prompt_columns: Mapping[str, Any], completions: Sequence[str]) -> ScoredGroup:
+        """What each completion of one prompt earns.
+
+        Args:
+            prompt_columns: The prompt's dataset row.
+            completions: [G] texts.
+
+        Raises:
+            RewardError: A reward function raised, or returned what is not one number or None per completion.
+            DataError: The row lacks the answer column.
+        """
+        listed = jobs(self._rewards, self._answer_column, prompt_columns, list(completions))
+        futures = [[asyncio.wrap_future(self._pool.submit(job)) for job in part] for part in listed]
+        outcomes = [await asyncio.gather(*part) for part in futures]
+        return combine(self._rewards, outcomes, len(completions))
+
+    async def ping(self) -> int:
+        """The actor's process id: it is up, and so are its workers."""
+        return os.getpid()
+
+    async def worker_pids(self) -> list[int]:
+        """Process ids of its workers."""
+        return self._pool.pids()
+
+    async def close(self) -> None:
+        """Kills the workers; groups in flight come back without rewards."""
+        await asyncio.to_thread(self._pool.close)

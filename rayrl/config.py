@@ -1,0 +1,360 @@
+"""Every setting of a run: pydantic models, YAML plus dotted command-line overrides. Unknown keys are errors.
+
+Four words speak of batch sizes and nothing else does: `prompts_per_step` (P), `group_size` (G), `updates_per_step`
+and `microbatch_tokens`.
+"""
+
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from rayrl.errors import ConfigError
+from rayrl.plugins import is_import_path
+
+
+class Settings(BaseModel):
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True, validate_default=True)
+
+
+class RunSettings(Settings):
+    name: str = "grpo"
+    """Name of the run; its files go to `dir`/`name`."""
+    dir: Path = Path("runs")
+    """Folder of all runs. On several machines: a folder that all of them see."""
+    seed: int = 42
+    """Seeds prompts' order, sampling, initialisation and dropout."""
+    resume: bool = False
+    """Go on from the newest checkpoint of a run of this name. False: a run of this name must not exist yet."""
+    overwrite: bool = False
+    """Remove a run of this name first."""
+    max_failures: int = Field(2, ge=0)
+    """How often dead learner workers are restarted from the newest checkpoint before the run fails."""
+    deadline_s: float = Field(600.0, gt=0)
+    """Longest wait for any one thing (a batch, a weight sync, an actor's start) before the run fails and says for
+    what it waited, in seconds."""
+    samples_per_step: int = Field(4, ge=0)
+    """Prompts whose completions are written to rollouts/ each step."""
+    wandb_project: str | None = None
+    """Weights & Biases project; None: metrics.jsonl only."""
+
+
+class ModelSettings(Settings):
+    path: str
+    """Folder of a Hugging Face model, a hub name, or `embedded:smollm2-135m` (needs no download)."""
+    attention: Literal["sdpa", "flex"] = "sdpa"
+    """Attention of the learner. sdpa: dense mask; flex: FlexAttention's block mask (CUDA)."""
+    compute_dtype: Literal["bfloat16", "float32"] = "bfloat16"
+    """Type of forward and backward. Weights that train, and the optimiser, are float32."""
+
+
+class DatasetSettings(Settings):
+    source: str
+    """`reasoning_gym:TASK`, a .jsonl/.parquet file, a hub name, or `package.module:function` (called with
+    `options`, returns rows)."""
+    options: dict[str, Any] = Field(default_factory=dict)
+    """Passed to the source: the task's own settings, or `datasets.load_dataset`'s."""
+    question_column: str = "question"
+    """Column with the problem."""
+    answer_column: str = "answer"
+    """Column with the gold answer."""
+    size: int | None = Field(None, ge=1)
+    """Rows to use (reasoning_gym: to generate). None: all."""
+    seed: int = 0
+    """Seed of generated rows. Train and held-out must differ."""
+
+
+class PromptSettings(Settings):
+    system: str | None = None
+    """System message; None: the chat template's own default."""
+    template: str = "{question}"
+    """User message; `{column}` is replaced by the row's column."""
+    max_tokens: int = Field(512, ge=1)
+    """Longest prompt, in tokens. Longer ones are left out, counted and listed."""
+
+
+class RewardSettings(Settings):
+    function: str
+    """A verifier by name (`maths`), or `package.module:function` called as `f(completions, **columns)` returning
+    `list[float | None]`; None means no reward for this completion."""
+    weight: float = 1.0
+    """Factor in the sum of rewards."""
+    options: dict[str, Any] = Field(default_factory=dict)
+    """Keyword arguments of the verifier or function."""
+
+
+class VerifierSettings(Settings):
+    actors: int = Field(1, ge=1)
+    """Verifier actors."""
+    processes_per_actor: int = Field(1, ge=1)
+    """Killable worker processes in each."""
+    deadline_s: float = Field(5.0, gt=0)
+    """Longest time for one completion; then its worker is killed and the verdict is `timeout`, in seconds."""
+    memory_limit_mb: int = Field(2048, ge=256)
+    """Address space of one worker process, in MB."""
+    cpus: float = Field(0.0, ge=0)
+    """CPUs that Ray reserves for each actor."""
+
+
+class SamplingSettings(Settings):
+    temperature: float = Field(1.0, ge=0)
+    """Softmax temperature of rollouts. 0 is greedy."""
+    top_p: float = Field(1.0, gt=0, le=1)
+    """Nucleus of rollouts."""
+    max_tokens: int = Field(256, ge=1)
+    """Longest completion, in tokens."""
+
+
+class GeneratorSettings(Settings):
+    engine: str = "vllm"
+    """`vllm`, or `package.module:Class` that has the methods of rayrl.generate.engine.Engine."""
+    replicas: int = Field(1, ge=1)
+    """Generator actors, each with a copy of the model."""
+    tensor_parallel_size: int = Field(1, ge=1)
+    """GPUs over which one copy is split."""
+    cpus: float = Field(1.0, ge=0)
+    """CPUs that Ray reserves for each actor."""
+    gpus: float = Field(0.0, ge=0)
+    """GPUs that Ray reserves for each actor."""
+    threads: int | None = Field(None, ge=1)
+    """Compute threads of vLLM on CPU. None: one for each core."""
+    max_concurrent_prompts: int = Field(64, ge=1)
+    """Prompts in flight on one generator."""
+    max_sequences: int = Field(256, ge=1)
+    """Sequences that vLLM runs at once."""
+    kv_cache_gb: float = Field(1.0, gt=0)
+    """KV cache on CPU, in GB."""
+    gpu_memory_utilization: float = Field(0.85, gt=0, le=1)
+    """Share of the GPU's memory that vLLM takes."""
+    options: dict[str, Any] = Field(default_factory=dict)
+    """Further vLLM engine arguments, as named there."""
+
+
+class ObjectiveSettings(Settings):
+    name: Literal["grpo", "dr_grpo", "dapo"] = "dr_grpo"
+    """Preset of the parts below: a part left at None takes the preset's value.
+    grpo: std, sequence; dr_grpo: no std, constant; dapo: std, token, clip_high 0.28, truncated masked."""
+    scale_by_std: bool | None = None
+    """Divide a group's advantages by its standard deviation."""
+    normalizer: Literal["token", "sequence", "constant"] | None = None
+    """What the summed loss is divided by: all loss tokens; each sequence's tokens, then sequences; or sequences x
+    `sampling.max_tokens` (arXiv:2503.20783)."""
+    clip_low: float = Field(0.2, gt=0)
+    """Lower clip distance of the policy ratio."""
+    clip_high: float | None = Field(None, gt=0)
+    """Upper clip distance of the policy ratio."""
+    mask_truncated: bool | None = None
+    """Leave completions that hit the length limit out of the loss."""
+    importance_cap: float | None = Field(2.0, gt=0)
+    """Cap of the truncated importance weight learner / generator per token; None: no correction."""
+
+    def resolved(self) -> "ObjectiveSettings":
+        """The same with every None replaced by the preset's value."""
+        presets: dict[str, dict[str, Any]] = {
+            "grpo": {"scale_by_std": True, "normalizer": "sequence", "clip_high": 0.2, "mask_truncated": False},
+            "dr_grpo": {"scale_by_std": False, "normalizer": "constant", "clip_high": 0.2, "mask_truncated": False},
+            "dapo": {"scale_by_std": True, "normalizer": "token", "clip_high": 0.28, "mask_truncated": True},
+        }
+        missing = {key: value for key, value in presets[self.name].items() if getattr(self, key) is None}
+        return self.model_copy(update=missing)
+
+
+class FreezeRule(Settings):
+    match: str = "*"
+    """Glob over parameter names (`*.mlp.*`, `*.q_proj.*`), as `transformers` names them."""
+    layers: str | None = None
+    """Layers it speaks of: `19-25`, `3,5`, or fractions of depth `0.6-0.8`. None: any, and what is in no layer."""
+    train: bool
+    """True: the matched parameters train. False: they are frozen."""
+
+
+class FreezeSettings(Settings):
+    preset: str = "none"
+    """`none`, `qk_only`, `qk_and_head`, `attention_only`, `mlp_only`, `freeze_mid_mlps`, `embeddings_frozen`,
+    `last_N` (a number), or `package.module:function` that returns rules."""
+    rules: list[FreezeRule] = Field(default_factory=list)
+    """Applied after the preset, in order: the later wins. One that matches nothing is an error."""
+
+
+class LearnerSettings(Settings):
+    workers: int = Field(1, ge=1)
+    """Ranks: FSDP2 shards the model over them."""
+    cpus_per_worker: float = Field(1.0, ge=0)
+    """CPUs that Ray reserves for each."""
+    gpus_per_worker: float = Field(0.0, ge=0)
+    """GPUs that Ray reserves for each: 0 (CPU, gloo) or 1 (NCCL)."""
+    threads: int | None = Field(None, ge=1)
+    """Torch threads of each on CPU. None: the machine's cores divided by `workers`."""
+    learning_rate: float = Field(1e-6, gt=0)
+    """Peak rate of AdamW."""
+    schedule: Literal["constant", "linear", "cosine"] = "constant"
+    """Rate after warm-up: kept, or brought to 0 linearly or by a cosine."""
+    warmup_fraction: float = Field(0.1, ge=0, lt=1)
+    """Share of all updates in which the rate rises linearly from 0."""
+    betas: tuple[float, float] = (0.9, 0.999)
+    """AdamW's betas."""
+    weight_decay: float = Field(0.0, ge=0)
+    """AdamW's decoupled weight decay."""
+    max_grad_norm: float = Field(1.0, gt=0)
+    """Gradients are scaled down to this global norm."""
+    microbatch_tokens: int = Field(16384, ge=1)
+    """Most packed tokens of one forward and backward on a rank. Changes memory, never the result."""
+    activation_checkpointing: bool = False
+    """Recompute each layer's activations in backward."""
+
+
+class EvalSettings(Settings):
+    every_steps: int = Field(0, ge=0)
+    """Held-out evaluation every so many steps; 0: before and after only."""
+    temperature: float = Field(0.0, ge=0)
+    """Sampling of held-out completions; 0 is greedy."""
+    max_tokens: int | None = None
+    """Longest held-out completion; None: as in rollouts."""
+
+
+class CheckpointSettings(Settings):
+    every_steps: int = Field(10, ge=1)
+    """Full state (weights, optimiser, cursor, RNG) every so many steps, and after the last."""
+    keep: int = Field(1, ge=1)
+    """Newest full checkpoints that are kept."""
+
+
+class GRPOConfig(Settings):
+    """Everything `rayrl grpo` needs."""
+
+    run: RunSettings = RunSettings()
+    model: ModelSettings
+    train_data: DatasetSettings
+    eval_data: DatasetSettings | None = None
+    prompt: PromptSettings = PromptSettings()
+    rewards: list[RewardSettings] = Field(min_length=1)
+    verifier: VerifierSettings = VerifierSettings()
+    sampling: SamplingSettings = SamplingSettings()
+    generator: GeneratorSettings = GeneratorSettings()
+    objective: ObjectiveSettings = ObjectiveSettings()
+    freeze: FreezeSettings = FreezeSettings()
+    learner: LearnerSettings = LearnerSettings()
+    evaluation: EvalSettings = EvalSettings()
+    checkpoint: CheckpointSettings = CheckpointSettings()
+    steps: int = Field(ge=1)
+    """Steps of the loop: each takes P prompts and makes `updates_per_step` updates."""
+    prompts_per_step: int = Field(16, ge=1)
+    """P: prompts sampled each step."""
+    group_size: int = Field(8, ge=2)
+    """G: completions of each prompt, whose mean reward is the baseline."""
+    updates_per_step: int = Field(1, ge=1)
+    """Optimiser updates made of one step's groups."""
+    max_staleness: int = Field(0, ge=0)
+    """Most updates by which the sampling policy may be behind the learner. 0: strictly on-policy."""
+
+    @model_validator(mode="after")
+    def check(self) -> "GRPOConfig":
+        if self.prompts_per_step % self.updates_per_step:
+            raise ValueError(
+                f"prompts_per_step ({self.prompts_per_step}) must be a multiple of updates_per_step "
+                f"({self.updates_per_step}): each update takes the same number of groups"
+            )
+        return self
+
+    @field_validator("rewards")
+    @classmethod
+    def known_rewards(cls, rewards: list[RewardSettings]) -> list[RewardSettings]:
+        for reward in rewards:
+            if reward.function not in VERIFIERS and not is_import_path(reward.function):
+                raise ValueError(
+                    f"function {reward.function!r} is neither a verifier ({', '.join(VERIFIERS)}) nor an import path "
+                    "'package.module:function'"
+                )
+        return rewards
+
+
+VERIFIERS = ("maths",)
+
+
+def _set(tree: dict[str, Any], path: str, value: Any) -> None:
+    *parents, leaf = path.split(".")
+    for key in parents:
+        child = tree.setdefault(key, {})
+        if not isinstance(child, dict):
+            raise ConfigError(f"--{path}: {key!r} holds {child!r}, which has no settings below it")
+        tree = child
+    tree[leaf] = value
+
+
+def parse_overrides(arguments: list[str]) -> dict[str, Any]:
+    """`["--learner.learning_rate", "1e-5", "--run.name=x"]` -> {dotted name: value read as YAML}."""
+    overrides: dict[str, Any] = {}
+    remaining = list(arguments)
+    while remaining:
+        name = remaining.pop(0)
+        if not name.startswith("--"):
+            raise ConfigError(f"{name!r}: overrides are written --section.field value")
+        name, equals, text = name[2:].partition("=")
+        if not equals:
+            if not remaining:
+                raise ConfigError(f"--{name}: a value must follow")
+            text = remaining.pop(0)
+        value = yaml.safe_load(text)
+        # YAML 1.1 reads 1e-5 as a string.
+        if isinstance(value, str):
+            try:
+                value = float(value)
+            except ValueError:
+                pass
+        overrides[name.replace("-", "_")] = value
+    return overrides
+
+
+def _explain(error: ValidationError, where: str) -> str:
+    lines = [f"{where}:"]
+    for item in error.errors():
+        field = ".".join(str(part) for part in item["loc"]) or "(top level)"
+        if item["type"] == "extra_forbidden":
+            lines.append(f"  {field}: unknown setting (value {item['input']!r}); {_known(item['loc'])}")
+        elif item["type"] == "missing":
+            lines.append(f"  {field}: missing, and has no default")
+        else:
+            lines.append(f"  {field}: {item['msg']} (value {item['input']!r})")
+    return "\n".join(lines)
+
+
+def _known(location: tuple[int | str, ...]) -> str:
+    import difflib
+
+    model: Any = GRPOConfig
+    for part in location[:-1]:
+        if isinstance(part, str) and part in model.model_fields:
+            annotation = model.model_fields[part].annotation
+            candidates = [annotation, *getattr(annotation, "__args__", ())]
+            models = [c for c in candidates if isinstance(c, type) and issubclass(c, Settings)]
+            model = models[0] if models else model
+    close = difflib.get_close_matches(str(location[-1]), list(model.model_fields), n=1)
+    return f"did you mean {close[0]!r}?" if close else f"known here: {', '.join(model.model_fields)}"
+
+
+def load_config(path: Path, overrides: dict[str, Any]) -> GRPOConfig:
+    """Reads a YAML file, applies dotted overrides, validates.
+
+    Raises:
+        ConfigError: No such file, not YAML, an unknown key, a wrong type or value; names field, value and fix.
+    """
+    if not path.is_file():
+        raise ConfigError(f"config file {str(path)!r} does not exist")
+    try:
+        tree = yaml.safe_load(path.read_text())
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path}: not valid YAML: {error}") from error
+    if not isinstance(tree, dict):
+        raise ConfigError(f"{path}: must hold settings (a mapping), holds {type(tree).__name__}")
+    for name, value in overrides.items():
+        _set(tree, name, value)
+    try:
+        return GRPOConfig.model_validate(tree)
+    except ValidationError as error:
+        raise ConfigError(_explain(error, str(path))) from error
+
+
+def dump_config(config: Settings) -> str:
+    """The resolved settings as YAML that `load_config` reads back."""
+    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)

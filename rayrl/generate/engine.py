@@ -1,0 +1,68 @@
+"""What a generator needs of an inference engine. Engines know neither Ray nor the learner."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from rayrl.types import Rollout, Sampling
+
+
+@dataclass(frozen=True, slots=True)
+class EngineSettings:
+    """What an engine is started with."""
+
+    model: str
+    """Folder or hub name."""
+    max_model_len: int
+    """Longest prompt + completion, in tokens."""
+    seed: int
+    max_sequences: int
+    tensor_parallel_size: int
+    threads: int
+    kv_cache_bytes: int
+    gpu_memory_utilization: float
+    options: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class TensorInfo:
+    """Where one tensor lies in a packet's bytes."""
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+    offset: int
+    size: int
+    crc32: int
+
+
+@dataclass(frozen=True, slots=True)
+class PacketFile:
+    """Tensors in one file, with checksums taken where they were made."""
+
+    path: Path
+    tensors: Sequence[TensorInfo]
+
+
+class Engine(Protocol):
+    """An inference engine that samples and whose weights can be replaced while it runs."""
+
+    version: int
+    """Policy version (number of updates) of the weights that it holds."""
+
+    async def start(self) -> None:
+        """Loads the model. Called once, before anything else."""
+
+    async def generate(self, prompt_token_ids: list[int], sampling: Sampling) -> list[Rollout]:
+        """`sampling.n` completions; logprobs are of the distribution that was sampled from."""
+
+    async def load_weights(self, version: int, packets: Sequence[PacketFile]) -> None:
+        """Replaces the named weights; completions in flight are frozen meanwhile and go on with the new weights.
+
+        Raises:
+            SyncError: What arrived is not what was sent.
+        """
+
+    async def close(self) -> None:
+        """Ends every process of the engine."""

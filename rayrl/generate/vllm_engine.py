@@ -1,0 +1,132 @@
+"""vLLM as an `Engine`: the one file that starts vLLM."""
+
+import dataclasses
+import os
+from collections.abc import Sequence
+from typing import Any
+
+from rayrl.errors import ModelError, SyncError
+from rayrl.generate.engine import EngineSettings, PacketFile
+from rayrl.generate.weight_sync import BACKEND
+from rayrl.types import FinishReason, Rollout, Sampling
+
+
+class VLLMEngine:
+    """An AsyncLLM whose weights are replaced through vLLM's weight-transfer API."""
+
+    def __init__(self, settings: EngineSettings) -> None:
+        self.settings = settings
+        self.version = 0
+        self._requests = 0
+        self._llm: Any = None
+
+    async def start(self) -> None:
+        settings = self.settings
+        os.environ.setdefault("VLLM_LOGGING_LEVEL", "WARNING")
+        os.environ["VLLM_NO_USAGE_STATS"] = "1"
+        arguments: dict[str, Any] = {
+            "model": settings.model,
+            "dtype": "bfloat16",
+            "seed": settings.seed,
+            "max_model_len": settings.max_model_len,
+            "max_num_seqs": settings.max_sequences,
+            "tensor_parallel_size": settings.tensor_parallel_size,
+            "disable_log_stats": True,
+            "logprobs_mode": "processed_logprobs",  # of the distribution that is sampled from, temperature included
+            "generation_config": "vllm",  # the model folder's own sampling defaults are not ours
+        }
+        from vllm.platforms import current_platform
+
+        if current_platform.is_cpu():
+            _preload_openmp()
+            cores = sorted(os.sched_getaffinity(0))[: settings.threads or None]
+            os.environ["VLLM_CPU_OMP_THREADS_BIND"] = ",".join(map(str, cores))
+            arguments |= {
+                "kv_cache_memory_bytes": settings.kv_cache_bytes,
+                # torch.compile takes a minute at start and gains nothing at this size; it needs a C++ compiler too.
+                "enforce_eager": True,
+                # A chunked prefill rewinds the request's random generator, which torch lacks on CPU.
+                "enable_chunked_prefill": False,
+                "max_num_batched_tokens": max(8192, settings.max_model_len),
+            }
+        else:
+            arguments |= {"gpu_memory_utilization": settings.gpu_memory_utilization}
+
+        from vllm import AsyncEngineArgs
+        from vllm.config import WeightTransferConfig
+        from vllm.v1.engine.async_llm import AsyncLLM
+
+        arguments |= {"weight_transfer_config": WeightTransferConfig(backend=BACKEND)} | settings.options
+        try:
+            self._llm = AsyncLLM.from_engine_args(AsyncEngineArgs(**arguments))
+        except TypeError as error:
+            raise ModelError(f"generator.options: vLLM does not take {settings.options!r}: {error}") from error
+        await self._llm.init_weight_transfer_engine(_request(init_info={}))
+
+    async def generate(self, prompt_token_ids: list[int], sampling: Sampling) -> list[Rollout]:
+        from vllm import SamplingParams
+        from vllm.sampling_params import RequestOutputKind
+
+        parameters = SamplingParams(
+            n=sampling.n,
+            temperature=sampling.temperature,
+            top_p=sampling.top_p,
+            max_tokens=sampling.max_tokens,
+            seed=sampling.seed,
+            stop=list(sampling.stop) or None,
+            logprobs=0,  # of the sampled token only
+            output_kind=RequestOutputKind.DELTA,
+        )
+        self._requests += 1
+        texts = [""] * sampling.n
+        tokens: list[list[int]] = [[] for _ in range(sampling.n)]
+        logprobs: list[list[float]] = [[] for _ in range(sampling.n)]
+        versions: list[list[int]] = [[] for _ in range(sampling.n)]
+        reasons: list[FinishReason] = ["abort"] * sampling.n
+        prompt = {"prompt_token_ids": prompt_token_ids}
+        async for output in self._llm.generate(prompt, parameters, request_id=str(self._requests)):
+            for part in output.outputs:
+                index = part.index
+                texts[index] += part.text
+                tokens[index].extend(part.token_ids)
+                steps = part.logprobs or []
+                logprobs[index].extend(step[token].logprob for token, step in zip(part.token_ids, steps, strict=True))
+                versions[index].extend([self.version] * len(part.token_ids))
+                if part.finish_reason is not None:
+                    reasons[index] = part.finish_reason
+        columns = zip(texts, tokens, logprobs, versions, reasons, strict=True)
+        return [Rollout(*fields) for fields in columns]
+
+    async def load_weights(self, version: int, packets: Sequence[PacketFile]) -> None:
+        llm = self._llm
+        await llm.pause_generation(mode="keep", clear_cache=True)
+        try:
+            await llm.start_weight_update()
+            for packet in packets:
+                tensors = [dataclasses.astuple(info) for info in packet.tensors]
+                await llm.update_weights(_request(update_info={"path": str(packet.path), "tensors": tensors}))
+            await llm.finish_weight_update(weight_version=str(version))
+        except Exception as error:
+            raise SyncError(f"weight sync to version {version} failed in vLLM: {error}") from error
+        self.version = version
+        await llm.resume_generation()
+
+    async def close(self) -> None:
+        if self._llm is not None:
+            self._llm.shutdown()
+
+
+def _request(**fields: dict[str, Any]) -> Any:
+    from vllm.distributed.weight_transfer.base import WeightTransferInitRequest, WeightTransferUpdateRequest
+
+    return WeightTransferInitRequest(**fields) if "init_info" in fields else WeightTransferUpdateRequest(**fields)
+
+
+def _preload_openmp() -> None:
+    """Lets vLLM's own processes use Intel's OpenMP where it is installed (vLLM's advice for CPUs)."""
+    import sys
+    from pathlib import Path
+
+    library = Path(sys.prefix) / "lib" / "libiomp5.so"
+    if library.is_file() and "libiomp" not in os.environ.get("LD_PRELOAD", ""):
+        os.environ["LD_PRELOAD"] = ":".join(filter(None, [os.environ.get("LD_PRELOAD"), str(library)]))

@@ -1,0 +1,113 @@
+"""Writing and reading what a learner holds: its own full state, and plain Hugging Face folders."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch.distributed.checkpoint.state_dict_loader import load
+from torch.distributed.checkpoint.state_dict_saver import save
+from torch.distributed.tensor import DTensor
+from transformers import AutoTokenizer, GenerationConfig, PreTrainedModel
+
+from rayrl.errors import FreezeError, ModelError
+from rayrl.learner.model import meta_model
+
+_MOMENTS = ("exp_avg", "exp_avg_sq")
+
+
+def gathered(tensor: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    """The whole of a sharded tensor on the CPU (a collective)."""
+    tensor = tensor.detach().to(dtype)
+    whole = tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
+    return whole.cpu()
+
+
+def _contents(parameters: Mapping[str, torch.nn.Parameter], optimizer: torch.optim.Optimizer) -> dict[str, Any]:
+    contents: dict[str, Any] = {f"weight/{name}": parameter.detach() for name, parameter in parameters.items()}
+    for name, parameter in parameters.items():
+        state = optimizer.state.get(parameter, {})
+        contents |= {f"{moment}/{name}": state[moment] for moment in _MOMENTS if moment in state}
+    return contents
+
+
+def save_state(
+    folder: Path, trained: Mapping[str, torch.nn.Parameter], optimizer: torch.optim.Optimizer, updates: int
+) -> None:
+    """Weights that train, optimiser, number of updates and RNG. A collective; `folder` is seen by all ranks.
+
+    Frozen weights are not written: they are those of the model the run started from.
+    """
+    rank = dist.get_rank()
+    folder.mkdir(parents=True, exist_ok=True)
+    save(_contents(trained, optimizer), checkpoint_id=folder / "tensors")
+    torch.save(torch.get_rng_state(), folder / f"rng-{rank}.pt")
+    if rank == 0:
+        steps = [int(state["step"]) for state in optimizer.state.values()]
+        about = {"updates": updates, "optimizer_steps": max(steps, default=0), "trained": sorted(trained)}
+        (folder / "learner.json").write_text(json.dumps(about, indent=1))
+    dist.barrier()
+
+
+def load_state(folder: Path, trained: Mapping[str, torch.nn.Parameter], optimizer: torch.optim.Optimizer) -> int:
+    """Reads `save_state`'s folder in place, on any number of ranks; returns the number of updates.
+
+    Raises:
+        ModelError: `folder` holds no state.
+        FreezeError: It was written with other parameters trained.
+    """
+    try:
+        about = json.loads((folder / "learner.json").read_text())
+    except FileNotFoundError as error:
+        raise ModelError(f"{str(folder)!r} holds no learner state (no learner.json)") from error
+    if about["trained"] != sorted(trained):
+        changed = sorted(set(about["trained"]) ^ set(trained))
+        raise FreezeError(
+            f"freeze: the checkpoint {str(folder)!r} was written with other parameters trained "
+            f"({len(changed)} differ, {changed[0]!r} first); resume with the freeze settings of that run"
+        )
+    optimizer.state.clear()
+    if about["optimizer_steps"]:
+        for parameter in trained.values():
+            step = torch.tensor(float(about["optimizer_steps"]), device=parameter.device)
+            moments = {moment: torch.zeros_like(parameter.detach()) for moment in _MOMENTS}
+            optimizer.state[parameter] = {"step": step, **moments}
+    load(_contents(trained, optimizer), checkpoint_id=folder / "tensors")
+    rng = folder / f"rng-{dist.get_rank()}.pt"
+    if rng.exists():
+        torch.set_rng_state(torch.load(rng))
+    return int(about["updates"])
+
+
+def export(
+    folder: Path, source: str, parameters: Mapping[str, torch.Tensor], generation: GenerationConfig | None
+) -> None:
+    """A Hugging Face folder in the source model's own dtype. A collective; rank 0 writes.
+
+    Args:
+        folder: Where to.
+        source: Folder or hub name of the model that training started from: config, dtype and tokenizer.
+        parameters: All of them, sharded or not.
+        generation: Defaults for sampling that came with the model.
+    """
+    model: PreTrainedModel = meta_model(source)
+    stored = model.config.dtype
+    dtype = stored if isinstance(stored, torch.dtype) else torch.float32
+    torch.nn.Module.to(model, dtype)
+    tensors = {name: gathered(tensor, dtype) for name, tensor in parameters.items()}
+    if dist.get_rank() == 0:
+        if generation is not None:
+            model.generation_config = generation
+        model.save_pretrained(folder, state_dict=tensors)
+        if (tokenizer := _tokenizer(source)) is not None:
+            tokenizer.save_pretrained(folder)
+    dist.barrier()
+
+
+def _tokenizer(source: str) -> Any | None:
+    path = Path(source)
+    if path.is_dir() and not any(path.glob("tokenizer*")):
+        return None
+    return AutoTokenizer.from_pretrained(source)

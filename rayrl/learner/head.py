@@ -1,0 +1,90 @@
+"""Log-probabilities of chosen tokens, without ever holding [N, V] logits."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch.nn.functional import linear
+
+CHUNK_LOGITS = 1 << 25  # logits that exist at once: 128 MB in float32
+
+
+def _chunks(count: int, vocabulary: int) -> Iterator[slice]:
+    step = max(1, CHUNK_LOGITS // vocabulary)
+    for start in range(0, count, step):
+        yield slice(start, min(start + step, count))
+
+
+def _logits(hidden: torch.Tensor, weight: torch.Tensor, temperature: float, softcap: float | None) -> torch.Tensor:
+    """[C, V] float32, divided by the temperature."""
+    logits = linear(hidden, weight).float()
+    if softcap is not None:
+        logits = logits.div_(softcap).tanh_().mul_(softcap)
+    return logits if temperature == 1.0 else logits.div_(temperature)
+
+
+class _Head(torch.autograd.Function):
+    """The backward makes each chunk's logits anew: one more matmul instead of K x V floats of memory."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        hidden: torch.Tensor,
+        weight: torch.Tensor,
+        targets: torch.Tensor,
+        temperature: float,
+        softcap: float | None,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        logprobs, entropy, normalizers = (hidden.new_empty(len(hidden), dtype=torch.float32) for _ in range(3))
+        for rows in _chunks(len(hidden), len(weight)):
+            logits = _logits(hidden[rows], weight, temperature, softcap)
+            normalizer = logits.logsumexp(-1, keepdim=True)
+            chosen = logits.gather(1, targets[rows, None])
+            logprobs[rows] = (chosen - normalizer)[:, 0]
+            probabilities = (logits - normalizer).exp_()
+            entropy[rows] = normalizer[:, 0] - torch.linalg.vecdot(probabilities, logits)
+            normalizers[rows] = normalizer[:, 0]
+        ctx.save_for_backward(hidden, weight, targets, normalizers)
+        ctx.temperature, ctx.softcap = temperature, softcap
+        ctx.mark_non_differentiable(entropy)
+        return logprobs, entropy
+
+    @staticmethod
+    def backward(
+        ctx: Any, *gradients: torch.Tensor
+    ) -> tuple[torch.Tensor | None, torch.Tensor | None, None, None, None]:
+        hidden, weight, targets, normalizers = ctx.saved_tensors
+        needs_hidden, needs_weight = ctx.needs_input_grad[:2]
+        hidden_grad = torch.empty_like(hidden) if needs_hidden else None
+        weight_grad = torch.zeros_like(weight) if needs_weight else None
+        for rows in _chunks(len(hidden), len(weight)):
+            logits = _logits(hidden[rows], weight, ctx.temperature, ctx.softcap)
+            slope = None if ctx.softcap is None else 1 - (logits * (ctx.temperature / ctx.softcap)).square_()
+            upstream = gradients[0][rows, None] / ctx.temperature
+            grad = logits.sub_(normalizers[rows, None]).exp_().mul_(-upstream)
+            grad.scatter_add_(1, targets[rows, None], upstream)
+            grad = (grad if slope is None else grad.mul_(slope)).to(weight.dtype)
+            if hidden_grad is not None:
+                hidden_grad[rows] = grad @ weight
+            if weight_grad is not None:
+                weight_grad.addmm_(grad.T, hidden[rows])
+        return hidden_grad, weight_grad, None, None, None
+
+
+def target_logprobs(
+    hidden: torch.Tensor, weight: torch.Tensor, targets: torch.Tensor, temperature: float, softcap: float | None = None
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """log softmax(head(hidden) / temperature) at the targets, and the entropy of that distribution.
+
+    Args:
+        hidden: [K, H]
+        weight: [V, H] of the output embedding.
+        targets: [K]
+        temperature: That of the sampler, above 0.
+        softcap: Gemma 2's cap of the final logits.
+
+    Returns:
+        logprobs [K] float32 in nats, differentiable; entropy [K] float32 in nats, without gradient.
+    """
+    logprobs, entropy = _Head.apply(hidden, weight, targets, temperature, softcap)  # type: ignore[no-untyped-call]
+    return logprobs, entropy

@@ -1,0 +1,180 @@
+"""One optimiser over a model sharded over ranks. Plain PyTorch: runs alone, in a notebook, or by torchrun."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import torch
+import torch.distributed as dist
+from torch._C._distributed_c10d import HashStore
+from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.fsdp import FSDPModule
+from torch.distributed.tensor import DTensor
+
+from rayrl.config import FreezeSettings, LearnerSettings, ModelSettings
+from rayrl.errors import FreezeError
+from rayrl.learner import checkpoint
+from rayrl.learner.batch import Batch, Tree, idle_batch, make_batch
+from rayrl.learner.freeze import resolve
+from rayrl.learner.metrics import MetricSums
+from rayrl.learner.model import PolicyModule, decoder_layers, load_model, shard, tied_names
+from rayrl.learner.objectives import Objective, weigh
+from rayrl.learner.packing import plan, split_over_ranks
+from rayrl.learner.schedule import learning_rate
+
+
+class Learner:
+    """Holds model, optimiser and schedule. Every method is a collective: all ranks call it with the same arguments.
+
+    Args:
+        model_settings: Which model, and in what dtype it computes.
+        learner_settings: Optimiser, schedule, memory.
+        freeze_settings: What trains.
+        temperature: Of the sampler whose log-probabilities the batches carry; 1 for supervised training.
+        total_updates: Length of the schedule.
+        seed: Of torch's generator.
+        device: CPU or this rank's GPU.
+
+    Raises:
+        ModelError, FreezeError: See `load_model` and `freeze.resolve`.
+        ValueError: A temperature that is not above 0.
+    """
+
+    def __init__(
+        self,
+        model_settings: ModelSettings,
+        learner_settings: LearnerSettings,
+        freeze_settings: FreezeSettings,
+        temperature: float,
+        total_updates: int,
+        seed: int,
+        device: torch.device,
+    ) -> None:
+        if temperature <= 0:
+            raise ValueError(f"the learner needs a temperature above 0, got {temperature}")
+        if not dist.is_initialized():
+            backend = "gloo" if device.type == "cpu" else "cpu:gloo,cuda:nccl"
+            dist.init_process_group(backend, store=HashStore(), rank=0, world_size=1)
+        torch.manual_seed(seed)
+        self.settings, self.temperature, self.total_updates = learner_settings, temperature, total_updates
+        self.source, self.device = model_settings.path, device
+        self.compute_dtype = getattr(torch, model_settings.compute_dtype)
+        self.updates = 0  # calls of `update` so far: what the schedule counts
+        model = load_model(model_settings.path)
+        self.generation_config = model.generation_config
+        names = [name for name, _ in model.named_parameters()]
+        layers = len(decoder_layers(model))
+        self.trainable = resolve(freeze_settings, names, layers, tied_names(model))
+        for name, parameter in model.named_parameters():
+            parameter.requires_grad_(self.trainable[name])
+        self.policy = PolicyModule(model, model_settings, learner_settings.activation_checkpointing)
+        shard(self.policy.to(device), init_device_mesh(device.type, (dist.get_world_size(),)), self.compute_dtype)
+        self.optimizer = torch.optim.AdamW(
+            self._trained().values(),
+            lr=learner_settings.learning_rate,
+            betas=learner_settings.betas,
+            weight_decay=learner_settings.weight_decay,
+            fused=True,
+        )
+
+    def update(self, trees: Sequence[Tree], objective: Objective) -> dict[str, float]:
+        """One optimiser update over `trees`, of which each rank takes its share.
+
+        Returns:
+            The objective's metrics and policy/entropy_mean, train/loss, train/grad_norm, train/learning_rate,
+            train/packed_tokens, train/loss_tokens, train/microbatches, train/skipped_updates, over all ranks. Without
+            any loss token, or with a gradient that is not finite, the weights stay and train/skipped_updates is 1.
+        """
+        trees = weigh([tree for tree in trees if tree.loss_tokens], objective.normalizer, objective.max_tokens)
+        rate = learning_rate(self.updates, self.total_updates, self.settings)
+        self.updates += 1
+        batches = self._batches(trees)
+        counts = {
+            "train/learning_rate": rate,
+            "train/packed_tokens": float(sum(tree.tokens for tree in trees)),
+            "train/loss_tokens": float(sum(tree.loss_tokens for tree in trees)),
+            "train/microbatches": float(len(batches)),
+            "train/skipped_updates": 1.0,
+        }
+        if not batches:
+            return counts
+        metrics = MetricSums()
+        for batch in batches:
+            metrics.merge(self._accumulate(batch.to(self.device), objective))
+        norm = self._clip()
+        if torch.isfinite(torch.tensor(norm)):
+            for group in self.optimizer.param_groups:
+                group["lr"] = rate
+            self.optimizer.step()
+            counts["train/skipped_updates"] = 0.0
+        self.optimizer.zero_grad()
+        return {**metrics.reduced(), **counts, "train/grad_norm": norm}
+
+    @torch.no_grad()
+    def logprobs(self, trees: Sequence[Tree]) -> list[list[float]]:
+        """Log-probabilities in nats of each tree's loss tokens, in the order of its segments, on every rank."""
+        mine: dict[int, list[float]] = {}
+        for batch in self._batches(trees):
+            values, _ = self.policy(batch.to(self.device), self.temperature)
+            sizes = [trees[index].loss_tokens for index in batch.trees] if batch.targets.numel() else []
+            for index, part in zip(batch.trees, values.split(sizes) if sizes else [], strict=False):
+                mine[index] = part.tolist()
+        self._reshard()
+        parts: list[dict[int, list[float]]] = [{} for _ in range(dist.get_world_size())]
+        dist.all_gather_object(parts, mine)
+        found = {index: values for part in parts for index, values in part.items()}
+        return [found.get(index, []) for index in range(len(trees))]
+
+    def tensors(self, names: Sequence[str]) -> Iterator[tuple[str, torch.Tensor]]:
+        """The named tensors, each whole, on the CPU, in the compute dtype, by their Hugging Face names."""
+        parameters = dict(self.policy.model.named_parameters())
+        for name in names:
+            yield name, checkpoint.gathered(parameters[name], self.compute_dtype)
+
+    def export(self, folder: Path) -> None:
+        """Writes a Hugging Face folder (model and tokenizer) in the source model's dtype."""
+        parameters = dict(self.policy.model.named_parameters())
+        checkpoint.export(folder, self.source, parameters, self.generation_config)
+
+    def state(self, folder: Path) -> None:
+        """Writes all that `load` needs to go on bit for bit, but for the frozen weights, which never move."""
+        checkpoint.save_state(folder, self._trained(), self.optimizer, self.updates)
+
+    def load(self, folder: Path) -> None:
+        """Takes up the state that `state` wrote, on any number of ranks."""
+        self.updates = checkpoint.load_state(folder, self._trained(), self.optimizer)
+
+    def check_frozen(self) -> None:
+        """Raises FreezeError where a frozen parameter has a gradient or optimiser state."""
+        for name, parameter in self.policy.model.named_parameters():
+            if not self.trainable[name] and (parameter.grad is not None or parameter in self.optimizer.state):
+                raise FreezeError(f"the frozen parameter {name!r} has a gradient or optimiser state")
+
+    def _trained(self) -> dict[str, torch.nn.Parameter]:
+        return {name: value for name, value in self.policy.model.named_parameters() if self.trainable[name]}
+
+    def _batches(self, trees: Sequence[Tree]) -> list[Batch]:
+        """This rank's micro-batches, filled up with idle ones: collectives need as many on every rank."""
+        parts = split_over_ranks(trees, dist.get_world_size())
+        plans = [plan(trees, part, self.settings.microbatch_tokens) for part in parts]
+        own = [make_batch(trees, indices) for indices in plans[dist.get_rank()]]
+        return own + [idle_batch()] * (max(map(len, plans)) - len(own))
+
+    def _accumulate(self, batch: Batch, objective: Objective) -> MetricSums:
+        logprobs, entropy = self.policy(batch, self.temperature)
+        loss, metrics = objective.loss(logprobs, batch)
+        metrics.mean("policy/entropy_mean", entropy)
+        metrics.total("train/loss", loss)
+        # FSDP averages gradients over ranks; the weights already hold the global denominator.
+        (loss * dist.get_world_size()).backward()  # type: ignore[no-untyped-call]
+        return metrics
+
+    def _clip(self) -> float:
+        """Scales gradients down to max_grad_norm; the global norm before."""
+        norm = torch.nn.utils.clip_grad_norm_(self._trained().values(), self.settings.max_grad_norm)
+        return float(norm.full_tensor() if isinstance(norm, DTensor) else norm)
+
+    def _reshard(self) -> None:
+        """Without a backward FSDP keeps the gathered weights, which would outlive the next change of the sharded."""
+        for module in self.policy.modules():
+            if isinstance(module, FSDPModule):
+                module.reshard()

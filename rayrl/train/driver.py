@@ -1,0 +1,226 @@
+"""One training run, from settings to report: checks, actors, Ray Train, progress, an end that leaves nothing behind."""
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import ray
+
+from rayrl.actors.coordinator import Coordinator
+from rayrl.actors.generator import GeneratorActor, engine_settings
+from rayrl.actors.verifier import VerifierActor
+from rayrl.actors.waiting import fetch, original
+from rayrl.config import GRPOConfig
+from rayrl.errors import RayrlError
+from rayrl.metrics import MetricsLog, read_metrics
+from rayrl.report.page import write_report
+from rayrl.train.cluster import connect, require_resources
+from rayrl.train.loop import train_loop
+from rayrl.train.preflight import Preflight, check
+from rayrl.train.run_directory import open_run_directory, write_rows
+from rayrl.train.view import View
+
+POLL_S = 0.3
+INTERRUPTED = 130
+
+
+def run_grpo(config: GRPOConfig) -> int:
+    """Runs to the end and returns the exit code: 0, or 130 after Ctrl-C (the run can be resumed).
+
+    Raises:
+        RayrlError: Bad input (before anything starts), or what made the run fail; no actor is left running.
+    """
+    plan = check(config)
+    folder = open_run_directory(config)
+    view = View(config, folder)
+    view.show_plan(plan)
+    writer = Writer(folder, config)
+    try:
+        with terminated_as_interrupt(), connect(config) as cluster, view:
+            require_resources(config, cluster)
+            _train(config, plan, folder, writer, view)
+        writer.event("finished", "")
+        return 0
+    except KeyboardInterrupt:
+        command = f"rayrl grpo {folder / 'config.yaml'} --run.resume true"
+        writer.event("interrupted", f"go on with: {command}")
+        view.say(f"interrupted; go on with:\n  {command}")
+        return INTERRUPTED
+    except BaseException as error:
+        writer.event("failed", str(error))
+        raise
+    finally:
+        if writer.steps or writer.evaluations:
+            view.say(f"report: {write_report(folder)}")
+
+
+def _train(config: GRPOConfig, plan: Preflight, folder: Path, writer: "Writer", view: View) -> None:
+    """Starts the actors and Ray Train, and passes on what they say until the end."""
+    actors = _Actors(config, plan)
+    try:
+        view.phase({"phase": "start generators and verifiers", "done": 0, "total": 0})
+        actors.wait_ready()
+        training = _Training(config, plan, folder, actors.coordinator)
+        seen = 0
+        while True:
+            finished = training.done.wait(POLL_S)
+            records, phase = fetch(actors.coordinator.poll.remote(seen), "the coordinator's records", 60)
+            seen += len(records)
+            for record in records:
+                writer.write(record)
+                view.record(record)
+            view.phase(phase)
+            if finished:
+                break
+        failure = fetch(actors.coordinator.error.remote(), "the coordinator's last word", 60)
+        if failure is not None:
+            raise failure
+        if training.error is not None:
+            raise training.error
+    finally:
+        actors.stop()
+
+
+class _Actors:
+    """Generators, verifiers and the coordinator of a run."""
+
+    def __init__(self, config: GRPOConfig, plan: Preflight) -> None:
+        self.config = config
+        generator, verifier = config.generator, config.verifier
+        # Ray restarts an actor that dies; the coordinator brings it up to date.
+        generators = ray.remote(GeneratorActor).options(
+            num_cpus=generator.cpus, num_gpus=generator.gpus, max_restarts=-1, max_concurrency=10_000
+        )
+        verifiers = ray.remote(VerifierActor).options(num_cpus=verifier.cpus, max_restarts=-1, max_concurrency=1000)
+        settings = engine_settings(config, plan.model)
+        self.generators = [generators.remote(generator.engine, settings) for _ in range(generator.replicas)]
+        self.verifiers = [
+            verifiers.remote(config.rewards, verifier, "answer") for _ in range(verifier.actors)
+        ]
+        coordinators = ray.remote(Coordinator).options(num_cpus=0, max_restarts=-1, max_concurrency=10_000)
+        self.coordinator = coordinators.remote(config, self.generators, self.verifiers, plan.train, plan.held_out)
+
+    def wait_ready(self) -> None:
+        deadline_s = self.config.run.deadline_s
+        fetch([verifier.ping.remote() for verifier in self.verifiers], "verifiers to start", deadline_s)
+        try:
+            fetch([generator.start.remote() for generator in self.generators], "generators to start", deadline_s)
+        except ray.exceptions.RayError as error:
+            raise RayrlError(f"a generator did not start: {str(original(error))[-800:]}") from error
+
+    def stop(self) -> None:
+        """Closes engines and worker processes in order, then kills; never waits longer than a few seconds."""
+        handles = [*self.generators, *self.verifiers]
+        ray.wait([handle.close.remote() for handle in handles], num_returns=len(handles), timeout=3)
+        for handle in [*handles, self.coordinator]:
+            ray.kill(handle)
+
+
+class _Training:
+    """Ray Train's controller, waited for in a thread so that the main thread can show progress and take Ctrl-C."""
+
+    def __init__(self, config: GRPOConfig, plan: Preflight, folder: Path, coordinator: Any) -> None:
+        from ray.train import FailureConfig, RunConfig, ScalingConfig
+        from ray.train.torch import TorchConfig, TorchTrainer
+
+        learner = config.learner
+        context = {
+            "config": config.model_dump(mode="json"),
+            "model": plan.model,
+            "coordinator": coordinator,
+            "run_dir": str(folder),
+        }
+        resources = {"CPU": learner.cpus_per_worker}
+        if learner.gpus_per_worker:
+            resources["GPU"] = learner.gpus_per_worker
+        self.trainer = TorchTrainer(
+            train_loop,
+            train_loop_config=context,
+            scaling_config=ScalingConfig(
+                num_workers=learner.workers, use_gpu=learner.gpus_per_worker > 0, resources_per_worker=resources
+            ),
+            torch_config=TorchConfig(backend="nccl" if learner.gpus_per_worker else "gloo"),
+            run_config=RunConfig(
+                name=config.run.name,
+                storage_path=str(folder / "ray_train"),
+                failure_config=FailureConfig(max_failures=config.run.max_failures),
+            ),
+        )
+        self.done = threading.Event()
+        self.error: Exception | None = None
+        threading.Thread(target=self._fit, name="ray-train", daemon=True).start()
+
+    def _fit(self) -> None:
+        try:
+            self.trainer.fit()
+        except Exception as error:
+            self.error = RayrlError(f"the learner failed: {str(original(error))[-1500:]}")
+        finally:
+            self.done.set()
+
+
+class Writer:
+    """Puts records where they belong: metrics.jsonl, rollouts/, and Weights & Biases when it is configured."""
+
+    def __init__(self, folder: Path, config: GRPOConfig) -> None:
+        self.folder = folder
+        self.config = config
+        path = folder / "metrics.jsonl"
+        before = read_metrics(path) if path.exists() else []
+        self.started = time.monotonic() - max((record.get("elapsed_s") or 0.0 for record in before), default=0.0)
+        self.log = MetricsLog(path)
+        self.step = 0
+        self.steps = 0
+        self.evaluations = 0
+        self.tracker = None
+        if config.run.wandb_project:
+            import wandb
+
+            mode = "online" if os.environ.get("WANDB_API_KEY") else "offline"
+            self.tracker = wandb.init(
+                project=config.run.wandb_project, name=config.run.name, dir=folder, mode=mode, config=config.model_dump()
+            )
+        if config.run.resume:
+            self.event("resumed", "")
+
+    def write(self, record: dict[str, Any]) -> None:
+        values = dict(record)
+        kind = values.pop("kind")
+        self.step = values.pop("step", self.step)
+        if kind == "eval":
+            self.evaluations += 1
+            write_rows(self.folder / "rollouts" / f"eval_{self.step:06d}.jsonl", values.pop("rows"))
+        elif kind == "step":
+            self.steps += 1
+            rows = values.pop("samples")[: self.config.run.samples_per_step * self.config.group_size]
+            write_rows(self.folder / "rollouts" / f"step_{self.step:06d}.jsonl", rows)
+        values["elapsed_s"] = round(time.monotonic() - self.started, 3)
+        self.log.append(kind, self.step, values)
+        if self.tracker is not None:
+            self.tracker.log({key: value for key, value in values.items() if "/" in key}, step=self.step)
+
+    def event(self, event: str, detail: str) -> None:
+        self.write({"kind": "event", "event": event, "detail": detail})
+
+
+@contextmanager
+def terminated_as_interrupt() -> Iterator[None]:
+    """SIGTERM (what `ray job stop` and Kubernetes send) ends a run as Ctrl-C does."""
+
+    def interrupt(number: int, frame: Any) -> None:
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():  # a Ray Tune trial
+        yield
+        return
+    before = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

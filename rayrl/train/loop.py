@@ -1,0 +1,177 @@
+"""The loop that runs on every learner rank under Ray Train: take a batch, update, publish, report."""
+
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import ray
+import torch
+
+from rayrl.actors.coordinator import CoordinatorState, StepBatch
+from rayrl.actors.waiting import fetch, original
+from rayrl.config import GRPOConfig
+from rayrl.errors import RayrlError, SyncError
+from rayrl.generate.packets import pack, with_fused_partners
+from rayrl.learner.batch import Tree, grpo_tree
+from rayrl.learner.learner import Learner
+from rayrl.learner.objectives import group_advantages, grpo_objective
+from rayrl.train.checkpoints import Checkpoints
+from rayrl.train.statistics import evaluation_statistics, step_statistics
+
+SYNC_TOLERANCE = 0.4
+"""Largest mean |log-probability| difference between generator and learner on the generator's own completions. In step
+they differ by bfloat16 rounding (0.01-0.11 nats measured), one update apart by more, after a broken load by 8."""
+
+
+def train_loop(context: dict[str, Any]) -> None:
+    """Entry point on each rank. `context`: config (dict), model, coordinator, run_dir."""
+    coordinator = context["coordinator"]
+    try:
+        Rank(context).run()
+    except RayrlError as error:
+        # No restart mends these: the driver raises them; returning keeps Ray Train from trying again.
+        ray.get(coordinator.fail.remote(error), timeout=60)
+    except ray.exceptions.RayTaskError as error:
+        cause = original(error)
+        if not isinstance(cause, RayrlError):
+            raise
+        ray.get(coordinator.fail.remote(cause), timeout=60)
+
+
+class Rank:
+    """One learner rank."""
+
+    def __init__(self, context: dict[str, Any]) -> None:
+        import ray.train
+
+        self.config = GRPOConfig.model_validate(context["config"])
+        self.coordinator = context["coordinator"]
+        worker = ray.train.get_context()
+        self.rank, self.world_size = worker.get_world_rank(), worker.get_world_size()
+        self.first = self.rank == 0
+        settings = self.config.learner
+        device = torch.device("cuda", worker.get_local_rank()) if settings.gpus_per_worker else torch.device("cpu")
+        if device.type == "cpu":
+            cores = len(os.sched_getaffinity(0))
+            torch.set_num_threads(settings.threads or max(1, cores // worker.get_local_world_size()))
+        self.checkpoints = Checkpoints(Path(context["run_dir"]) / "checkpoints", self.config.checkpoint.keep)
+        self.learner = Learner(
+            self.config.model.model_copy(update={"path": context["model"]}),
+            settings,
+            self.config.freeze,
+            temperature=self.config.sampling.temperature or 1.0,
+            total_updates=self.config.steps * self.config.updates_per_step,
+            seed=self.config.run.seed,
+            device=device,
+        )
+        self.settings = self.config.objective.resolved()
+        self.objective = grpo_objective(self.settings, self.config.sampling.max_tokens)
+
+    def run(self) -> None:
+        """Restores, then steps until the last; leaves the model in Hugging Face format."""
+        state = self.checkpoints.restore(self.learner)
+        if self.first:
+            self._wait(self.coordinator.restore.remote(state), "the coordinator to restore its state")
+        self._publish(state.next_step)
+        if state.next_step == 0:
+            self._evaluate(0)
+        if self.first:
+            self._wait(self.coordinator.start.remote(), "the coordinator to start")
+        for step in range(state.next_step, self.config.steps):
+            self._step(step)
+        self._phase("export")
+        self.learner.export(self.checkpoints.folder.parent / "model")
+
+    def _step(self, step: int) -> None:
+        started = time.monotonic()
+        batch: StepBatch = self._wait(self.coordinator.batch.remote(step), f"the groups of step {step + 1}")
+        received = time.monotonic()
+        self._phase("train")
+        statistics = self._learn(batch, step)
+        trained = time.monotonic()
+        self._phase("sync")
+        self._publish(step + 1)
+        synced = time.monotonic()
+        if self.first:
+            clock = {
+                "time/wait_s": received - started,
+                "time/train_s": trained - received,
+                "time/sync_s": synced - trained,
+                "time/step_s": synced - started,
+            }
+            self._log({"kind": "step", "step": step + 1} | step_statistics(batch, step, self.settings) | statistics | clock)
+        self._check_sync(statistics, batch, step)
+        last = step + 1 == self.config.steps
+        every = self.config.evaluation.every_steps
+        if last or (every and (step + 1) % every == 0):
+            self._evaluate(step + 1)
+        if last or (step + 1) % self.config.checkpoint.every_steps == 0:
+            self._phase("checkpoint")
+            empty = CoordinatorState(step + 1)
+            state = self._wait(self.coordinator.state.remote(step + 1), "the state") if self.first else empty
+            self.checkpoints.save(self.learner, state)
+
+    def _learn(self, batch: StepBatch, step: int) -> dict[str, float]:
+        """`updates_per_step` updates over the step's groups; metrics of the last, and of sync from the first."""
+        per_update = len(batch.groups) // self.config.updates_per_step
+        metrics: dict[str, float] = {}
+        for start in range(0, len(batch.groups), per_update):
+            trees = [tree for group in batch.groups[start : start + per_update] if (tree := self._tree(group))]
+            update = self.learner.update(trees, self.objective)
+            metrics = update | {key: value for key, value in metrics.items() if key.startswith("sync/")}
+        self.learner.check_frozen()
+        return metrics
+
+    def _tree(self, group: Any) -> Tree | None:
+        """The group as the learner sees it; None where nothing in it can move the policy."""
+        advantages = group_advantages(group.rewards, bool(self.settings.scale_by_std))
+        keep = [
+            reward is not None and not (self.settings.mask_truncated and rollout.finish_reason == "length")
+            for reward, rollout in zip(group.rewards, group.rollouts, strict=True)
+        ]
+        return grpo_tree(group, advantages, keep) if any(keep) else None
+
+    def _publish(self, version: int) -> None:
+        """Sends what trains (and what vLLM fuses with it) to every generator. Every rank takes part in gathering."""
+        trainable = self.learner.trainable
+        names = with_fused_partners([name for name, trains in trainable.items() if trains], trainable)
+        tensors = self.learner.tensors(names)
+        if not self.first:
+            for _ in tensors:
+                pass
+            return
+        packets = [ray.put(packet) for packet in pack(tensors)]
+        what = f"generators to load weights of version {version}"
+        self._wait(self.coordinator.publish.remote(version, packets), what)
+
+    def _check_sync(self, statistics: dict[str, float], batch: StepBatch, step: int) -> None:
+        difference = statistics.get("sync/logprob_diff_mean")
+        stale = max(step - version for g in batch.groups for r in g.rollouts for version in r.policy_versions or [step])
+        if difference is not None and difference > SYNC_TOLERANCE and stale == 0:
+            raise SyncError(
+                f"weight sync: at step {step + 1} the generators' log-probabilities differ from the learner's by "
+                f"{difference:.2f} nats on average (tolerance {SYNC_TOLERANCE}): a generator does not hold the weights "
+                f"of version {step}; the run ends before it learns from them further"
+            )
+
+    def _evaluate(self, step: int) -> None:
+        if not self.first or self.config.eval_data is None:
+            return
+        started = time.monotonic()
+        rows = self._wait(self.coordinator.evaluate.remote(step), f"the evaluation after step {step}")
+        took = {"time/evaluate_s": time.monotonic() - started}
+        self._log({"kind": "eval", "step": step, "rows": rows} | evaluation_statistics(rows) | took)
+
+    def _phase(self, name: str) -> None:
+        if self.first:
+            self.coordinator.phase.remote(name)
+
+    def _log(self, record: dict[str, Any]) -> None:
+        self._wait(self.coordinator.log.remote(record), "the coordinator to take a record")
+
+    def _wait(self, reference: Any, what: str) -> Any:
+        # The coordinator has the deadline and the better message; this one is for a coordinator that is gone.
+        return fetch(reference, what, self.config.run.deadline_s + 30)
+
+

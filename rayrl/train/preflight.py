@@ -1,0 +1,136 @@
+"""Everything that can be found wrong before an actor starts."""
+
+import contextlib
+import os
+from dataclasses import dataclass
+from typing import Any
+
+import psutil
+
+from rayrl.config import GRPOConfig
+from rayrl.data.prompts import PromptSet, build_prompts
+from rayrl.errors import ModelError
+from rayrl.models import resolve_model
+from rayrl.plugins import load
+from rayrl.types import Prompt
+from rayrl.verify.rewards import check_golds
+
+GB = 1e9
+
+
+@dataclass(frozen=True, slots=True)
+class Preflight:
+    """What a run will use, all of it checked."""
+
+    model: str
+    """Folder or hub name of the model."""
+    train: list[Prompt]
+    held_out: list[Prompt]
+    too_long: list[str]
+    """Ids of rows left out because their prompts are longer than prompt.max_tokens."""
+    freeze_rows: list[Any]
+    """learner.freeze_table.Row"""
+    parameters: int
+    learner_bytes: int
+    """Of one learner rank, without activations."""
+    generator_bytes: int
+    """Of one generator."""
+
+
+def check(config: GRPOConfig) -> Preflight:
+    """Model, freeze rules, memory, datasets, golds, plugins: a RayrlError for whatever cannot work."""
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    from rayrl.learner.estimate import estimate
+    from rayrl.learner.freeze import layer_of, resolve
+    from rayrl.learner.freeze_table import table
+    from rayrl.learner.model import decoder_layers, meta_model, tied_names
+
+    model = resolve_model(config.model.path)
+    structure = meta_model(model)
+    sizes = {name: parameter.numel() for name, parameter in structure.named_parameters()}
+    tied = tied_names(structure)
+    trainable = resolve(config.freeze, list(sizes), len(decoder_layers(structure)), tied)
+    units = {name: layer_of(name) for name in sizes}
+    learner_bytes = estimate(trainable, sizes, units, config.model, config.learner).total
+    generator_bytes = 2 * sum(sizes.values()) + int(config.generator.kv_cache_gb * GB)
+    require_memory(config, learner_bytes, generator_bytes)
+
+    for reward in config.rewards:
+        if ":" in reward.function:
+            load(reward.function, "rewards.function")
+    if config.generator.engine != "vllm":
+        load(config.generator.engine, "generator.engine")
+    train, held_out = _prompts(config, model)
+    check_golds([prompt.columns for prompt in train.prompts], config.rewards, "answer")
+    check_golds([prompt.columns for prompt in held_out.prompts], config.rewards, "answer")
+    return Preflight(
+        model=model,
+        train=train.prompts,
+        held_out=held_out.prompts,
+        too_long=train.too_long + held_out.too_long,
+        freeze_rows=table(trainable, sizes, tied),
+        parameters=sum(sizes.values()),
+        learner_bytes=learner_bytes,
+        generator_bytes=generator_bytes,
+    )
+
+
+def require_memory(config: GRPOConfig, learner_bytes: int, generator_bytes: int) -> None:
+    """Raises ModelError where this machine's memory cannot hold what runs on CPU here.
+
+    On a cluster that is already there (RAY_ADDRESS) the machines are unknown: Ray and vLLM report for themselves.
+    """
+    if "RAY_ADDRESS" in os.environ:
+        return
+    needed = 0
+    if not config.learner.gpus_per_worker:
+        needed += config.learner.workers * learner_bytes
+    if not config.generator.gpus:
+        needed += config.generator.replicas * generator_bytes
+    available = memory_available()
+    if needed > available:
+        raise ModelError(
+            f"model.path: {config.model.path!r} needs about {needed / GB:.1f} GB on this machine (learner "
+            f"{config.learner.workers} x {learner_bytes / GB:.1f}, generators {config.generator.replicas} x "
+            f"{generator_bytes / GB:.1f}), {available / GB:.1f} GB are free; freeze more (freeze.preset), lower "
+            "generator.kv_cache_gb, use more machines or a smaller model"
+        )
+
+
+def memory_available() -> int:
+    """Free memory in bytes: the machine's, or what the container's limit leaves."""
+    free = int(psutil.virtual_memory().available)
+    with contextlib.suppress(OSError, ValueError):
+        limit = open("/sys/fs/cgroup/memory.max").read().strip()
+        used = open("/sys/fs/cgroup/memory.current").read().strip()
+        free = min(free, int(limit) - int(used))
+    return free
+
+
+def _prompts(config: GRPOConfig, model: str) -> tuple[PromptSet, PromptSet]:
+    from transformers import AutoTokenizer
+
+    tokenizer: Any = AutoTokenizer.from_pretrained(model)
+    if tokenizer.chat_template is None:
+        raise ModelError(
+            f"model.path: the tokenizer of {config.model.path!r} has no chat template; use an instruct model, or put "
+            "a chat_template.jinja into its folder"
+        )
+
+    def render(messages: list[dict[str, str]]) -> str:
+        return str(tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False))
+
+    def encode(text: str) -> list[int]:
+        return list(tokenizer.encode(text, add_special_tokens=False))
+
+    train = build_prompts(config.train_data, config.prompt, render, encode, "train_data")
+    if config.eval_data is None:
+        return train, PromptSet([], [])
+    held_out = build_prompts(config.eval_data, config.prompt, render, encode, "eval_data")
+    return _disjoint(train, held_out), held_out
+
+
+def _disjoint(train: PromptSet, held_out: PromptSet) -> PromptSet:
+    """Training prompts without those that are held out too: their ids go to `too_long`'s neighbour, the plan."""
+    texts = {prompt.text for prompt in held_out.prompts}
+    return PromptSet([prompt for prompt in train.prompts if prompt.text not in texts], train.too_long)

@@ -1,0 +1,91 @@
+"""Numbers of a step and of an evaluation, from groups and rows."""
+
+import math
+import statistics
+from typing import Any
+
+from rayrl.actors.coordinator import StepBatch
+from rayrl.config import ObjectiveSettings
+from rayrl.metrics import mean_interval
+
+
+def step_statistics(batch: StepBatch, step: int, objective: ObjectiveSettings) -> dict[str, float | list[Any]]:
+    """Metrics of one step's groups. `samples` holds readable rows for rollouts/."""
+    groups = batch.groups
+    rollouts = [rollout for group in groups for rollout in group.rollouts]
+    rewards = [reward for group in groups for reward in group.rewards]
+    known = [reward for reward in rewards if reward is not None]
+    verdicts = [verdict for group in groups for verdict in group.verdicts]
+    tokens = sum(len(rollout.token_ids) for rollout in rollouts)
+    truncated = sum(rollout.finish_reason == "length" for rollout in rollouts)
+    staleness = [step - version for rollout in rollouts for version in rollout.policy_versions]
+    # Groups, not completions, are independent draws: the interval is over group means.
+    means = [statistics.fmean(part) for g in groups if (part := [r for r in g.rewards if r is not None])]
+    _, low, high = mean_interval(means) if means else (math.nan, math.nan, math.nan)
+    result: dict[str, Any] = {
+        "reward/mean": statistics.fmean(known) if known else math.nan,
+        "reward/ci_low": low,
+        "reward/ci_high": high,
+        "reward/std": statistics.pstdev(known) if known else math.nan,
+        "reward/none_frac": 1 - len(known) / len(rewards),
+        "group/zero_variance_frac": _share(len({r for r in g.rewards if r is not None}) <= 1 for g in groups),
+        "generate/completion_tokens": tokens,
+        "generate/mean_tokens": tokens / len(rollouts),
+        "generate/truncated_frac": truncated / len(rollouts),
+        "generate/masked_truncated": truncated if objective.mask_truncated else 0,
+        "generate/tokens_per_s": tokens / batch.generate_s if batch.generate_s else 0.0,
+        "policy/staleness_mean": statistics.fmean(staleness) if staleness else 0.0,
+        "policy/staleness_max": max(staleness, default=0),
+        "time/generate_s": batch.generate_s,
+        "time/verify_s": batch.verify_s,
+        "verify/latency_mean_s": statistics.fmean(group.verify_s for group in groups),
+    }
+    for name in groups[0].reward_parts:
+        values = [value for group in groups for value in group.reward_parts[name] if value is not None]
+        result[f"reward/{name}"] = statistics.fmean(values) if values else math.nan
+    for status in ("correct", "incorrect", "refusal", "unparseable", "timeout", "error"):
+        if verdicts:
+            result[f"verify/{status}_frac"] = _share(verdict.status == status for verdict in verdicts)
+    result["samples"] = [row for group in groups for row in sample_rows(group, step)]
+    return result
+
+
+def sample_rows(group: Any, step: int) -> list[dict[str, Any]]:
+    """One readable row per completion of a group."""
+    rows = []
+    for index, (rollout, reward) in enumerate(zip(group.rollouts, group.rewards, strict=True)):
+        verdict = group.verdicts[index] if group.verdicts else None
+        rows.append(
+            {
+                "step": step + 1,
+                "prompt_id": group.prompt.id,
+                "prompt": group.prompt.columns.get("question"),
+                "gold": group.prompt.columns.get("answer"),
+                "completion": rollout.text,
+                "reward": reward,
+                "status": verdict.status if verdict else None,
+                "extracted": verdict.extracted if verdict else None,
+                "reason": verdict.reason if verdict else "",
+                "finish_reason": rollout.finish_reason,
+                "tokens": len(rollout.token_ids),
+            }
+        )
+    return rows
+
+
+def evaluation_statistics(rows: list[dict[str, Any]]) -> dict[str, float]:
+    """Accuracy over the rows that could be scored, and how many could not."""
+    scored = [row["score"] for row in rows if row["score"] is not None]
+    correct = sum(score >= 1.0 for score in scored)
+    return {
+        "eval/correct": correct,
+        "eval/total": len(scored),
+        "eval/unscored": len(rows) - len(scored),
+        "eval/accuracy": correct / len(scored) if scored else math.nan,
+        "eval/mean_tokens": statistics.fmean(row["tokens"] for row in rows),
+    }
+
+
+def _share(flags: Any) -> float:
+    values = list(flags)
+    return sum(values) / len(values)

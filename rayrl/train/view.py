@@ -1,0 +1,125 @@
+"""What a person watches: one live view on a terminal, one line a step elsewhere."""
+
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from rayrl.config import GRPOConfig
+from rayrl.metrics import wilson_interval
+from rayrl.train.preflight import GB, Preflight
+
+PHASES = ("generate", "verify", "train", "sync")
+
+
+class View:
+    """Shows the plan, then step, reward, held-out accuracy, tokens/s and time by phase."""
+
+    def __init__(self, config: GRPOConfig, folder: Path) -> None:
+        self.config = config
+        self.folder = folder
+        self.console = Console(highlight=False, soft_wrap=True)
+        self.steps: list[dict[str, Any]] = []
+        self.evaluations: list[dict[str, Any]] = []
+        self.now: dict[str, Any] = {"phase": "start Ray", "done": 0, "total": 0}
+        self.live = Live(console=self.console, get_renderable=self._screen, refresh_per_second=4, transient=False)
+
+    def __enter__(self) -> "View":
+        if self.console.is_terminal:
+            self.live.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self.live.is_started:
+            self.live.stop()
+
+    def say(self, text: str) -> None:
+        self.console.print(text, markup=False)
+
+    def phase(self, now: dict[str, Any]) -> None:
+        """The present phase: name, done, total."""
+        self.now = now
+
+    def record(self, record: dict[str, Any]) -> None:
+        """A step, an evaluation or an event, as metrics.jsonl has it."""
+        kind = record["kind"]
+        if kind == "step":
+            self.steps.append(record)
+            line = step_line(record, self.config.steps)
+        elif kind == "eval":
+            self.evaluations.append(record)
+            line = evaluation_line(record)
+        else:
+            line = f"{record['event']}: {record['detail']}"
+        if not self.console.is_terminal or kind == "event":
+            self.say(line)
+
+    def show_plan(self, plan: Preflight) -> None:
+        """Model, data, what trains, memory, placement."""
+        self.console.print(plan_table(self.config, plan, self.folder))
+
+    def _screen(self) -> Group:
+        done = len(self.steps) and self.steps[-1]["step"]
+        bar = Table.grid(padding=(0, 1))
+        phase = self.now["phase"] + (f" {self.now['done']}/{self.now['total']}" if self.now["total"] else "")
+        bar.add_row(f"step {done}/{self.config.steps}", ProgressBar(self.config.steps, done, width=40), Text(phase, "dim"))
+        lines = [Text(step_line(step, self.config.steps)) for step in self.steps[-8:]]
+        held_out = [Text(evaluation_line(evaluation), "bold") for evaluation in self.evaluations]
+        return Group(*held_out, *lines, bar)
+
+
+def step_line(record: dict[str, Any], steps: int) -> str:
+    """One step on one line."""
+    times = "  ".join(f"{phase} {record.get(f'time/{phase}_s', 0.0):.1f}" for phase in PHASES)
+    return (
+        f"step {record['step']:>3}/{steps}  reward {record['reward/mean']:.3f}  "
+        f"{record['generate/tokens_per_s']:>4.0f} tokens/s  seconds: {times}"
+    )
+
+
+def evaluation_line(record: dict[str, Any]) -> str:
+    """One held-out evaluation on one line, with its 95 % Wilson interval."""
+    correct, total = int(record["eval/correct"]), int(record["eval/total"])
+    if not total:
+        return f"held-out after step {record['step']}: none of the completions could be scored"
+    low, high = wilson_interval(correct, total)
+    unscored = f", {record['eval/unscored']} not scored" if record["eval/unscored"] else ""
+    return (
+        f"held-out after step {record['step']}: {correct}/{total} = {correct / total:.3f} "
+        f"(95 % interval {low:.3f}-{high:.3f}){unscored}"
+    )
+
+
+def plan_table(config: GRPOConfig, plan: Preflight, folder: Path) -> Table:
+    """The plan of a run as a table."""
+    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
+    table.add_row("run", str(folder))
+    table.add_row("model", f"{config.model.path}, {plan.parameters / 1e6:.1f} million parameters")
+    left_out = f", {len(plan.too_long)} left out as longer than {config.prompt.max_tokens} tokens" if plan.too_long else ""
+    table.add_row("problems", f"{len(plan.train)} to train on, {len(plan.held_out)} held out{left_out}")
+    table.add_row(
+        "a step", f"{config.prompts_per_step} prompts x {config.group_size} completions, staleness <= {config.max_staleness}"
+    )
+    for row in plan.freeze_rows:
+        fate = "train " if row.trainable else "frozen"
+        where = f" of layers {row.layers}" if row.layers else ""
+        table.add_row(fate, f"{row.kind}{where}: {row.tensors} tensors, {row.parameters / 1e6:.2f} million")
+    generator, learner = config.generator, config.learner
+    table.add_row(
+        "generators",
+        f"{generator.replicas} x ({generator.cpus:g} CPU, {generator.gpus:g} GPU), about {plan.generator_bytes / GB:.1f} GB",
+    )
+    table.add_row(
+        "verifiers", f"{config.verifier.actors} x {config.verifier.processes_per_actor} processes ({config.verifier.cpus:g} CPU)"
+    )
+    table.add_row(
+        "learner",
+        f"{learner.workers} x ({learner.cpus_per_worker:g} CPU, {learner.gpus_per_worker:g} GPU), "
+        f"about {plan.learner_bytes / GB:.1f} GB and activations",
+    )
+    return table

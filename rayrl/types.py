@@ -1,0 +1,87 @@
+"""The plain data that travels between the parts. No torch, no Ray: every part may import this.
+
+Legend of dimensions used in docstrings: P prompts per step, G completions per prompt (group size),
+T tokens of a completion, N packed tokens, V vocabulary, L layers.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Status = Literal["correct", "incorrect", "refusal", "unparseable", "timeout", "error"]
+FinishReason = Literal["stop", "length", "abort"]
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """One problem, tokenised once.
+
+    `columns` holds the dataset row (question, answer, …): what verifiers and reward functions see.
+    """
+
+    id: str
+    text: str
+    token_ids: list[int]
+    columns: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One supervised example: the learner is trained on `token_ids[i]` wherever `loss_mask[i]` is True."""
+
+    id: str
+    token_ids: list[int]
+    loss_mask: list[bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a verifier says of one completion.
+
+    score: 1.0 correct, 0.0 not; None where nothing can be said (a gold that does not parse, a verifier's own
+    time-out or fault): such a completion is left out of the reward and counted, never scored 0.
+    """
+
+    score: float | None
+    status: Status
+    reason: str = ""
+    extracted: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rollout:
+    """One completion as the generator sampled it. Its ids are never re-encoded."""
+
+    text: str
+    token_ids: list[int]  # [T]
+    logprobs: list[float]  # [T] log-probability of each token under the policy that sampled it
+    policy_versions: list[int]  # [T] number of updates that the sampling policy had seen, per token
+    finish_reason: FinishReason
+
+
+@dataclass(slots=True)
+class RolloutGroup:
+    """The G completions of one prompt with what they earned."""
+
+    prompt: Prompt
+    rollouts: list[Rollout]
+    rewards: list[float | None]  # [G] weighted sum over reward functions; None: no reward for this completion
+    reward_parts: dict[str, list[float | None]] = field(default_factory=dict)  # per reward function, [G]
+    verdicts: list[Verdict] = field(default_factory=list)  # [G] of the first reward that is a verifier
+    generate_s: float = 0.0
+    verify_s: float = 0.0
+
+    @property
+    def completion_tokens(self) -> int:
+        return sum(len(rollout.token_ids) for rollout in self.rollouts)
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How completions are drawn. temperature 0 is greedy."""
+
+    temperature: float
+    top_p: float
+    max_tokens: int
+    n: int = 1
+    seed: int | None = None
+    stop: tuple[str, ...] = ()

@@ -1,0 +1,57 @@
+"""What a verifier pool is asked, and what it answers. Plain data: it travels through pipes."""
+
+import struct
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from rayrl.types import Verdict
+
+REQUEST = struct.Struct("!cI")  # to the nursery: b"f", 0 and a descriptor: fork a worker; b"k", pid: kill it
+REPLY = struct.Struct("!I")  # the pid
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One completion for a built-in verifier."""
+
+    verifier: str
+    response: str
+    gold: str
+    options: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def size(self) -> int:
+        """Completions in it: its deadline is that of one, times this."""
+        return 1
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A group of completions for a reward function `f(completions, **columns)`; each column holds one value a row."""
+
+    function: str
+    completions: list[str]  # [G]
+    columns: dict[str, list[Any]] = field(default_factory=dict)  # name -> [G]
+    options: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def size(self) -> int:
+        """Completions in it: its deadline is that of one, times this."""
+        return len(self.completions)
+
+
+Job = Check | Call
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a job ended.
+
+    done: `value` is the Verdict of a Check, the list of rewards of a Call. raised: the function raised, or returned
+    what is no list of numbers, as `reason` says. timeout: it ran past its deadline and its worker was killed.
+    crashed: its worker died (twice), ran out of memory, or could not be started.
+    """
+
+    kind: Literal["done", "raised", "timeout", "crashed"]
+    value: Verdict | list[float | None] | None = None
+    reason: str = ""

@@ -1,0 +1,133 @@
+"""From a prompt's row and its completions to rewards: which jobs to run, and what their outcomes are worth."""
+
+import inspect
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from rayrl.config import RewardSettings
+from rayrl.errors import ConfigError, DataError, RewardError
+from rayrl.types import Verdict
+from rayrl.verify import maths
+from rayrl.verify.jobs import Call, Check, Job, Outcome
+
+VERIFIERS = {"maths": (maths.verify, maths.check_gold)}
+FUNCTIONS = {"format": "rayrl.verify.formats:think_answer"}
+
+
+@dataclass(slots=True)
+class ScoredGroup:
+    """What the G completions of one prompt earned.
+
+    rewards: weighted sum over reward functions of what is not None; None where every part is None.
+    parts: each reward's own values, unweighted, by its name.
+    verdicts: of the first reward that is a verifier; empty where none is.
+    problems: what kept a reward function from giving any reward: a time-out or a crash, one line each.
+    """
+
+    rewards: list[float | None]  # [G]
+    parts: dict[str, list[float | None]]  # name -> [G]
+    verdicts: list[Verdict] = field(default_factory=list)  # [G]
+    problems: list[str] = field(default_factory=list)
+
+
+def reward_names(rewards: Sequence[RewardSettings]) -> list[str]:
+    """One name for each reward, for metrics: its function, with `#2` where that stands there a second time."""
+    names: list[str] = []
+    for reward in rewards:
+        count = sum(earlier.function == reward.function for earlier in rewards[: len(names)])
+        names.append(f"{reward.function}#{count + 1}" if count else reward.function)
+    return names
+
+
+def function_paths(rewards: Iterable[RewardSettings]) -> list[str]:
+    """Import paths of the rewards that are functions, and a check of the verifiers' options.
+
+    Raises:
+        ConfigError: An option that the verifier does not have.
+    """
+    paths = []
+    for reward in rewards:
+        if reward.function not in VERIFIERS:
+            paths.append(FUNCTIONS.get(reward.function, reward.function))
+            continue
+        try:
+            inspect.signature(VERIFIERS[reward.function][0]).bind("", "", **reward.options)
+        except TypeError as error:
+            raise ConfigError(f"rewards: options {reward.options} of verifier {reward.function!r}: {error}") from error
+    return paths
+
+
+def jobs(
+    rewards: Sequence[RewardSettings], answer_column: str, columns: Mapping[str, Any], completions: list[str]
+) -> list[list[Job]]:
+    """For each reward, the jobs that score `completions`: G for a verifier, one for a function.
+
+    Raises:
+        DataError: A verifier needs the answer column and the row has none.
+    """
+    repeated = {str(name): [value] * len(completions) for name, value in columns.items()}
+    listed: list[list[Job]] = []
+    for reward in rewards:
+        if reward.function not in VERIFIERS:
+            function = FUNCTIONS.get(reward.function, reward.function)
+            listed.append([Call(function, completions, repeated, reward.options)])
+            continue
+        if answer_column not in columns:
+            raise DataError(f"the row has no column {answer_column!r}, only {', '.join(map(repr, columns))}")
+        gold = maths.gold_text(columns[answer_column])
+        listed.append([Check(reward.function, text, gold, reward.options) for text in completions])
+    return listed
+
+
+def _verdict(outcome: Outcome, name: str) -> Verdict:
+    if outcome.kind == "done":
+        assert isinstance(outcome.value, Verdict)
+        return outcome.value
+    if outcome.kind == "timeout":
+        return Verdict(None, "timeout", outcome.reason)
+    return Verdict(None, "error", f"{name}: {outcome.reason}")
+
+
+def combine(rewards: Sequence[RewardSettings], outcomes: Sequence[Sequence[Outcome]], group_size: int) -> ScoredGroup:
+    """Weighted sums of the outcomes of `jobs`.
+
+    Raises:
+        RewardError: A reward function raised, or returned what is not one number or None per completion.
+    """
+    group = ScoredGroup([None] * group_size, {})
+    for reward, name, results in zip(rewards, reward_names(rewards), outcomes, strict=True):
+        if reward.function in VERIFIERS:
+            verdicts = [_verdict(outcome, name) for outcome in results]
+            group.verdicts = group.verdicts or verdicts
+            part = [verdict.score for verdict in verdicts]
+        elif results[0].kind == "raised":
+            raise RewardError(f"reward function {reward.function!r}: {results[0].reason}")
+        elif results[0].kind == "done":
+            assert isinstance(results[0].value, list)
+            part = results[0].value
+        else:
+            group.problems.append(f"{name}: {results[0].kind}: {results[0].reason}")
+            part = [None] * group_size
+        group.parts[name] = part
+        for index, value in enumerate(part):
+            if value is not None:
+                group.rewards[index] = (group.rewards[index] or 0.0) + reward.weight * value
+    return group
+
+
+def check_golds(
+    rows: Iterable[Mapping[str, Any]], rewards: Sequence[RewardSettings], answer_column: str
+) -> list[tuple[int, str]]:
+    """Which rows no verifier among `rewards` can judge: (index of the row, reason). Run it before training starts."""
+    checks = [VERIFIERS[reward.function][1] for reward in rewards if reward.function in VERIFIERS]
+    problems: list[tuple[int, str]] = []
+    for index, row in enumerate(rows if checks else ()):
+        try:
+            if answer_column not in row:
+                raise DataError(f"no column {answer_column!r}")
+            for check in checks[:1]:
+                check(maths.gold_text(row[answer_column]))
+        except DataError as error:
+            problems.append((index, str(error)))
+    return problems

@@ -1,0 +1,178 @@
+"""The processes behind `rayrl.verify.workers.WorkerPool`: a nursery, and the workers that it forks.
+
+The nursery (`python -m rayrl.verify.worker SOCKET_FD MEMORY_MB`) imports math-verify once and then only waits: for a
+request to fork a worker, to kill one, or for the end of its socket, upon which it kills all and ends. It runs nothing
+else, so it always answers; it has one thread, so forking it is safe; and a worker is ready milliseconds after the
+one before it was killed. A worker reads jobs from its own pipe, one at a time.
+"""
+
+import ctypes
+import gc
+import inspect
+import math
+import os
+import resource
+import signal
+import socket
+import sys
+import traceback
+from collections.abc import Callable
+from contextlib import suppress
+from multiprocessing.connection import Connection
+from typing import Any, NoReturn
+
+from rayrl.errors import RayrlError
+from rayrl.plugins import load
+from rayrl.types import Verdict
+from rayrl.verify import maths, symbolic
+from rayrl.verify.jobs import REPLY, REQUEST, Check, Job, Outcome
+
+PR_SET_PDEATHSIG = 1
+VERIFIERS: dict[str, Callable[..., Verdict]] = {"maths": maths.verify}
+
+
+def _as_reward(value: Any, index: int) -> float | None:
+    if value is None:
+        return None
+    if isinstance(value, str | bytes):
+        raise TypeError(f"returned {value!r} for completion {index}, not a number or None")
+    try:
+        reward = float(value)
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"returned a {type(value).__name__} for completion {index}, not a number or None") from error
+    if not math.isfinite(reward):
+        raise ValueError(f"returned {reward} for completion {index}; None says that there is no reward")
+    return reward
+
+
+def _as_rewards(values: Any, count: int) -> list[float | None]:
+    if values is None or isinstance(values, str | bytes | dict):
+        raise TypeError(f"returned {type(values).__name__}, not a list of {count} numbers or None")
+    rewards = [_as_reward(value, index) for index, value in enumerate(values)]
+    if len(rewards) != count:
+        raise ValueError(f"returned {len(rewards)} rewards for {count} completions")
+    return rewards
+
+
+def _columns_for(function: Callable[..., Any], columns: dict[str, list[Any]]) -> dict[str, list[Any]]:
+    """All columns, or those that a function without `**columns` names."""
+    try:
+        parameters = inspect.signature(function).parameters
+    except (TypeError, ValueError):
+        return columns
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
+        return columns
+    return {name: values for name, values in columns.items() if name in parameters}
+
+
+def _where(error: BaseException) -> str:
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename != __file__]
+    return f" ({frames[-1].filename}:{frames[-1].lineno})" if frames else ""
+
+
+def run(job: Job) -> Outcome:
+    """Runs one job. Whatever the function raises comes back as text; an exhausted memory limit as a crash."""
+    try:
+        if isinstance(job, Check):
+            return Outcome("done", VERIFIERS[job.verifier](job.response, job.gold, **job.options))
+        function = load(job.function, "rewards.function")
+        arguments = {**_columns_for(function, job.columns), **job.options}
+        arguments.pop("completions", None)
+        return Outcome("done", _as_rewards(function(list(job.completions), **arguments), len(job.completions)))
+    except MemoryError:
+        return Outcome("crashed", reason="out of memory")
+    except BaseException as error:
+        return Outcome("raised", reason=f"{type(error).__name__}: {error}{_where(error)}")
+
+
+def _work(connection: Connection, memory_limit_mb: int) -> None:
+    """One worker's life: loads the functions it is told to, reports, then answers jobs until its pipe ends."""
+    limit = memory_limit_mb << 20
+    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    functions: list[str] = connection.recv()
+    try:
+        for function in functions:
+            load(function, "rewards.function")
+        connection.send("")
+    except RayrlError as error:
+        connection.send(str(error))
+    except BaseException as error:
+        connection.send(f"importing {function!r} raised {type(error).__name__}: {error}{_where(error)}")
+    while True:
+        connection.send(run(connection.recv()))
+
+
+def _die_with_parent() -> None:
+    if sys.platform == "linux":
+        with suppress(OSError, AttributeError):
+            ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def _be_worker(descriptor: int, memory_limit_mb: int, nursery: int) -> NoReturn:
+    code = 1
+    try:
+        os.setpgid(0, 0)
+        _die_with_parent()
+        if os.getppid() == nursery:
+            with suppress(EOFError, BrokenPipeError, ConnectionResetError):
+                _work(Connection(descriptor), memory_limit_mb)
+            code = 0
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        os._exit(code)
+
+
+def _kill(pid: int) -> None:
+    """Kills a worker with everything it started, and reaps it."""
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(pid, signal.SIGKILL)
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+    with suppress(ChildProcessError):
+        os.waitpid(pid, 0)
+
+
+def nursery(control: socket.socket, memory_limit_mb: int) -> None:
+    """Forks and kills workers on request until `control` ends, then kills those that are left."""
+    own_pid = os.getpid()
+    alive: set[int] = set()
+    try:
+        while True:
+            request, descriptors, _, _ = socket.recv_fds(control, REQUEST.size, 1)
+            if len(request) < REQUEST.size:
+                return
+            what, pid = REQUEST.unpack(request)
+            if what == b"f":
+                pid = os.fork()
+                if pid == 0:
+                    control.close()
+                    _be_worker(descriptors[0], memory_limit_mb, own_pid)
+                with suppress(OSError):
+                    os.setpgid(pid, pid)
+                os.close(descriptors[0])
+                alive.add(pid)
+            elif pid in alive:
+                _kill(pid)
+                alive.discard(pid)
+            control.sendall(REPLY.pack(pid))
+    except (BrokenPipeError, ConnectionResetError):
+        return
+    finally:
+        for pid in alive:
+            _kill(pid)
+
+
+def main() -> None:
+    """Entry point of the nursery."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    control = socket.socket(fileno=int(sys.argv[1]))
+    symbolic.warm_up()
+    gc.freeze()
+    control.sendall(REPLY.pack(os.getpid()))
+    nursery(control, int(sys.argv[2]))
+
+
+if __name__ == "__main__":
+    main()

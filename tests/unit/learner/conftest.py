@@ -1,0 +1,95 @@
+import random
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import AutoModelForCausalLM, Gemma3TextConfig, LlamaConfig, PreTrainedConfig, Qwen2Config, Qwen3Config
+
+from rayrl.config import FreezeSettings, LearnerSettings, ModelSettings
+from rayrl.learner.batch import Segment, Tree
+from rayrl.learner.learner import Learner
+
+VOCABULARY = 61
+SIZES = {
+    "vocab_size": VOCABULARY,
+    "hidden_size": 32,
+    "intermediate_size": 48,
+    "num_hidden_layers": 4,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "head_dim": 8,
+    "bos_token_id": 1,
+    "eos_token_id": 2,
+    "pad_token_id": 0,
+}
+KINDS: dict[str, Callable[[], PreTrainedConfig]] = {
+    "llama": lambda: LlamaConfig(**SIZES, tie_word_embeddings=False),
+    "llama_tied": lambda: LlamaConfig(**SIZES, tie_word_embeddings=True),
+    "qwen2": lambda: Qwen2Config(**SIZES),
+    "qwen3": lambda: Qwen3Config(**SIZES),
+    "gemma3": lambda: Gemma3TextConfig(**SIZES, sliding_window=6, query_pre_attn_scalar=8),
+}
+
+
+def make_folder(folder: Path, kind: str) -> str:
+    torch.manual_seed(0)
+    model = AutoModelForCausalLM.from_config(KINDS[kind]())
+    # Larger than the initialisation's 0.02, so that attention and logits are far from uniform.
+    for parameter in model.parameters():
+        if parameter.ndim > 1:
+            torch.nn.init.normal_(parameter, std=0.2)
+    model.save_pretrained(folder)
+    return str(folder)
+
+
+@pytest.fixture(scope="session")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], str]:
+    """Folder of a tiny random model of a kind."""
+    made: dict[str, str] = {}
+
+    def folder(kind: str) -> str:
+        if kind not in made:
+            made[kind] = make_folder(tmp_path_factory.mktemp(kind), kind)
+        return made[kind]
+
+    return folder
+
+
+def make_trees(count: int = 5, seed: int = 0) -> list[Tree]:
+    """GRPO trees of uneven sizes, with generator log-probabilities near those of a random model."""
+    generator = random.Random(seed)
+
+    def tokens(most: int) -> list[int]:
+        return [generator.randrange(VOCABULARY) for _ in range(generator.randint(1, most))]
+
+    trees = []
+    for _ in range(count):
+        prompt = tokens(9)
+        segments = [Segment(prompt, [False] * len(prompt))]
+        for _ in range(generator.randint(1, 4)):
+            ids = tokens(7)
+            logprobs = [-generator.uniform(2, 6) for _ in ids]
+            segments.append(Segment(ids, [True] * len(ids), 0, generator.uniform(-1, 1), logprobs))
+        trees.append(Tree(segments))
+    return trees
+
+
+def make_learner(path: str, freeze: FreezeSettings | None = None, total: int = 4, **settings: object) -> Learner:
+    values = {"learning_rate": 1e-2, "microbatch_tokens": 64, "warmup_fraction": 0.0, "max_grad_norm": 1e6} | settings
+    return Learner(
+        ModelSettings(path=path, compute_dtype="float32"),
+        LearnerSettings.model_validate(values),
+        freeze or FreezeSettings(),
+        temperature=1.0,
+        total_updates=total,
+        seed=0,
+        device=torch.device("cpu"),
+    )
+
+
+def weights(learner: Learner) -> dict[str, torch.Tensor]:
+    return {
+        name: value.detach().full_tensor().clone()  # type: ignore[attr-defined]
+        for name, value in learner.policy.model.named_parameters()
+    }

@@ -1,0 +1,106 @@
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rayrl.learner.attention import dense_mask
+from rayrl.learner.batch import Segment, Tree, example_tree, grpo_tree, make_batch
+from rayrl.learner.packing import pack, plan, split_over_ranks
+from rayrl.types import Example, Prompt, Rollout, RolloutGroup
+
+
+def segment(length: int, parent: int = -1, loss: bool = False, first: int = 0) -> Segment:
+    return Segment(list(range(first, first + length)), [loss] * length, parent)
+
+
+def nested() -> Tree:
+    """A context of 3 tokens; two questions (2, 1); two answers (2, 1) to the first, one (2) to the second."""
+    return Tree(
+        [
+            segment(3),
+            segment(2, 0, first=10),
+            segment(2, 1, True, 20),
+            segment(1, 1, True, 30),
+            segment(1, 0, first=40),
+            segment(2, 4, True, 50),
+        ]
+    )
+
+
+def test_mask_lets_a_token_see_its_past_and_its_ancestors_only() -> None:
+    trees = [nested(), nested()]
+    batch = make_batch(trees, [0, 1])
+    mask = dense_mask(batch.subtree_end, batch.position_ids, 0, 22)[0, 0]
+    parents = [-1, 0, 1, 1, 0, 4]
+    for i in range(22):
+        for j in range(22):
+            query, key = int(batch.segment_ids[i]), int(batch.segment_ids[j])
+            ancestors, node = set(), query % 6
+            while node != -1:
+                ancestors.add(node + query // 6 * 6)
+                node = parents[node]
+            assert bool(mask[i, j]) == (key in ancestors and j <= i)
+
+
+def test_positions_and_sources_follow_the_parent() -> None:
+    batch = make_batch([nested()], [0])
+    assert batch.position_ids.tolist() == [0, 1, 2, 3, 4, 5, 6, 5, 3, 4, 5]
+    assert batch.targets.tolist() == [20, 21, 30, 50, 51]
+    assert batch.sources.tolist() == [4, 5, 4, 8, 9]
+    assert batch.target_segments.tolist() == [2, 2, 3, 5, 5]
+
+
+@pytest.mark.parametrize(
+    "segments",
+    [
+        [],
+        [segment(0)],
+        [segment(2), segment(2)],
+        [segment(2, 0)],
+        [segment(2), segment(2, 0), segment(1, 0), segment(1, 1)],
+        [segment(2, loss=True)],
+        [Segment([1, 2], [False])],
+        [Segment([1], [False], generator_logprobs=[0.0, 0.0])],
+    ],
+)
+def test_a_tree_that_is_none_is_refused(segments: list[Segment]) -> None:
+    with pytest.raises(ValueError, match="segment|root"):
+        Tree(segments)
+
+
+def test_group_becomes_a_prompt_with_its_kept_completions() -> None:
+    rollouts = [Rollout("x", [7] * n, [-0.5] * n, [0] * n, "stop") for n in (2, 3, 0)]
+    group = RolloutGroup(Prompt("p", "", [1, 2], {}), rollouts, [1.0, 0.0, 1.0])
+    tree = grpo_tree(group, [0.5, -0.5, 0.5], [True, False, True])
+    assert [len(s.token_ids) for s in tree.segments] == [2, 2]
+    assert (tree.segments[1].advantage, tree.loss_tokens) == (0.5, 2)
+
+
+def test_example_bears_no_loss_on_its_first_token() -> None:
+    assert example_tree(Example("e", [5, 6, 7], [True, True, False])).segments[0].loss_mask == [False, True, False]
+
+
+def test_generator_logprobs_are_all_or_none() -> None:
+    tree = Tree([segment(1), Segment([1], [True], 0, 0.0, [-1.0]), segment(1, 0, True)])
+    with pytest.raises(ValueError, match="generator_logprobs"):
+        make_batch([tree], [0])
+
+
+@given(st.lists(st.integers(1, 40), max_size=30), st.integers(1, 5), st.integers(1, 60))
+def test_every_tree_is_packed_once_and_rows_keep_their_limit(sizes: list[int], ranks: int, limit: int) -> None:
+    trees = [Tree([segment(size)]) for size in sizes]
+    parts = split_over_ranks(trees, ranks)
+    assert sorted(index for part in parts for index in part) == list(range(len(trees)))
+    loads = [sum(sizes[index] for index in part) for part in parts]
+    assert max(loads) - min(loads) <= max(sizes, default=0)
+    bins = plan(trees, range(len(trees)), limit)
+    assert sorted(index for row in bins for index in row) == list(range(len(trees)))
+    assert all(len(row) == 1 or sum(sizes[index] for index in row) <= limit for row in bins)
+
+
+def test_pack_keeps_trees_apart() -> None:
+    trees = [nested(), nested(), nested()]
+    rows = pack(trees, 22)
+    assert [row.trees for row in rows] == [[0, 1], [2]]
+    assert rows[0].spans == [(0, 11), (11, 22)]
+    assert torch.equal(rows[0].position_ids[11:], rows[1].position_ids)
