@@ -28,7 +28,8 @@ fi
 folder=
 arguments=()
 if [ $# -gt 0 ]; then
-    config=$1; shift
+    config=$1
+    shift
     [ -f "$config" ] || fail 2 "config file '$config' does not exist"
     config=$(cd "$(dirname "$config")" && pwd -P)/$(basename "$config")
     case $config in
@@ -56,13 +57,17 @@ ray=$root/.venv/bin/ray
 [ -x "$ray" ] || ray=$(command -v ray) || fail 2 "no ray in .venv/bin or on PATH; run launch/setup.sh"
 address=${RAY_ADDRESS:-http://127.0.0.1:8265}
 export RAY_API_SERVER_ADDRESS=$address RAY_ADDRESS=$address  # the first wins over the second and over --address
-if ! answer=$(timeout 60 "$ray" job list 2>&1); then
+ask() { answer=$(timeout 60 "$ray" job list 2>&1); }
+# `ray start` asks for tokens once ~/.ray/auth_token exists (Ray makes it by itself); its clients must be told to send it.
+if ! ask && ! { [[ $answer = *"authentication token"* ]] && export RAY_AUTH_MODE=token && ask; }; then
     say "no Ray cluster answers at $address: $(tail -n 1 <<<"$answer")"
     fail 3 "start one (ray start --head) or name its dashboard: RAY_ADDRESS=http://HOST:8265"
 fi
 
 # On a cluster of this machine `python` is the checkout's; elsewhere this entry of PATH does not exist and harms nothing.
-environment="{\"PATH\": $(quoted "$root/.venv/bin:\${PATH}"), \"PYTHONPATH\": $(quoted "$folder")}"
+environment="{\"PATH\": $(quoted "$root/.venv/bin:\${PATH}"), \"PYTHONPATH\": $(quoted "$folder")"
+# The driver hands its whole PYTHONPATH on to its actors: Ray must not take that for a conflict with this one.
+environment+=', "RAY_OVERRIDE_JOB_RUNTIME_ENV": "1"}'
 # Ray leaves out what .gitignore names. Its own default list is turned off, as it warns of each entry.
 export RAY_OVERRIDE_RUNTIME_ENV_DEFAULT_EXCLUDES=
 runtime_env="{\"excludes\": [\"/.git\", \"/.venv\", \"/runs\", \"__pycache__\"], \"env_vars\": $environment}"

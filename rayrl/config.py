@@ -63,6 +63,9 @@ class DatasetSettings(Settings):
     """Rows to use (reasoning_gym: to generate). None: all."""
     seed: int = 0
     """Seed of generated rows. Train and held-out must differ."""
+    bad_golds: Literal["error", "skip"] = "error"
+    """What to do about rows whose gold answer no verifier can read: end with their list, or leave them out and say
+    how many."""
 
 
 class PromptSettings(Settings):
@@ -76,7 +79,7 @@ class PromptSettings(Settings):
 
 class RewardSettings(Settings):
     function: str
-    """A verifier by name (`maths`), or `package.module:function` called as `f(completions, **columns)` returning
+    """`maths` (a verifier), `format` (think and answer tags), or `package.module:function` called as `f(completions, **columns)` returning
     `list[float | None]`; None means no reward for this completion."""
     weight: float = 1.0
     """Factor in the sum of rewards."""
@@ -261,15 +264,15 @@ class GRPOConfig(Settings):
     @classmethod
     def known_rewards(cls, rewards: list[RewardSettings]) -> list[RewardSettings]:
         for reward in rewards:
-            if reward.function not in VERIFIERS and not is_import_path(reward.function):
+            if reward.function not in BUILT_IN_REWARDS and not is_import_path(reward.function):
                 raise ValueError(
-                    f"function {reward.function!r} is neither a verifier ({', '.join(VERIFIERS)}) nor an import path "
-                    "'package.module:function'"
+                    f"function {reward.function!r} is neither built in ({', '.join(BUILT_IN_REWARDS)}) nor an import "
+                    "path 'package.module:function'"
                 )
         return rewards
 
 
-VERIFIERS = ("maths",)
+BUILT_IN_REWARDS = ("maths", "format")
 
 
 def _set(tree: dict[str, Any], path: str, value: Any) -> None:

@@ -10,8 +10,10 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from ray.exceptions import ActorDiedError, ActorUnavailableError, RayActorError
+import ray
+from ray.exceptions import RayActorError
 
+from rayrl.actors.generator import RestartedError
 from rayrl.actors.records import Records
 from rayrl.actors.replicas import Replicas
 from rayrl.actors.waiting import expect, original
@@ -20,7 +22,7 @@ from rayrl.data.stream import PromptOrder
 from rayrl.errors import RayrlError, SyncError
 from rayrl.types import Prompt, RolloutGroup, Sampling
 
-LOST = (ActorDiedError, ActorUnavailableError, RayActorError)
+LOST = (RayActorError, RestartedError)
 
 
 @dataclass(slots=True)
@@ -60,7 +62,6 @@ class Coordinator:
         verifiers: list[Any],
         train_prompts: list[Prompt],
         eval_prompts: list[Prompt],
-        stop_texts: tuple[str, ...] = (),
     ) -> None:
         self.config = config
         self.deadline_s = config.run.deadline_s
@@ -144,7 +145,7 @@ class Coordinator:
 
     async def evaluate(self, step: int) -> list[dict[str, Any]]:
         """One completion of each held-out prompt, scored; a row each. No training prompt is admitted meanwhile."""
-        self.open = False
+        was_open, self.open = self.open, False
         sampling = Sampling(
             temperature=self.config.evaluation.temperature,
             top_p=1.0,
@@ -164,7 +165,7 @@ class Coordinator:
         try:
             return await expect(rows, f"the evaluation of {len(self.eval_prompts)} prompts", self.deadline_s)
         finally:
-            self.open = True
+            self.open = was_open
             self._admit()
 
     async def log(self, record: dict[str, Any]) -> None:
@@ -242,6 +243,8 @@ class Coordinator:
             self.verifiers, f"verdicts on {prompt.id}", lambda h: h.score.remote(prompt.columns, texts)
         )
         clock.last_scored = time.monotonic()
+        for problem in scored.problems:
+            self.records.add({"kind": "event", "event": "no_reward", "detail": f"{prompt.id}: {problem}"[:300]})
         return RolloutGroup(
             prompt,
             rollouts,
@@ -282,6 +285,13 @@ class Coordinator:
             return
         if held != self.version:
             raise SyncError(f"weight sync: a generator holds version {held} after version {self.version} was sent")
+
+
+class CoordinatorActor(Coordinator):
+    """The coordinator as an actor that Ray can restart: its prompts stay in the object store, owned by the driver."""
+
+    def __init__(self, config: GRPOConfig, generators: list[Any], verifiers: list[Any], prompts: list[Any]) -> None:
+        super().__init__(config, generators, verifiers, *ray.get(prompts[0]))
 
 
 async def _nothing(handle: Any) -> None:

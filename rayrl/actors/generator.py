@@ -34,6 +34,10 @@ def engine_settings(config: GRPOConfig, model: str) -> EngineSettings:
     )
 
 
+class RestartedError(Exception):
+    """Ray restarted the actor: it must be started and given the newest weights before it is of use."""
+
+
 class GeneratorActor:
     """Samples completions, and takes new weights while it runs. Restarted by Ray when it dies, with base weights."""
 
@@ -55,6 +59,7 @@ class GeneratorActor:
         return time.monotonic() - started
 
     async def generate(self, prompt_token_ids: list[int], sampling: Sampling) -> list[Rollout]:
+        self._require_started()
         return await self.engine.generate(prompt_token_ids, sampling)
 
     async def load_weights(self, version: int, packets: list[Any]) -> int:
@@ -63,6 +68,7 @@ class GeneratorActor:
         Raises:
             SyncError: What arrived is not what was sent.
         """
+        self._require_started()
         base = SHARED_MEMORY if SHARED_MEMORY.is_dir() else None
         with tempfile.TemporaryDirectory(dir=base, prefix="rayrl-") as folder:
             files = []
@@ -73,6 +79,10 @@ class GeneratorActor:
         if self.engine.version != version:
             raise SyncError(f"weight sync: the engine holds version {self.engine.version}, version {version} was sent")
         return self.engine.version
+
+    def _require_started(self) -> None:
+        if self._starting is None or not self._starting.done():
+            raise RestartedError("this generator was restarted and has no weights yet")
 
     async def version(self) -> int:
         """Policy version of the weights held."""

@@ -80,7 +80,7 @@ class PolicyModule(nn.Module):
             model.gradient_checkpointing_enable({"use_reentrant": False})
             # transformers has just made the embeddings' output need a gradient, which only re-entrant checkpointing
             # wants: it would run a backward through every frozen layer below the lowest one that trains.
-            model.disable_input_require_grads()
+            model.disable_input_require_grads()  # type: ignore[no-untyped-call]
         self.train()
 
     def forward(self, batch: Batch, temperature: float) -> tuple[torch.Tensor, torch.Tensor]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import ray
 
-from rayrl.actors.coordinator import Coordinator
+from rayrl.actors.coordinator import CoordinatorActor
 from rayrl.actors.generator import GeneratorActor, engine_settings
 from rayrl.actors.verifier import VerifierActor
 from rayrl.actors.waiting import fetch, original
@@ -102,8 +102,9 @@ class _Actors:
         self.verifiers = [
             verifiers.remote(config.rewards, verifier, "answer") for _ in range(verifier.actors)
         ]
-        coordinators = ray.remote(Coordinator).options(num_cpus=0, max_restarts=-1, max_concurrency=10_000)
-        self.coordinator = coordinators.remote(config, self.generators, self.verifiers, plan.train, plan.held_out)
+        self.prompts = ray.put((plan.train, plan.held_out))
+        coordinators = ray.remote(CoordinatorActor).options(num_cpus=0, max_restarts=-1, max_concurrency=10_000)
+        self.coordinator = coordinators.remote(config, self.generators, self.verifiers, [self.prompts])
 
     def wait_ready(self) -> None:
         deadline_s = self.config.run.deadline_s

@@ -7,9 +7,9 @@ from typing import Any
 
 import psutil
 
-from rayrl.config import GRPOConfig
-from rayrl.data.prompts import PromptSet, build_prompts
-from rayrl.errors import ModelError
+from rayrl.config import DatasetSettings, GRPOConfig
+from rayrl.data.prompts import build_prompts
+from rayrl.errors import DataError, ModelError
 from rayrl.models import resolve_model
 from rayrl.plugins import load
 from rayrl.types import Prompt
@@ -26,8 +26,8 @@ class Preflight:
     """Folder or hub name of the model."""
     train: list[Prompt]
     held_out: list[Prompt]
-    too_long: list[str]
-    """Ids of rows left out because their prompts are longer than prompt.max_tokens."""
+    left_out: dict[str, list[str]]
+    """Why -> ids of the rows that are left out."""
     freeze_rows: list[Any]
     """learner.freeze_table.Row"""
     parameters: int
@@ -60,14 +60,12 @@ def check(config: GRPOConfig) -> Preflight:
             load(reward.function, "rewards.function")
     if config.generator.engine != "vllm":
         load(config.generator.engine, "generator.engine")
-    train, held_out = _prompts(config, model)
-    check_golds([prompt.columns for prompt in train.prompts], config.rewards, "answer")
-    check_golds([prompt.columns for prompt in held_out.prompts], config.rewards, "answer")
+    train, held_out, left_out = _prompts(config, model)
     return Preflight(
         model=model,
-        train=train.prompts,
-        held_out=held_out.prompts,
-        too_long=train.too_long + held_out.too_long,
+        train=train,
+        held_out=held_out,
+        left_out=left_out,
         freeze_rows=table(trainable, sizes, tied),
         parameters=sum(sizes.values()),
         learner_bytes=learner_bytes,
@@ -107,7 +105,8 @@ def memory_available() -> int:
     return free
 
 
-def _prompts(config: GRPOConfig, model: str) -> tuple[PromptSet, PromptSet]:
+def _prompts(config: GRPOConfig, model: str) -> tuple[list[Prompt], list[Prompt], dict[str, list[str]]]:
+    """Prompts to train on, held-out prompts, and what was left out of either."""
     from transformers import AutoTokenizer
 
     tokenizer: Any = AutoTokenizer.from_pretrained(model)
@@ -123,14 +122,34 @@ def _prompts(config: GRPOConfig, model: str) -> tuple[PromptSet, PromptSet]:
     def encode(text: str) -> list[int]:
         return list(tokenizer.encode(text, add_special_tokens=False))
 
-    train = build_prompts(config.train_data, config.prompt, render, encode, "train_data")
-    if config.eval_data is None:
-        return train, PromptSet([], [])
-    held_out = build_prompts(config.eval_data, config.prompt, render, encode, "eval_data")
-    return _disjoint(train, held_out), held_out
+    left_out: dict[str, list[str]] = {}
+
+    def usable(data: DatasetSettings, field: str) -> list[Prompt]:
+        found = build_prompts(data, config.prompt, render, encode, field)
+        left_out[f"{field}: longer than {config.prompt.max_tokens} tokens"] = found.too_long
+        good, bad = _readable_golds(config, data, found.prompts, field)
+        left_out[f"{field}: gold answer cannot be read"] = bad
+        return good
+
+    train = usable(config.train_data, "train_data")
+    held_out = usable(config.eval_data, "eval_data") if config.eval_data else []
+    texts = {prompt.text for prompt in held_out}
+    left_out["train_data: held out too"] = [prompt.id for prompt in train if prompt.text in texts]
+    train = [prompt for prompt in train if prompt.text not in texts]
+    if not train:
+        raise DataError("train_data: every problem is held out too (eval_data); give them different seeds or files")
+    return train, held_out, {reason: ids for reason, ids in left_out.items() if ids}
 
 
-def _disjoint(train: PromptSet, held_out: PromptSet) -> PromptSet:
-    """Training prompts without those that are held out too: their ids go to `too_long`'s neighbour, the plan."""
-    texts = {prompt.text for prompt in held_out.prompts}
-    return PromptSet([prompt for prompt in train.prompts if prompt.text not in texts], train.too_long)
+def _readable_golds(
+    config: GRPOConfig, data: DatasetSettings, prompts: list[Prompt], field: str
+) -> tuple[list[Prompt], list[str]]:
+    problems = check_golds([prompt.columns for prompt in prompts], config.rewards, "answer")
+    if problems and (data.bad_golds == "error" or len(problems) == len(prompts)):
+        listed = "\n".join(f"  {prompts[index].id}: {reason}" for index, reason in problems[:10])
+        raise DataError(
+            f"{field}: {len(problems)} of {len(prompts)} gold answers cannot be read:\n{listed}\n"
+            f"mend them, set {field}.answer_column, or leave them out by {field}.bad_golds: skip"
+        )
+    bad = {index for index, _ in problems}
+    return [p for at, p in enumerate(prompts) if at not in bad], [prompts[at].id for at in sorted(bad)]

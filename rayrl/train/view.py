@@ -100,8 +100,9 @@ def plan_table(config: GRPOConfig, plan: Preflight, folder: Path) -> Table:
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
     table.add_row("run", str(folder))
     table.add_row("model", f"{config.model.path}, {plan.parameters / 1e6:.1f} million parameters")
-    left_out = f", {len(plan.too_long)} left out as longer than {config.prompt.max_tokens} tokens" if plan.too_long else ""
-    table.add_row("problems", f"{len(plan.train)} to train on, {len(plan.held_out)} held out{left_out}")
+    table.add_row("problems", f"{len(plan.train)} to train on, {len(plan.held_out)} held out")
+    for reason, ids in plan.left_out.items():
+        table.add_row("left out", f"{len(ids)} of {reason} ({', '.join(ids[:3])}{', …' if len(ids) > 3 else ''})")
     table.add_row(
         "a step", f"{config.prompts_per_step} prompts x {config.group_size} completions, staleness <= {config.max_staleness}"
     )

@@ -13,10 +13,13 @@ from typing import Any
 
 MAX_CHARACTERS = 1000
 MAX_DIGITS = 300
-MAX_DEPTH = 40
+MAX_DEPTH = 16
+MAX_POWERS = 40
+MAX_INTEGRALS = 4
 MAX_BITS = 1 << 16
 
 _HUGE_ARGUMENT = re.compile(r"\\(?:binom|choose|sum|prod|int)\b.*\d{5}|\d{5}.*\\(?:binom|choose)\b", re.DOTALL)
+_POWER_CHAIN = re.compile(r"(?:\^[\s{(]*\w\s*){6}")
 _BUILDERS = re.compile(r"\\operatorname\s*\{\s*(?:zeros|ones|diag|[hv]stack|orth\w*|eye|rref|hermite\w*)")
 _SET_BUILDER = re.compile(r"(?:\\left)?\\\{\s*\w\s*(?:\\left|\\right)?(?:\||\\mid\b|:)\s*(.+?)\s*(?:\\right)?\\\}")
 
@@ -57,8 +60,10 @@ def check_size(text: str) -> None:
     for character in text:
         depth += (character in "{([") - (character in "})]")
         deepest = max(deepest, depth)
-    if deepest > MAX_DEPTH or text.count("^") > MAX_DEPTH:
-        raise Unreadable(f"nested deeper than {MAX_DEPTH}")
+    if deepest > MAX_DEPTH or _POWER_CHAIN.search(text):
+        raise Unreadable(f"nested deeper than {MAX_DEPTH}, or a long chain of powers")
+    if text.count("^") > MAX_POWERS or text.count("\\int") > MAX_INTEGRALS:
+        raise Unreadable(f"more than {MAX_POWERS} powers or {MAX_INTEGRALS} integrals")
     if _HUGE_ARGUMENT.search(text) or _BUILDERS.search(text) or "!!!" in text:
         raise Unreadable("a function of a huge number")
 

@@ -58,10 +58,10 @@ def address() -> Iterator[str]:
 
 
 def wait_for_agent(url: str, ray: "subprocess.Popen[bytes]", log: Path) -> None:
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 240
     while submit(url, "--no-wait", entrypoint="true").returncode != 0:
         assert ray.poll() is None, log.read_text()
-        assert time.monotonic() < deadline, f"no job server at {url} after 120 s\n{log.read_text()}"
+        assert time.monotonic() < deadline, f"no job server at {url} after 240 s\n{log.read_text()}"
         time.sleep(1)
 
 

@@ -68,7 +68,8 @@ def errors(manifest: dict[str, Any]) -> list[str]:
 
 def cluster(manifest: dict[str, Any]) -> dict[str, Any]:
     spec: dict[str, Any] = manifest["spec"]
-    return spec.get("rayClusterSpec", spec)
+    inner: dict[str, Any] = spec.get("rayClusterSpec", spec)
+    return inner
 
 
 def pods(manifest: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -183,9 +184,7 @@ def test_pods_are_bounded_and_unprivileged(name: str) -> None:
             assert container["resources"]["requests"] == container["resources"]["limits"]
             mounts = {mount["mountPath"]: volumes[mount["name"]] for mount in container.get("volumeMounts", [])}
             if container["name"] != "ray-job-submitter":
-                assert (
-                    mounts["/runs"]["persistentVolumeClaim"]["claimName"] == read("runs-pvc.yaml")["metadata"]["name"]
-                )
+                assert mounts["/runs"]["persistentVolumeClaim"] == {"claimName": claim}
                 assert mounts["/dev/shm"]["emptyDir"]["medium"] == "Memory"
 
 

@@ -64,7 +64,7 @@ def test_positions_and_sources_follow_the_parent() -> None:
     ],
 )
 def test_a_tree_that_is_none_is_refused(segments: list[Segment]) -> None:
-    with pytest.raises(ValueError, match="segment|root"):
+    with pytest.raises(ValueError, match=r"segment|root"):
         Tree(segments)
 
 

@@ -87,20 +87,21 @@ def test_head_matches_float64(softcap: float | None, chunk: int, monkeypatch: py
         torch.testing.assert_close(mine.grad.double(), reference.grad, rtol=1e-5, atol=1e-6)
 
 
-def test_nothing_below_the_lowest_trainable_layer_has_a_backward(folders: Callable[[str], str]) -> None:
+@pytest.mark.parametrize("checkpointing", [False, True])
+def test_nothing_below_the_lowest_trainable_layer_has_a_backward(
+    checkpointing: bool, folders: Callable[[str], str]
+) -> None:
     model = load_model(folders("llama"))
     for name, parameter in model.named_parameters():
         parameter.requires_grad_(".3." in name)
-    for checkpointing in (False, True):
-        policy = PolicyModule(model, ModelSettings(path="x"), checkpointing)
-        reached: list[int] = []
-        hooks = [
-            layer.register_forward_hook(
-                lambda _m, _i, out, index=index: reached.append(index) if out.requires_grad else None
-            )
-            for index, layer in enumerate(model.model.layers)
-        ]
-        policy(pack(make_trees(1), 999)[0], 1.0)
-        assert reached == [3]
-        for hook in hooks:
-            hook.remove()
+    policy = PolicyModule(model, ModelSettings(path="x"), checkpointing)
+    reached: list[int] = []
+
+    def note(index: int, output: torch.Tensor) -> None:
+        if output.requires_grad:
+            reached.append(index)
+
+    for index, layer in enumerate(model.model.layers):
+        layer.register_forward_hook(lambda _module, _input, output, index=index: note(index, output))
+    policy(pack(make_trees(1), 999)[0], 1.0)
+    assert reached == [3]

@@ -120,5 +120,5 @@ def test_table_and_estimate_need_no_weights(folders: Callable[[str], str]) -> No
 
 
 def test_no_model_there() -> None:
-    with pytest.raises(ModelError, match="model.path"):
+    with pytest.raises(ModelError, match=r"model\.path"):
         meta_model("/nowhere/at/all")

@@ -28,7 +28,7 @@ def assert_same(left: Learner, right: Learner) -> None:
 def test_micro_batches_change_nothing(folders: Folders) -> None:
     learners = [make_learner(folders("llama"), microbatch_tokens=tokens) for tokens in (1, 40, 1000)]
     results = [learner.update(make_trees(), GRPO) for learner in learners]
-    assert [result["train/microbatches"] for result in results] == [5, 4, 1]
+    assert [result["train/microbatches"] for result in results] == [5, 3, 1]
     for result in results[1:]:
         for name in ("train/loss", "train/grad_norm", "policy/entropy_mean", "sync/logprob_diff_mean"):
             assert result[name] == pytest.approx(results[0][name], rel=1e-5), name
@@ -42,7 +42,6 @@ def test_frozen_weights_do_not_move_and_the_others_do(preset: str, folders: Fold
     learner.check_frozen()
     for name, value in weights(learner).items():
         assert torch.equal(value, before[name]) != learner.trainable[name], name
-    assert {name for name, _ in learner.trainable_tensors()} == {n for n, trains in learner.trainable.items() if trains}
 
 
 def test_check_frozen_sees_a_gradient(folders: Folders) -> None:
@@ -121,7 +120,7 @@ def run_rank(rank: int, path: str, folder: str) -> None:
     learner.state(Path(folder) / "state")
     logprobs = learner.logprobs(make_trees())
     learner.export(Path(folder) / "export")
-    tensors = dict(learner.trainable_tensors())
+    tensors = dict(learner.tensors(list(learner.trainable)))
     if rank == 0:
         torch.save((results, logprobs, tensors), f"{folder}/out.pt")
     torch.distributed.destroy_process_group()

@@ -66,12 +66,12 @@ def test_policy_loss_is_the_formula(old: bool, cap: float | None) -> None:
     before = batch.old_logprobs.double() if batch.old_logprobs is not None else x.detach()
     expected, clips = torch.zeros((), dtype=torch.float64), 0
     for i in range(len(x)):
-        gap = math.exp(float(before[i] - batch.generator_logprobs[i].double()))
+        gap = math.exp(float(before[i].detach() - batch.generator_logprobs[i].double()))
         factor = 1.0 if cap is None else min(gap, cap)
         ratio, advantage = torch.exp(x[i] - before[i]), float(batch.advantages[i])
-        if advantage > 0 and float(ratio) > 1.3:
+        if advantage > 0 and ratio.item() > 1.3:
             term, clips = torch.tensor(1.3 * advantage, dtype=torch.float64), clips + 1
-        elif advantage < 0 and float(ratio) < 0.8:
+        elif advantage < 0 and ratio.item() < 0.8:
             term, clips = torch.tensor(0.8 * advantage, dtype=torch.float64), clips + 1
         else:
             term = ratio * advantage

@@ -1,0 +1,131 @@
+"""Runs of the command line in processes of their own, and a search for what they leave behind."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from tests.fakes.model import make_model
+
+    return make_model(tmp_path_factory.mktemp("models") / "tiny")
+
+
+@dataclass
+class Command:
+    """One started `rayrl` process and every process that descends from it (they share a mark in the environment)."""
+
+    process: subprocess.Popen[str]
+    mark: str
+    run_dir: Path
+    stdout: str = ""
+    stderr: str = ""
+    started: float = field(default_factory=time.monotonic)
+
+    def wait(self, timeout: float) -> int:
+        self.stdout, self.stderr = self.process.communicate(timeout=timeout)
+        return self.process.returncode
+
+    def wait_for(self, condition: Callable[[], bool], timeout: float, what: str) -> None:
+        end = time.monotonic() + timeout
+        while not condition():
+            assert self.process.poll() is None, f"ended before {what}: {self.process.communicate()}"
+            assert time.monotonic() < end, f"waited {timeout} s for {what}"
+            time.sleep(0.2)
+
+    def records(self, kind: str) -> list[dict[str, Any]]:
+        path = self.run_dir / "metrics.jsonl"
+        lines = path.read_text().splitlines() if path.exists() else []
+        return [record for line in lines if (record := json.loads(line))["kind"] == kind]
+
+    def left_running(self) -> list[str]:
+        """Command lines of live processes that carry the mark."""
+        found = []
+        for folder in Path("/proc").glob("[0-9]*"):
+            try:
+                if self.mark.encode() in (folder / "environ").read_bytes():
+                    found.append((folder / "cmdline").read_bytes().replace(b"\0", b" ").decode()[:120])
+            except OSError:
+                continue
+        return [line for line in found if line]
+
+
+@pytest.fixture
+def rayrl(tmp_path: Path) -> Iterator[Callable[..., Command]]:
+    """`rayrl("grpo", config_or_path, "--steps", 2)` starts the command; whatever it leaves is killed afterwards."""
+    commands: list[Command] = []
+
+    def start(name: str, config: dict[str, Any] | Path, *arguments: object, env: dict[str, str] | None = None) -> Command:
+        if isinstance(config, dict):
+            path = tmp_path / f"config-{len(commands)}.yaml"
+            path.write_text(yaml.safe_dump(config))
+            run_dir = Path(config["run"]["dir"]) / config["run"]["name"]
+        else:
+            path, run_dir = config, config.parent
+        mark = f"RAYRL_TEST_MARK={uuid.uuid4()}"
+        environment = os.environ | {
+            "RAYRL_TEST_MARK": mark.partition("=")[2],
+            "PYTHONPATH": str(ROOT),
+            "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
+            **(env or {}),
+        }
+        if "RAY_ADDRESS" not in (env or {}):
+            environment.pop("RAY_ADDRESS", None)
+        process = subprocess.Popen(
+            [sys.executable, "-m", "rayrl.cli", name, str(path), *map(str, arguments)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=environment,
+            start_new_session=True,
+        )
+        commands.append(Command(process, mark, run_dir))
+        return commands[-1]
+
+    yield start
+    for command in commands:
+        if command.process.poll() is None:
+            command.process.kill()
+            command.process.communicate()
+        for folder in Path("/proc").glob("[0-9]*"):
+            try:
+                if command.mark.encode() in (folder / "environ").read_bytes():
+                    os.kill(int(folder.name), signal.SIGKILL)
+            except OSError:
+                continue
+
+
+@pytest.fixture
+def tiny_config(tiny_model: Path, tmp_path: Path) -> dict[str, Any]:
+    """GRPO on the tiny model with the transformers engine: a few seconds a run."""
+    sums = {"min_terms": 2, "max_terms": 2, "min_digits": 1, "max_digits": 1}
+    return {
+        "run": {"name": "tiny", "dir": str(tmp_path / "runs"), "deadline_s": 60},
+        "model": {"path": str(tiny_model), "compute_dtype": "float32"},
+        "train_data": {"source": "reasoning_gym:chain_sum", "options": sums, "size": 60, "seed": 1},
+        "eval_data": {"source": "reasoning_gym:chain_sum", "options": sums, "size": 8, "seed": 2},
+        "prompt": {"max_tokens": 100},
+        "rewards": [{"function": "tests.fakes.rewards:digits"}, {"function": "maths", "weight": 0.1}],
+        "sampling": {"max_tokens": 8},
+        "generator": {"engine": "tests.fakes.engine:TransformersEngine"},
+        "learner": {"learning_rate": 0.01, "threads": 1, "warmup_fraction": 0.0},
+        "checkpoint": {"every_steps": 2},
+        "steps": 4,
+        "prompts_per_step": 4,
+        "group_size": 4,
+    }

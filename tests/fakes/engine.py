@@ -1,0 +1,101 @@
+"""An inference engine in plain transformers, slow and small: it drives the full loop without vLLM."""
+
+import asyncio
+from collections.abc import Sequence
+
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from rayrl.errors import SyncError
+from rayrl.generate.engine import EngineSettings, PacketFile
+from rayrl.generate.packets import read
+from rayrl.types import Rollout, Sampling
+
+
+class TransformersEngine:
+    """Samples token by token from the model that it was given last."""
+
+    def __init__(self, settings: EngineSettings) -> None:
+        self.settings = settings
+        self.version = 0
+
+    async def start(self) -> None:
+        torch.set_num_threads(1)
+        self.model = AutoModelForCausalLM.from_pretrained(self.settings.model, dtype=torch.float32)
+        self.tokenizer = AutoTokenizer.from_pretrained(self.settings.model)
+
+    async def generate(self, prompt_token_ids: list[int], sampling: Sampling) -> list[Rollout]:
+        return [self._sample(prompt_token_ids, sampling, index) for index in range(sampling.n)]
+
+    def _sample(self, prompt: list[int], sampling: Sampling, index: int) -> Rollout:
+        generator = torch.Generator().manual_seed((sampling.seed or 0) + index)
+        tokens: list[int] = []
+        logprobs: list[float] = []
+        while len(tokens) < sampling.max_tokens:
+            with torch.no_grad():
+                logits = self.model(torch.tensor([prompt + tokens])).logits[0, -1]
+            scores = torch.log_softmax(logits / (sampling.temperature or 1.0), -1)
+            if sampling.temperature:
+                token = int(torch.multinomial(scores.exp(), 1, generator=generator))
+            else:
+                token = int(scores.argmax())
+            tokens.append(token)
+            logprobs.append(float(scores[token]))
+            if token == self.tokenizer.eos_token_id:
+                break
+        reason = "stop" if tokens[-1] == self.tokenizer.eos_token_id else "length"
+        text = self.tokenizer.decode(tokens, skip_special_tokens=True)
+        return Rollout(text, tokens, logprobs, [self.version] * len(tokens), reason)
+
+    async def load_weights(self, version: int, packets: Sequence[PacketFile]) -> None:
+        named = dict(self.model.named_parameters())
+        for packet in packets:
+            for name, tensor in read(packet):
+                named[name].data.copy_(tensor)
+        self.version = version
+
+    async def close(self) -> None:
+        pass
+
+
+class SkipsUpdates(TransformersEngine):
+    """Says that it took the weights of every version after 1, and did not."""
+
+    async def load_weights(self, version: int, packets: Sequence[PacketFile]) -> None:
+        if version <= 1:
+            await super().load_weights(version, packets)
+        self.version = version
+
+
+class ForgetsVersion(TransformersEngine):
+    """Drops an update on the floor."""
+
+    async def load_weights(self, version: int, packets: Sequence[PacketFile]) -> None:
+        if version <= 1:
+            await super().load_weights(version, packets)
+
+
+class CorruptsBytes(TransformersEngine):
+    """Receives damaged bytes from version 1 on."""
+
+    async def load_weights(self, version: int, packets: Sequence[PacketFile]) -> None:
+        if version >= 1:
+            with packets[0].path.open("r+b") as file:
+                file.seek(64)
+                file.write(b"\xff\x00\xff\x00")
+        await super().load_weights(version, packets)
+
+
+class NeverAnswers(TransformersEngine):
+    """Hangs on every prompt."""
+
+    async def generate(self, prompt_token_ids: list[int], sampling: Sampling) -> list[Rollout]:
+        await asyncio.sleep(3600)
+        raise SyncError("unreachable")
+
+
+class DoesNotStart(TransformersEngine):
+    """Fails at start."""
+
+    async def start(self) -> None:
+        raise RuntimeError("no such accelerator")

@@ -1,0 +1,89 @@
+"""Settings: what is read, and what is refused with which words."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from rayrl.config import GRPOConfig, dump_config, load_config, parse_overrides
+from rayrl.errors import ConfigError
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+SHIPPED = sorted((ROOT / "configs").rglob("*.yaml"))
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_shipped_config_loads_and_survives_a_round_trip(path: Path, tmp_path: Path) -> None:
+    config = load_config(path, {})
+    again = tmp_path / "again.yaml"
+    again.write_text(dump_config(config))
+    assert load_config(again, {}) == config
+
+
+def test_overrides_are_read_as_yaml_and_beat_the_file() -> None:
+    overrides = parse_overrides(["--learner.learning_rate", "1e-5", "--run.name=x", "--steps", "3", "--run.resume", "true"])
+    assert overrides == {"learner.learning_rate": 1e-5, "run.name": "x", "steps": 3, "run.resume": True}
+    config = load_config(ROOT / "configs/demo/grpo.yaml", overrides)
+    assert (config.learner.learning_rate, config.run.name, config.steps) == (1e-5, "x", 3)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "says"),
+    [
+        ({"learner.learning_rat": 1e-5}, ["learner.learning_rat", "unknown setting", "'learning_rate'"]),
+        ({"batch_size": 8}, ["batch_size", "unknown setting"]),
+        ({"steps": 0}, ["steps", "greater than or equal to 1", "value 0"]),
+        ({"steps": "many"}, ["steps", "valid integer", "'many'"]),
+        ({"updates_per_step": 3}, ["prompts_per_step (16)", "multiple of updates_per_step (3)"]),
+        ({"rewards": [{"function": "math"}]}, ["rewards", "'math'", "neither built in", "maths"]),
+        ({"rewards": []}, ["rewards", "at least 1"]),
+        ({"steps.more": 1}, ["--steps.more", "no settings below it"]),
+        ({"rewards": [{"function": "maths", "wight": 2}]}, ["rewards.0.wight", "unknown setting", "'weight'"]),
+    ],
+)
+def test_wrong_settings_are_named_with_value_and_fix(overrides: dict[str, Any], says: list[str]) -> None:
+    with pytest.raises(ConfigError) as raised:
+        load_config(ROOT / "configs/demo/grpo.yaml", overrides)
+    assert all(part in str(raised.value) for part in says), raised.value
+
+
+def test_a_missing_or_broken_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="does not exist"):
+        load_config(tmp_path / "no.yaml", {})
+    broken = tmp_path / "broken.yaml"
+    broken.write_text("a: [")
+    with pytest.raises(ConfigError, match="not valid YAML"):
+        load_config(broken, {})
+    broken.write_text("- 1")
+    with pytest.raises(ConfigError, match="must hold settings"):
+        load_config(broken, {})
+
+
+def test_an_override_without_value_or_dashes_is_refused() -> None:
+    with pytest.raises(ConfigError, match="a value must follow"):
+        parse_overrides(["--steps"])
+    with pytest.raises(ConfigError, match="--section.field value"):
+        parse_overrides(["steps=3"])
+
+
+def test_every_setting_is_documented() -> None:
+    def undocumented(model: Any, path: str) -> list[str]:
+        found = []
+        for name, info in model.model_fields.items():
+            inner = getattr(info.annotation, "model_fields", None)
+            if inner:
+                found += undocumented(info.annotation, f"{path}{name}.")
+            elif not info.description:
+                found.append(path + name)
+        return found
+
+    sections = {"train_data", "eval_data", "rewards"}
+    assert set(undocumented(GRPOConfig, "")) <= sections
+
+
+def test_objective_presets_fill_only_what_is_not_set() -> None:
+    data = yaml.safe_load((ROOT / "configs/demo/grpo.yaml").read_text())
+    data["objective"] = {"name": "dapo", "clip_high": 0.4}
+    objective = GRPOConfig.model_validate(data).objective.resolved()
+    assert (objective.clip_high, objective.normalizer, objective.mask_truncated) == (0.4, "token", True)

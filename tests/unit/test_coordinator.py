@@ -1,0 +1,210 @@
+"""The coordinator alone, on handles that are plain objects: admission, order, failures, revival, state."""
+
+import asyncio
+from typing import Any
+
+import pytest
+from ray.exceptions import ActorDiedError
+
+from rayrl.actors.coordinator import Coordinator, CoordinatorState
+from rayrl.config import GRPOConfig
+from rayrl.errors import DeadlineError, RewardError, SyncError
+from rayrl.types import Prompt, Rollout, Sampling, Verdict
+from rayrl.verify.rewards import ScoredGroup
+
+
+class Method:
+    """`handle.method.remote(...)` as a coroutine."""
+
+    def __init__(self, function: Any) -> None:
+        self.remote = function
+
+
+class Generator:
+    """Answers with its version; delays, dies or lies on demand."""
+
+    def __init__(self) -> None:
+        self.held = 0
+        self.calls: list[tuple[int, Sampling]] = []
+        self.deaths = 0
+        self.alive = True
+        self.started = 0
+        self.delay_s = lambda prompt: 0.0
+        self.generate = Method(self._generate)
+        self.load_weights = Method(self._load)
+        self.start = Method(self._start)
+
+    async def _generate(self, token_ids: list[int], sampling: Sampling) -> list[Rollout]:
+        self.calls.append((token_ids[0], sampling))
+        await asyncio.sleep(self.delay_s(token_ids[0]))
+        if self.deaths:
+            self.deaths -= 1
+            self.alive = False
+        if not self.alive:
+            raise ActorDiedError
+        return [Rollout(str(token_ids[0]), [1, 2], [0.0, 0.0], [self.held] * 2, "stop") for _ in range(sampling.n)]
+
+    async def _load(self, version: int, packets: list[Any]) -> int:
+        self.held = version
+        return self.held
+
+    async def _start(self) -> None:
+        self.started += 1
+        self.alive, self.held = True, 0
+
+
+class Verifier:
+    def __init__(self) -> None:
+        self.error: Exception | None = None
+        self.score = Method(self._score)
+        self.ping = Method(self._ping)
+
+    async def _score(self, columns: dict[str, Any], completions: list[str]) -> ScoredGroup:
+        if self.error:
+            raise self.error
+        ones = [1.0] * len(completions)
+        return ScoredGroup(list(ones), {"maths": list(ones)}, [Verdict(1.0, "correct")] * len(completions))
+
+    async def _ping(self) -> None:
+        pass
+
+
+def make(**changes: Any) -> tuple[Coordinator, Generator, Verifier]:
+    settings: dict[str, Any] = {
+        "run": {"deadline_s": 2},
+        "model": {"path": "m"},
+        "train_data": {"source": "reasoning_gym:chain_sum"},
+        "rewards": [{"function": "maths"}],
+        "steps": 5,
+        "prompts_per_step": 4,
+        "group_size": 2,
+    }
+    config = GRPOConfig.model_validate(settings | changes)
+    generator, verifier = Generator(), Verifier()
+    prompts = [Prompt(f"p{n}", "", [n], {"question": n, "answer": n}) for n in range(10)]
+    return Coordinator(config, [generator], [verifier], prompts, prompts[:3]), generator, verifier
+
+
+async def test_strictly_on_policy_a_step_goes_out_only_after_the_update_before_it() -> None:
+    coordinator, generator, _ = make()
+    await coordinator.start()
+    batch = await coordinator.batch(0)
+    await asyncio.sleep(0.05)
+    assert len(generator.calls) == 4
+    assert {version for group in batch.groups for r in group.rollouts for version in r.policy_versions} == {0}
+    await coordinator.publish(1, ["packet"])
+    batch = await coordinator.batch(1)
+    assert len(generator.calls) == 8
+    assert {version for group in batch.groups for r in group.rollouts for version in r.policy_versions} == {1}
+
+
+async def test_staleness_one_sends_one_step_ahead_and_no_more() -> None:
+    coordinator, generator, _ = make(max_staleness=1)
+    await coordinator.start()
+    await coordinator.batch(0)
+    await asyncio.sleep(0.05)
+    assert len(generator.calls) == 8
+    await coordinator.publish(1, ["packet"])
+    await coordinator.batch(1)
+    await asyncio.sleep(0.05)
+    assert len(generator.calls) == 12
+
+
+async def test_groups_come_in_stream_order_whatever_finishes_first() -> None:
+    coordinator, generator, _ = make()
+    generator.delay_s = lambda prompt: 0.01 * (10 - prompt)
+    await coordinator.start()
+    batch = await coordinator.batch(0)
+    assert [group.prompt.token_ids[0] for group in batch.groups] == [coordinator.order[at] for at in range(4)]
+    seeds = [sampling.seed for _, sampling in generator.calls]
+    assert sorted(seeds) == sorted(coordinator.order.sampling_seed(at) for at in range(4))
+
+
+async def test_no_prompt_goes_out_after_the_last_step() -> None:
+    coordinator, generator, _ = make(steps=2, max_staleness=3)
+    await coordinator.start()
+    await coordinator.batch(1)
+    await coordinator.publish(1, ["packet"])
+    await asyncio.sleep(0.05)
+    assert len(generator.calls) == 8
+
+
+async def test_a_reward_that_raises_reaches_the_learner_as_it_was_raised() -> None:
+    coordinator, _, verifier = make()
+    verifier.error = RewardError("reward function 'x': no")
+    await coordinator.start()
+    with pytest.raises(RewardError, match="'x': no"):
+        await coordinator.batch(0)
+
+
+async def test_a_batch_that_does_not_come_names_what_was_waited_for() -> None:
+    coordinator, generator, _ = make(run={"deadline_s": 0.2})
+    generator.delay_s = lambda prompt: 60.0
+    await coordinator.start()
+    with pytest.raises(DeadlineError, match=r"waited 0.2 s for .*step 1|completions of p"):
+        await coordinator.batch(0)
+
+
+async def test_a_dead_generator_is_started_again_with_the_newest_weights_and_nothing_is_lost() -> None:
+    coordinator, generator, _ = make()
+    await coordinator.start()
+    await coordinator.batch(0)
+    generator.deaths = 1
+    await coordinator.publish(1, ["packet"])
+    batch = await coordinator.batch(1)
+    assert generator.started == 1
+    assert generator.held == 1
+    assert len({group.prompt.id for group in batch.groups}) == 4
+    assert all(version == 1 for group in batch.groups for r in group.rollouts for version in r.policy_versions)
+    records, _ = await coordinator.poll(0)
+    assert {record["event"] for record in records} == {"actor_lost"}
+
+
+async def test_a_generator_that_keeps_the_old_version_is_named() -> None:
+    coordinator, generator, _ = make()
+
+    async def forgets(version: int, packets: list[Any]) -> int:
+        return 0
+
+    generator.load_weights = Method(forgets)
+    with pytest.raises(SyncError, match="holds version 0 after version 1 was sent"):
+        await coordinator.publish(1, ["packet"])
+
+
+async def test_state_holds_what_was_finished_ahead_and_restore_does_not_sample_it_again() -> None:
+    coordinator, generator, _ = make(max_staleness=1)
+    await coordinator.start()
+    await coordinator.batch(0)
+    await coordinator.batch(1)
+    await coordinator.publish(1, ["packet"])
+    state = await coordinator.state(1)
+    assert sorted(state.finished) == [4, 5, 6, 7]
+
+    other, other_generator, _ = make(max_staleness=1)
+    await other.restore(state)
+    await other.publish(1, ["packet"])
+    await other.start()
+    batch = await other.batch(1)
+    assert [group.prompt.id for group in batch.groups] == [state.finished[at].prompt.id for at in (4, 5, 6, 7)]
+    await asyncio.sleep(0.05)
+    assert sorted(prompt for prompt, _ in other_generator.calls) == sorted(other.order[at] for at in (8, 9, 10, 11))
+
+
+async def test_restore_drops_what_is_in_flight() -> None:
+    coordinator, generator, _ = make()
+    generator.delay_s = lambda prompt: 5.0
+    await coordinator.start()
+    await asyncio.sleep(0.01)
+    generator.delay_s = lambda prompt: 0.0
+    await coordinator.restore(CoordinatorState(2))
+    await coordinator.start()
+    batch = await coordinator.batch(2)
+    assert [group.prompt.token_ids[0] for group in batch.groups] == [coordinator.order[at] for at in range(8, 12)]
+
+
+async def test_evaluation_scores_every_held_out_prompt_and_holds_back_training_prompts() -> None:
+    coordinator, generator, _ = make()
+    rows = await coordinator.evaluate(0)
+    assert [row["prompt_id"] for row in rows] == ["p0", "p1", "p2"]
+    assert all(row["score"] == 1.0 and row["status"] == "correct" for row in rows)
+    assert all(sampling.temperature == 0 and sampling.n == 1 for _, sampling in generator.calls[:3])

@@ -1,0 +1,142 @@
+import os
+import time
+
+import psutil
+import pytest
+from rayrl.errors import ConfigError
+from rayrl.verify.jobs import Call, Check
+from rayrl.verify.workers import WorkerPool
+
+HERE = "reward_functions:"
+
+
+@pytest.fixture(scope="module")
+def pool():
+    with WorkerPool(2, deadline_s=1.0, memory_limit_mb=512, functions=[HERE + "lengths"]) as pool:
+        yield pool
+
+
+def check(number: int) -> Check:
+    return Check("maths", rf"\boxed{{{number}}}", str(number if number % 2 else -1))
+
+
+def test_verdicts_come_back_in_order(pool):
+    outcomes = pool.run([check(number) for number in range(200)])
+    assert [outcome.value.extracted for outcome in outcomes] == [str(number) for number in range(200)]
+    assert [outcome.value.score for outcome in outcomes] == [float(number % 2) for number in range(200)]
+
+
+def test_the_first_verdict_pays_for_no_import(pool):
+    started = time.monotonic()
+    outcome = pool.run([Check("maths", r"\boxed{\sqrt{8}}", r"2\sqrt{2}")])[0]
+    assert outcome.value.status == "correct"
+    assert time.monotonic() - started < 1.0
+
+
+def test_functions_get_columns_as_lists_and_options(pool):
+    calls = [
+        Call(HERE + "lengths", ["a", "", "ccc"], {"question": ["?"] * 3}),
+        Call(HERE + "matches_column", ["1", "2"], {"answer": ["1", "1"], "question": ["?", "?"]}, {"bonus": 0.5}),
+    ]
+    assert [outcome.value for outcome in pool.run(calls)] == [[1.0, None, 3.0], [1.5, 0.5]]
+
+
+def test_a_loop_in_c_is_killed_at_its_deadline_and_only_it(pool):
+    before = set(pool.pids())
+    started = time.monotonic()
+    outcomes = pool.run([check(1), Call(HERE + "loops_in_c", ["x"]), check(2), check(3)])
+    assert [outcome.kind for outcome in outcomes] == ["done", "timeout", "done", "done"]
+    assert 1.0 <= time.monotonic() - started < 5.0
+    assert "1 s" in outcomes[1].reason
+    started = time.monotonic()
+    assert all(outcome.kind == "done" for outcome in pool.run([check(number) for number in range(20)]))
+    assert time.monotonic() - started < 2.0, "replacing a worker must be quick"
+    assert len(before - set(pool.pids())) == 1
+
+
+def test_a_hog_ends_at_its_memory_limit(pool):
+    outcome = pool.run([Call(HERE + "eats_memory", ["x"])])[0]
+    assert outcome.kind == "crashed"
+    assert "memory" in outcome.reason
+    assert pool.run([check(1)])[0].value.score == 1.0
+
+
+def test_workers_killed_in_mid_batch_lose_and_double_nothing(pool):
+    futures = [pool.submit(Call(HERE + "sleeps", [str(number)], {}, {"seconds": 0.3})) for number in range(4)]
+    rest = [pool.submit(check(number)) for number in range(50)]
+    time.sleep(0.1)
+    for pid in pool.pids():
+        os.kill(pid, 9)
+    assert [future.result().value for future in futures] == [[0.0], [1.0], [2.0], [3.0]]
+    assert [future.result().value.extracted for future in rest] == [str(number) for number in range(50)]
+
+
+def test_a_crash_is_tried_again_once(pool, tmp_path):
+    call = Call(HERE + "kills_itself_once", ["x"], {"marker": [str(tmp_path / "marker")]})
+    outcomes = pool.run([call, Call(HERE + "kills_itself", ["x"])])
+    assert (outcomes[0].kind, outcomes[0].value) == ("done", [1.0])
+    assert (outcomes[1].kind, outcomes[1].reason) == ("crashed", "its worker process died, twice")
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("raises", "ValueError: the column 'unit' is empty"),
+        ("exits", "SystemExit"),
+        ("too_few", "returned 1 rewards for 2 completions"),
+        ("not_numbers", "returned 'good' for completion 0"),
+        ("not_finite", "returned nan for completion 0"),
+        ("nothing", "returned NoneType"),
+        ("is_missing", "has no 'is_missing'"),
+    ],
+)
+def test_what_a_function_does_wrong_comes_back_as_text(pool, name, reason):
+    outcome = pool.run([Call(HERE + name, ["a", "b"])])[0]
+    assert outcome.kind == "raised"
+    assert reason in outcome.reason
+
+
+def test_a_job_that_cannot_be_pickled(pool):
+    outcome = pool.run([Call(HERE + "lengths", ["a"], {"column": [lambda: None]})])[0]
+    assert outcome.kind == "raised"
+    assert "cannot be sent" in outcome.reason
+    assert pool.run([check(1)])[0].value.score == 1.0
+
+
+def test_half_surrogates_travel(pool):
+    assert pool.run([Check("maths", "\ud800\x00 \\boxed{7}", "7")])[0].value.score == 1.0
+
+
+def test_a_cancelled_job_harms_nothing(pool):
+    futures = [pool.submit(check(number)) for number in range(200)]
+    cancelled = [future for future in futures[100:] if future.cancel()]
+    assert all(future.result().kind == "done" for future in futures if future not in cancelled)
+    assert pool.run([check(1)])[0].value.score == 1.0
+
+
+def test_closing_kills_workers_and_ends_what_was_under_way():
+    pool = WorkerPool(1, deadline_s=60, memory_limit_mb=512)
+    futures = [pool.submit(Call(HERE + "loops_in_c", ["x"])), pool.submit(check(1))]
+    time.sleep(0.2)
+    children = psutil.Process().children(recursive=True)
+    mine = [child for child in children if child.pid in pool.pids()]
+    assert mine
+    pool.close()
+    pool.close()
+    assert [future.result().kind for future in futures] == ["crashed", "crashed"]
+    assert not any(child.is_running() for child in mine)
+    with pytest.raises(RuntimeError, match="closed"):
+        pool.submit(check(1))
+
+
+def test_a_killed_nursery_is_started_again(pool):
+    nursery = psutil.Process(pool.pids()[0]).parent()
+    assert nursery is not None
+    nursery.kill()
+    outcomes = pool.run([check(number) for number in range(10)])
+    assert [outcome.kind for outcome in outcomes] == ["done"] * 10
+
+
+def test_a_function_that_cannot_be_imported_fails_the_start():
+    with pytest.raises(ConfigError, match="cannot import 'no_such_module'"):
+        WorkerPool(1, deadline_s=1, memory_limit_mb=512, functions=["no_such_module:f"])
