@@ -18,7 +18,9 @@ MAX_POWERS = 40
 MAX_INTEGRALS = 4
 MAX_BITS = 1 << 16
 
-_HUGE_ARGUMENT = re.compile(r"\\(?:binom|choose|sum|prod|int)\b.*\d{5}|\d{5}.*\\(?:binom|choose)\b", re.DOTALL)
+_HUGE_ARGUMENT = re.compile(
+    r"\\(?:binom|choose|sum|prod|int)(?![A-Za-z]).*\d{5}|\d{5}.*\\(?:binom|choose)(?![A-Za-z])", re.DOTALL
+)
 _POWER_CHAIN = re.compile(r"(?:\^[\s{(]*\w\s*){6}")
 _BUILDERS = re.compile(r"\\operatorname\s*\{\s*(?:zeros|ones|diag|[hv]stack|orth\w*|eye|rref|hermite\w*)")
 _SET_BUILDER = re.compile(r"(?:\\left)?\\\{\s*\w\s*(?:\\left|\\right)?(?:\||\\mid\b|:)\s*(.+?)\s*(?:\\right)?\\\}")

@@ -8,6 +8,7 @@ from pathlib import Path
 import psutil
 import pytest
 import ray
+
 from rayrl.actors.verifier import VerifierActor
 from rayrl.config import RewardSettings, VerifierSettings
 from rayrl.errors import ConfigError, RewardError

@@ -5,6 +5,7 @@ import logging
 from pathlib import Path
 
 import pytest
+
 from rayrl.verify.maths import verify
 
 LABELLED = Path(__file__).parents[4] / "shared/data/labelled/gsm8k_solutions.jsonl"

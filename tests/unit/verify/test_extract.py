@@ -1,4 +1,5 @@
 import pytest
+
 from rayrl.verify.extract import extract
 
 
@@ -28,7 +29,8 @@ from rayrl.verify.extract import extract
         ("**Answer:** 4", "4", "sentence"),
         ("Answer:\n\n4", "4", "sentence"),
         ("2 + 2\nA: 4", "4", "sentence"),
-        ("The answer is 2 + 2 = 4.", "4", "sentence"),
+        ("The answer is 2 + 2 = 4.", "2 + 2 = 4", "sentence"),
+        ("Answer: all of them, so 2 + 2 = 4.", "4", "sentence"),
         ("The answer is $1$ or $2$.", "1, 2", "sentence"),
         ("The answer is 1 or 2.", "1 or 2", "sentence"),
         ("The answer is 4 because there were 8 at first", "4", "sentence"),

@@ -1,4 +1,5 @@
 import pytest
+
 from rayrl.verify.formats import think_answer
 
 

@@ -4,6 +4,7 @@ import builtins
 import time
 
 import pytest
+
 from rayrl.verify.maths import verify
 
 HUGE = {

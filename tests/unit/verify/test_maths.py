@@ -1,6 +1,7 @@
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from rayrl.errors import DataError
 from rayrl.verify.maths import check_gold, gold_text, verify
 

@@ -1,4 +1,5 @@
 import pytest
+
 from rayrl.config import RewardSettings
 from rayrl.errors import ConfigError, DataError, RewardError
 from rayrl.types import Verdict

@@ -3,6 +3,7 @@ import time
 
 import psutil
 import pytest
+
 from rayrl.errors import ConfigError
 from rayrl.verify.jobs import Call, Check
 from rayrl.verify.workers import WorkerPool

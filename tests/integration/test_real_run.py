@@ -1,0 +1,149 @@
+"""Real Ray, real vLLM, the embedded model: a run of the command line, held against the learner it trained."""
+
+import asyncio
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from tests.conftest import ROOT, Command
+
+from rayrl.errors import SyncError
+from rayrl.models import EMBEDDED, resolve_model
+from rayrl.types import Sampling
+
+pytestmark = pytest.mark.integration
+Start = Callable[..., Command]
+
+
+@pytest.fixture
+def demo(tmp_path: Path) -> dict[str, Any]:
+    config: dict[str, Any] = yaml.safe_load((ROOT / "configs/demo/grpo.yaml").read_text())
+    config["run"] |= {"name": "demo", "dir": str(tmp_path / "runs"), "deadline_s": 200}
+    config["eval_data"]["size"] = 16
+    config |= {"steps": 3, "prompts_per_step": 4, "group_size": 4}
+    config["checkpoint"] = {"every_steps": 2}
+    return config
+
+
+@pytest.mark.timeout(400)
+def test_a_run_trains_survives_a_killed_generator_and_leaves_a_model_that_loads(
+    rayrl: Start, demo: dict[str, Any]
+) -> None:
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    demo["max_staleness"] = 1
+    run = rayrl("grpo", demo, "--steps", 4)
+    run.wait_for(lambda: len(run.records("step")) >= 1, 200, "the first step")
+    killed = kill_generator(run)
+    assert run.wait(250) == 0, (run.stdout, run.stderr)
+    steps = run.records("step")
+    assert [record["step"] for record in steps] == [1, 2, 3, 4]
+    # bfloat16 rounding between vLLM and the learner; one update apart adds a little, a broken load several nats.
+    assert all(0 < record["sync/logprob_diff_mean"] < 0.2 for record in steps)
+    assert all(record["policy/staleness_max"] <= 1 for record in steps)
+    assert killed
+    assert "actor_lost" in {record["event"] for record in run.records("event")}
+    model = AutoModelForCausalLM.from_pretrained(run.run_dir / "model")
+    tokenizer = AutoTokenizer.from_pretrained(run.run_dir / "model")
+    prompt = tokenizer("1 + 1 =", return_tensors="pt")
+    assert model.generate(**prompt, max_new_tokens=2, do_sample=False).shape[1] == prompt["input_ids"].shape[1] + 2
+    assert "<script" in (run.run_dir / "report.html").read_text()
+    assert run.left_running() == []
+
+
+def kill_generator(run: Command) -> bool:
+    """SIGKILLs the generator actor; its vLLM processes must go with it."""
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            ours = run.mark.encode() in (folder / "environ").read_bytes()
+            if ours and b"GeneratorActor" in (folder / "cmdline").read_bytes():
+                import os
+
+                os.kill(int(folder.name), signal.SIGKILL)
+                return True
+        except OSError:
+            continue
+    return False
+
+
+@pytest.mark.timeout(240)
+def test_ctrl_c_with_vllm_running_ends_everything_within_fifteen_seconds(rayrl: Start, demo: dict[str, Any]) -> None:
+    run = rayrl("grpo", demo, "--steps", 100)
+    run.wait_for(lambda: len(run.records("step")) >= 1, 200, "the first step")
+    run.process.send_signal(signal.SIGINT)
+    interrupted = time.monotonic()
+    assert run.wait(15) == 130
+    while run.left_running():
+        assert time.monotonic() < interrupted + 15, run.left_running()
+        time.sleep(0.2)
+    assert "--run.resume true" in run.stdout
+
+
+@pytest.mark.timeout(240)
+async def test_weights_loaded_into_running_vllm_give_the_learners_logprobs(tmp_path: Path) -> None:
+    """Full and partial syncs against transformers; and what a q,k-only reload would do is prevented."""
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    from rayrl.generate.engine import EngineSettings, PacketFile
+    from rayrl.generate.packets import pack, with_fused_partners
+    from rayrl.generate.vllm_engine import VLLMEngine
+
+    folder = resolve_model(EMBEDDED)
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    text = tokenizer.apply_chat_template(
+        [{"role": "user", "content": "Name three colours."}], add_generation_prompt=True, tokenize=False
+    )
+    prompt = tokenizer.encode(text, add_special_tokens=False)
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+    settings = EngineSettings(folder, 256, 0, 16, 1, 2, 1 << 28, 0.8, {})
+    engine = VLLMEngine(settings)
+    await engine.start()
+
+    async def difference() -> float:
+        """Mean |log-probability| difference to `model` over a greedy completion, in nats."""
+        (rollout,) = await engine.generate(prompt, Sampling(0.0, 1.0, 40))
+        with torch.no_grad():
+            logits = model(torch.tensor([prompt + rollout.token_ids])).logits[0, len(prompt) - 1 : -1]
+        own = torch.log_softmax(logits.float(), -1)[range(len(rollout.token_ids)), rollout.token_ids]
+        return float((own - torch.tensor(rollout.logprobs)).abs().mean())
+
+    def packets(names: list[str], folder: Path) -> list[PacketFile]:
+        parameters = dict(model.named_parameters())
+        folder.mkdir()
+        found = pack((name, parameters[name].data.bfloat16()) for name in names)
+        return [packet.write(folder / str(number)) for number, packet in enumerate(found)]
+
+    try:
+        every = [name for name, _ in model.named_parameters()]
+        in_step = await difference()
+        assert in_step < 0.12
+        torch.manual_seed(0)
+        for parameter in model.parameters():
+            parameter.data += 0.08 * parameter.data.std() * torch.randn_like(parameter)
+        skipped = await difference()
+        assert skipped > 3 * in_step, "a skipped sync shows"
+        await engine.load_weights(1, packets(every, tmp_path / "full"))
+        assert await difference() < 0.12
+        assert engine.version == 1
+
+        query_key = [name for name in every if "q_proj" in name or "k_proj" in name]
+        for name, parameter in model.named_parameters():
+            if name in query_key:
+                parameter.data *= 1.1
+        await engine.load_weights(2, packets(with_fused_partners(query_key, every), tmp_path / "part"))
+        assert await difference() < 0.12
+
+        damaged = packets(every, tmp_path / "damaged")
+        with damaged[0].path.open("r+b") as file:
+            file.seek(1000)
+            file.write(b"\x00\xff" * 8)
+        with pytest.raises(SyncError, match="corrupted"):
+            await engine.load_weights(3, damaged)
+    finally:
+        await engine.close()
+        await asyncio.sleep(0.5)

@@ -1,0 +1,110 @@
+"""The command line: instant help, and bad input refused before anything starts."""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from rayrl.cli import main
+
+
+def write(config: dict[str, Any], folder: Path) -> str:
+    path = folder / "config.yaml"
+    path.write_text(yaml.safe_dump(config))
+    return str(path)
+
+
+def test_help_takes_less_than_a_second_and_imports_nothing_heavy() -> None:
+    code = "import sys; from rayrl.cli import main\ntry: main(['--help'])\nexcept SystemExit: print(*sys.modules)"
+    started = time.monotonic()
+    output = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert time.monotonic() - started < 1.0
+    assert "grpo" in output
+    loaded = {name.partition(".")[0] for name in output.splitlines()[-1].split()}
+    assert not loaded & {"torch", "ray", "vllm", "transformers", "pydantic", "rich"}
+
+
+def test_dry_run_prints_settings_freeze_table_and_placement_and_starts_nothing(
+    tiny_config: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tiny_config["freeze"] = {"preset": "qk_only"}
+    assert main(["grpo", write(tiny_config, tmp_path), "--dry-run", "--steps", "7"]) == 0
+    output = capsys.readouterr().out
+    assert "steps: 7" in output
+    assert "clip_high: 0.2" in output, "presets are resolved"
+    fates = {line.split()[1]: line.split()[0] for line in output.splitlines() if " of layers " in line}
+    assert (fates["self_attn.q_proj"], fates["self_attn.v_proj"]) == ("train", "frozen")
+    assert "1 x (1 CPU, 0 GPU)" in output
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "code", "says"),
+    [
+        ({"learner": {"learning_rat": 1}}, 2, ["learner.learning_rat", "unknown setting", "learning_rate"]),
+        ({"model": {"path": "/no/such/model"}}, 4, ["model.path", "/no/such/model", "does not exist"]),
+        ({"model": {"path": "embedded:gpt-5"}}, 4, ["model.path", "embedded:smollm2-135m"]),
+        ({"train_data": {"source": "empty.jsonl"}}, 3, ["train_data.source", "empty.jsonl"]),
+        ({"freeze": {"rules": [{"match": "*.no_proj.*", "train": False}]}}, 9, ["freeze.rules.0", "*.no_proj.*"]),
+        ({"freeze": {"rules": [{"match": "*", "train": False}]}}, 9, ["nothing to train"]),
+        ({"generator": {"kv_cache_gb": 1e6}}, 4, ["model.path", "GB are free", "kv_cache_gb"]),
+        ({"generator": {"engine": "tests.fakes.engine:Absent"}}, 2, ["generator.engine", "'Absent'"]),
+        ({"rewards": [{"function": "tests.fakes.rewards:absent"}]}, 2, ["rewards", "'absent'"]),
+        ({"prompt": {"template": "{problem}"}}, 2, ["prompt.template", "'{problem}'", "question"]),
+        ({"prompt": {"max_tokens": 2}}, 3, ["prompt.max_tokens", "leaves none"]),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else None,
+)
+def test_bad_input_ends_with_one_message_before_anything_starts(
+    tiny_config: dict[str, Any],
+    change: dict[str, Any],
+    code: int,
+    says: list[str],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "empty.jsonl").write_text("")
+    assert main(["grpo", write(tiny_config | change, tmp_path)]) == code
+    message = capsys.readouterr().err
+    assert message.startswith("rayrl: ")
+    assert all(part in message for part in says), message
+    assert not (tmp_path / "runs").exists()
+
+
+def test_golds_that_cannot_be_read_are_listed_by_row_or_left_out_and_counted(
+    tiny_config: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text('{"question": "1+1", "answer": "2"}\n{"question": "1+2", "answer": "\\\\frac{"}\n')
+    tiny_config["train_data"] = {"source": str(rows)}
+    assert main(["grpo", write(tiny_config, tmp_path), "--dry-run"]) == 3
+    message = capsys.readouterr().err
+    assert "train_data-1" in message
+    assert "train_data.bad_golds" in message
+    assert main(["grpo", write(tiny_config, tmp_path), "--dry-run", "--train_data.bad_golds", "skip"]) == 0
+    assert "1 of train_data: gold answer cannot be read (train_data-1)" in capsys.readouterr().out
+
+
+def test_a_run_is_not_overwritten_nor_resumed_by_accident(
+    tiny_config: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "runs" / "tiny"
+    folder.mkdir(parents=True)
+    assert main(["grpo", write(tiny_config, tmp_path), "--run.resume", "true"]) == 2
+    assert "there is no run at" in capsys.readouterr().err
+    (folder / "config.yaml").write_text("")
+    assert main(["grpo", write(tiny_config, tmp_path)]) == 2
+    message = capsys.readouterr().err
+    assert "--run.resume true" in message
+    assert "--run.overwrite true" in message
+
+
+def test_report_refuses_what_is_no_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["report", str(tmp_path)]) == 2
+    assert "no run directory" in capsys.readouterr().err
