@@ -11,7 +11,7 @@ import ray
 
 from rayrl.actors.verifier import VerifierActor
 from rayrl.config import RewardSettings, VerifierSettings
-from rayrl.errors import ConfigError, RewardError
+from rayrl.errors import RewardError
 
 pytestmark = pytest.mark.integration
 
@@ -20,7 +20,7 @@ SETTINGS = VerifierSettings(processes_per_actor=2, deadline_s=1.0, memory_limit_
 ROW = {"question": "3 + 4?", "answer": "7"}
 
 
-@pytest.fixture(scope="module", autouse=True)
+@pytest.fixture(scope="module")
 def cluster():
     path = os.pathsep.join([str(FUNCTIONS), *(entry for entry in sys.path if entry)])
     ray.init(
@@ -33,57 +33,46 @@ def cluster():
     ray.shutdown()
 
 
-def start(*rewards):
-    return ray.remote(VerifierActor).options(num_cpus=SETTINGS.cpus).remote(list(rewards), SETTINGS, "answer")
+FUNCTION = "reward_functions:misbehaves_on_request"
 
 
-def score(actor, completions):
-    return ray.get(actor.score.remote(ROW, completions), timeout=60)
+@pytest.fixture(scope="module")
+def actor(cluster):
+    rewards = [RewardSettings(function="maths"), {"function": "format", "weight": 0.2}, {"function": FUNCTION}]
+    return ray.remote(VerifierActor).options(num_cpus=SETTINGS.cpus).remote(rewards, SETTINGS, "answer")
 
 
-def test_groups_are_scored():
-    actor = start(RewardSettings(function="maths"), {"function": "format", "weight": 0.2})
-    pid = ray.get(actor.ping.remote(), timeout=60)
-    assert pid != os.getpid()
+def score(actor, *groups):
+    return ray.get([actor.score.remote(ROW, completions) for completions in groups], timeout=60)
+
+
+def test_groups_are_scored(actor):
     good = "<think>3 + 4</think>\n<answer>7</answer>"
-    groups = ray.get([actor.score.remote(ROW, [good, r"\boxed{7}", "8", ""]) for _ in range(20)], timeout=60)
-    for group in groups:
-        assert group.rewards == [1.2, 1.0, 0.0, 0.0]
-        assert group.parts == {"maths": [1.0, 1.0, 0.0, 0.0], "format": [1.0, 0.0, 0.0, 0.0]}
+    assert ray.get(actor.ping.remote(), timeout=60) != os.getpid()
+    for group in score(actor, *[[good, r"\boxed{7}", "8", ""]] * 20):
+        assert group.rewards == [2.2, 2.0, 1.0, 1.0]
+        assert group.parts == {"maths": [1.0, 1.0, 0.0, 0.0], "format": [1.0, 0.0, 0.0, 0.0], FUNCTION: [1.0] * 4}
         assert [verdict.status for verdict in group.verdicts] == ["correct", "correct", "incorrect", "unparseable"]
-    ray.get(actor.close.remote(), timeout=30)
-    ray.kill(actor)
+        assert group.problems == []
 
 
-def test_a_hanging_function_costs_its_group_only():
-    actor = start({"function": "maths"}, {"function": "reward_functions:loops_on_request"})
-    hanging, fine = [actor.score.remote(ROW, texts) for texts in (["7", "loop"], ["7", "8"])]
-    assert ray.get(fine, timeout=60).rewards == [2.0, 1.0]
-    group = ray.get(hanging, timeout=60)
-    assert group.rewards == [1.0, 0.0]
-    assert group.parts["reward_functions:loops_on_request"] == [None, None]
-    assert "timeout" in group.problems[0]
-    ray.kill(actor)
+def test_a_hanging_function_costs_its_group_only(actor):
+    hanging, fine = score(actor, ["7", "loop"], ["7", "8"])
+    assert fine.rewards == [2.0, 1.0]
+    assert hanging.rewards == [1.0, 0.0]
+    assert hanging.parts[FUNCTION] == [None, None]
+    assert "timeout: not done within 2 s" in hanging.problems[0]
 
 
-def test_a_function_that_raises_fails_the_call_by_name():
-    actor = start({"function": "reward_functions:raises"})
-    with pytest.raises(RewardError, match=r"reward_functions:raises.*the column 'unit' is empty"):
-        score(actor, ["7"])
-    ray.kill(actor)
+def test_a_function_that_raises_fails_the_call_by_name(actor):
+    with pytest.raises(RewardError, match=r"misbehaves_on_request.*the column 'unit' is empty"):
+        score(actor, ["raise"])
+    assert score(actor, ["7"])[0].rewards == [2.0]
 
 
-def test_a_function_that_cannot_be_imported_fails_the_start():
-    actor = start({"function": "no_such_module:f"})
-    with pytest.raises(ray.exceptions.ActorDiedError, match="cannot import 'no_such_module'"):
-        ray.get(actor.ping.remote(), timeout=60)
-    assert issubclass(ConfigError, Exception)
-
-
-def test_workers_die_with_a_killed_actor():
-    actor = start({"function": "maths"}, {"function": "reward_functions:loops_in_c"})
+def test_workers_die_with_a_killed_actor(actor):
     pid, workers = ray.get([actor.ping.remote(), actor.worker_pids.remote()], timeout=60)
-    actor.score.options(max_task_retries=0).remote(ROW, ["7"] * 100)  # busy in C for 100 s
+    busy = actor.score.remote(ROW, ["loop"] * 100)  # in C, with a deadline of 100 s
     time.sleep(0.5)
     assert all(psutil.pid_exists(worker) for worker in workers)
     os.kill(pid, 9)
@@ -91,3 +80,11 @@ def test_workers_die_with_a_killed_actor():
     while any(psutil.pid_exists(worker) for worker in workers) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not [worker for worker in workers if psutil.pid_exists(worker)]
+    with pytest.raises(ray.exceptions.RayActorError):
+        ray.get(busy, timeout=60)
+
+
+def test_a_function_that_cannot_be_imported_fails_the_start(cluster):
+    actor = ray.remote(VerifierActor).options(num_cpus=0).remote([{"function": "no_such_module:f"}], SETTINGS, "answer")
+    with pytest.raises(ray.exceptions.ActorDiedError, match="cannot import 'no_such_module'"):
+        ray.get(actor.ping.remote(), timeout=60)

@@ -2,7 +2,7 @@
 
 import copy
 import re
-import shlex
+import subprocess
 import tomllib
 from collections.abc import Iterator
 from functools import cache
@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 import yaml
 from jsonschema import Draft202012Validator
+
+from rayrl.config import GRPOConfig, load_config, parse_overrides
 
 ROOT = Path(__file__).resolve().parents[2]
 CRDS = ROOT.parent / "shared" / "data" / "kuberay"
@@ -188,25 +190,39 @@ def test_pods_are_bounded_and_unprivileged(name: str) -> None:
                 assert mounts["/dev/shm"]["emptyDir"]["medium"] == "Memory"
 
 
+def settings_of(manifest: dict[str, Any], tmp_path: Path) -> tuple[str, GRPOConfig]:
+    """The rayrl command and the settings that a job's entrypoint comes to: run by the shell, with `python` an echo."""
+    python = tmp_path / "python"
+    python.write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
+    python.chmod(0o755)
+    shell = ["bash", "-c", manifest["spec"]["entrypoint"]]  # as the submitter's pod does
+    environment = {"PATH": f"{tmp_path}:/usr/bin:/bin"}
+    shown = subprocess.run(shell, env=environment, check=True, capture_output=True, text=True).stdout
+    flag, module, command, config, *overrides = shown.splitlines()
+    assert (flag, module) == ("-m", "rayrl.cli")
+    return command, load_config(ROOT / Path(config).relative_to(IMAGE_ROOT), parse_overrides(overrides))
+
+
 @pytest.mark.parametrize("name", JOBS)
-def test_entrypoint_names_a_config_of_the_checkout_and_known_settings(name: str) -> None:
-    spec = read(name)["spec"]
-    python, flag, module, command, config, *overrides = shlex.split(spec["entrypoint"])
-    assert (python, flag, module, command) == ("python", "-m", "rayrl.cli", "grpo")
-    assert spec["shutdownAfterJobFinishes"] is True
-
-    from rayrl.config import load_config, parse_overrides
-
-    settings = load_config(ROOT / Path(config).relative_to(IMAGE_ROOT), parse_overrides(overrides))
-    assert str(settings.run.dir) == "/runs"
+def test_entrypoint_names_a_config_of_the_checkout_and_known_settings(name: str, tmp_path: Path) -> None:
+    manifest = read(name)
+    command, settings = settings_of(manifest, tmp_path)
+    assert command == "grpo"
+    assert (str(settings.run.dir), settings.run.resume) == ("/runs", False)
+    assert manifest["spec"]["shutdownAfterJobFinishes"] is True
 
 
-def test_gpu_job_asks_for_the_gpus_that_its_groups_have() -> None:
-    from rayrl.config import load_config, parse_overrides
+def test_second_attempt_looks_for_the_run_that_the_first_one_made() -> None:
+    spec = read("rayjob-gpu.yaml")["spec"]
+    assert spec["backoffLimit"] > 0
+    name = re.search(r"--run\.name (\S+)", spec["entrypoint"])
+    assert name is not None
+    assert f"[ -e /runs/{name[1]}/config.yaml ]" in spec["entrypoint"]
 
+
+def test_gpu_job_asks_for_the_gpus_that_its_groups_have(tmp_path: Path) -> None:
     manifest = read("rayjob-gpu.yaml")
-    config, *overrides = shlex.split(manifest["spec"]["entrypoint"])[4:]
-    settings = load_config(ROOT / Path(config).relative_to(IMAGE_ROOT), parse_overrides(overrides))
+    _, settings = settings_of(manifest, tmp_path)
     generator, learner = settings.generator, settings.learner
     wanted = {
         "generators": generator.replicas * generator.tensor_parallel_size,

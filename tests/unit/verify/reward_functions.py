@@ -20,7 +20,9 @@ def loops_in_c(completions: list[str], **columns: Any) -> list[float]:
     return [float(10**10**8) for _ in completions]
 
 
-def loops_on_request(completions: list[str], **columns: Any) -> list[float]:
+def misbehaves_on_request(completions: list[str], **columns: Any) -> list[float]:
+    if "raise" in completions:
+        raise ValueError("the column 'unit' is empty")
     return loops_in_c(completions) if "loop" in completions else [1.0] * len(completions)
 
 
