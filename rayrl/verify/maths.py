@@ -21,6 +21,7 @@ MAX_WORDS = 6
 
 _CHOICE = re.compile(r"\(?\s*([A-J])\s*(?:[).:]|$)")
 _WORDS = re.compile(r"[^\W\d_]+(?:[ ,'/&-]+[^\W\d_]+)*")
+_PROSE = re.compile(r"(?:(?<!\\)\b[A-Za-z]{2,}\s+){3}")
 _MISSING = frozenset({"", "nan", "n/a", "null", "none", "?", "-"})
 _READABLE = re.compile(r"[\d\\^]")
 
@@ -52,7 +53,7 @@ def read_gold(gold: str) -> Gold:
     text = found.text if found is not None else bare
     if text.casefold() in _MISSING:
         raise DataError(f"gold answer {shortened(gold)!r} is empty")
-    if found is None and len(text) > MAX_BARE_GOLD:
+    if found is None and len(text) > MAX_BARE_GOLD and _PROSE.search(text):
         raise DataError(
             f"gold answer {shortened(gold)!r} is {len(text)} characters long and marks no answer "
             "(\\boxed{x}, '#### x' or 'the answer is x')"

@@ -20,7 +20,7 @@ SETTINGS = VerifierSettings(processes_per_actor=2, deadline_s=1.0, memory_limit_
 ROW = {"question": "3 + 4?", "answer": "7"}
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="module", autouse=True)
 def cluster():
     path = os.pathsep.join([str(FUNCTIONS), *(entry for entry in sys.path if entry)])
     ray.init(
@@ -37,7 +37,7 @@ FUNCTION = "reward_functions:misbehaves_on_request"
 
 
 @pytest.fixture(scope="module")
-def actor(cluster):
+def actor():
     rewards = [RewardSettings(function="maths"), {"function": "format", "weight": 0.2}, {"function": FUNCTION}]
     return ray.remote(VerifierActor).options(num_cpus=SETTINGS.cpus).remote(rewards, SETTINGS, "answer")
 
@@ -84,7 +84,7 @@ def test_workers_die_with_a_killed_actor(actor):
         ray.get(busy, timeout=60)
 
 
-def test_a_function_that_cannot_be_imported_fails_the_start(cluster):
+def test_a_function_that_cannot_be_imported_fails_the_start():
     actor = ray.remote(VerifierActor).options(num_cpus=0).remote([{"function": "no_such_module:f"}], SETTINGS, "answer")
     with pytest.raises(ray.exceptions.ActorDiedError, match="cannot import 'no_such_module'"):
         ray.get(actor.ping.remote(), timeout=60)
