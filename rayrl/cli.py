@@ -18,12 +18,18 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     overrides = "settings may follow as --section.field value (README: Settings)"
 
-    demo = commands.add_parser("demo", help="GRPO on the embedded model: rayrl grpo configs/demo/grpo.yaml", epilog=overrides)
-    demo.add_argument("--dry-run", action="store_true", help="print settings, what trains and the placement; start nothing")
+    demo = commands.add_parser(
+        "demo", help="GRPO on the embedded model: rayrl grpo configs/demo/grpo.yaml", epilog=overrides
+    )
+    demo.add_argument(
+        "--dry-run", action="store_true", help="print settings, what trains and the placement; start nothing"
+    )
 
     grpo = commands.add_parser("grpo", help="train by GRPO", epilog=overrides)
     grpo.add_argument("config", type=Path, metavar="CONFIG", help="YAML file, such as configs/demo/grpo.yaml")
-    grpo.add_argument("--dry-run", action="store_true", help="print settings, what trains and the placement; start nothing")
+    grpo.add_argument(
+        "--dry-run", action="store_true", help="print settings, what trains and the placement; start nothing"
+    )
 
     report = commands.add_parser("report", help="write report.html of a run again")
     report.add_argument("run", type=Path, metavar="RUN", help="run directory, such as runs/demo")

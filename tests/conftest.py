@@ -70,7 +70,9 @@ def rayrl(tmp_path: Path) -> Iterator[Callable[..., Command]]:
     """`rayrl("grpo", config_or_path, "--steps", 2)` starts the command; whatever it leaves is killed afterwards."""
     commands: list[Command] = []
 
-    def start(name: str, config: dict[str, Any] | Path, *arguments: object, env: dict[str, str] | None = None) -> Command:
+    def start(
+        name: str, config: dict[str, Any] | Path, *arguments: object, env: dict[str, str] | None = None
+    ) -> Command:
         if isinstance(config, dict):
             path = tmp_path / f"config-{len(commands)}.yaml"
             path.write_text(yaml.safe_dump(config))

@@ -84,7 +84,11 @@ class Coordinator:
     # -- the learner's side ----------------------------------------------------------------------------------------
 
     async def restore(self, state: CoordinatorState) -> None:
-        """Starts, or starts again, at a step: whatever was in flight is dropped and drawn again from the stream."""
+        """Starts, or starts again, at a step: whatever was in flight is dropped and drawn again from the stream.
+
+        Raises:
+            RayrlError: A generator or verifier did not start.
+        """
         for task in self.tasks:
             task.cancel()
         await asyncio.gather(*self.tasks, return_exceptions=True)
@@ -94,6 +98,7 @@ class Coordinator:
         self.finished = dict(state.finished)
         self.position = state.next_step * self.config.prompts_per_step
         self.version = state.next_step
+        await self._ready()
 
     async def state(self, next_step: int) -> CoordinatorState:
         """What `restore` needs to go on with `next_step`."""
@@ -190,6 +195,17 @@ class Coordinator:
 
     async def error(self) -> BaseException | None:
         return self.failure
+
+    async def _ready(self) -> None:
+        """Waits for generators and verifiers, which start while the learner does."""
+        starts = [generator.start.remote() for generator in self.generators.handles]
+        starts += [verifier.ping.remote() for verifier in self.verifiers.handles]
+        try:
+            await expect(asyncio.gather(*starts), "generators and verifiers to start", self.deadline_s)
+        except RayrlError:
+            raise
+        except Exception as error:
+            raise RayrlError(f"a generator or verifier did not start: {str(error)[-800:]}") from error
 
     # -- inside ----------------------------------------------------------------------------------------------------
 

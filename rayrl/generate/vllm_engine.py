@@ -47,6 +47,7 @@ class VLLMEngine:
                 "enforce_eager": True,
                 # A chunked prefill rewinds the request's random generator, which torch lacks on CPU.
                 "enable_chunked_prefill": False,
+                "block_size": 32,  # the smallest: a group shares its prompt (and all prompts their system message)
                 "max_num_batched_tokens": max(8192, settings.max_model_len),
             }
         else:

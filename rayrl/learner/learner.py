@@ -85,6 +85,9 @@ class Learner:
             any loss token, or with a gradient that is not finite, the weights stay and train/skipped_updates is 1.
         """
         trees = weigh([tree for tree in trees if tree.loss_tokens], objective.normalizer, objective.max_tokens)
+        if objective.by_advantage:
+            # Groups in which all earned the same count in the denominator, and need neither forward nor backward.
+            trees = [tree for tree in trees if any(segment.advantage for segment in tree.segments)]
         rate = learning_rate(self.updates, self.total_updates, self.settings)
         self.updates += 1
         batches = self._batches(trees)

@@ -27,6 +27,7 @@ class Objective:
     loss: Loss
     normalizer: Normalizer
     max_tokens: int = 0  # longest completion; the constant normaliser's length
+    by_advantage: bool = False  # the loss is proportional to advantages: a tree without any has no gradient
 
 
 def grpo_objective(settings: ObjectiveSettings, max_tokens: int) -> Objective:
@@ -37,7 +38,7 @@ def grpo_objective(settings: ObjectiveSettings, max_tokens: int) -> Objective:
     def loss(logprobs: torch.Tensor, batch: Batch) -> tuple[torch.Tensor, MetricSums]:
         return policy_loss(logprobs, batch, settings)
 
-    return Objective(loss, settings.normalizer, max_tokens)
+    return Objective(loss, settings.normalizer, max_tokens, by_advantage=True)
 
 
 def sft_objective(normalizer: Literal["token", "sequence"] = "token") -> Objective:

@@ -63,8 +63,7 @@ def _train(config: GRPOConfig, plan: Preflight, folder: Path, writer: "Writer", 
     """Starts the actors and Ray Train, and passes on what they say until the end."""
     actors = _Actors(config, plan)
     try:
-        view.phase({"phase": "start generators and verifiers", "done": 0, "total": 0})
-        actors.wait_ready()
+        view.phase({"phase": "start", "done": 0, "total": 0})
         training = _Training(config, plan, folder, actors.coordinator)
         seen = 0
         while True:
@@ -99,20 +98,12 @@ class _Actors:
         verifiers = ray.remote(VerifierActor).options(num_cpus=verifier.cpus, max_restarts=-1, max_concurrency=1000)
         settings = engine_settings(config, plan.model)
         self.generators = [generators.remote(generator.engine, settings) for _ in range(generator.replicas)]
-        self.verifiers = [
-            verifiers.remote(config.rewards, verifier, "answer") for _ in range(verifier.actors)
-        ]
+        for handle in self.generators:
+            handle.start.remote()  # the coordinator waits for it; meanwhile the learner starts
+        self.verifiers = [verifiers.remote(config.rewards, verifier, "answer") for _ in range(verifier.actors)]
         self.prompts = ray.put((plan.train, plan.held_out))
         coordinators = ray.remote(CoordinatorActor).options(num_cpus=0, max_restarts=-1, max_concurrency=10_000)
         self.coordinator = coordinators.remote(config, self.generators, self.verifiers, [self.prompts])
-
-    def wait_ready(self) -> None:
-        deadline_s = self.config.run.deadline_s
-        fetch([verifier.ping.remote() for verifier in self.verifiers], "verifiers to start", deadline_s)
-        try:
-            fetch([generator.start.remote() for generator in self.generators], "generators to start", deadline_s)
-        except ray.exceptions.RayError as error:
-            raise RayrlError(f"a generator did not start: {str(original(error))[-800:]}") from error
 
     def stop(self) -> None:
         """Closes engines and worker processes in order, then kills; never waits longer than a few seconds."""
@@ -184,7 +175,11 @@ class Writer:
 
             mode = "online" if os.environ.get("WANDB_API_KEY") else "offline"
             self.tracker = wandb.init(
-                project=config.run.wandb_project, name=config.run.name, dir=folder, mode=mode, config=config.model_dump()
+                project=config.run.wandb_project,
+                name=config.run.name,
+                dir=folder,
+                mode=mode,
+                config=config.model_dump(),
             )
         if config.run.resume:
             self.event("resumed", "")

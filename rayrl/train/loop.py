@@ -100,7 +100,9 @@ class Rank:
                 "time/sync_s": synced - trained,
                 "time/step_s": synced - started,
             }
-            self._log({"kind": "step", "step": step + 1} | step_statistics(batch, step, self.settings) | statistics | clock)
+            self._log(
+                {"kind": "step", "step": step + 1} | step_statistics(batch, step, self.settings) | statistics | clock
+            )
         self._check_sync(statistics, batch, step)
         last = step + 1 == self.config.steps
         every = self.config.evaluation.every_steps
@@ -173,5 +175,3 @@ class Rank:
     def _wait(self, reference: Any, what: str) -> Any:
         # The coordinator has the deadline and the better message; this one is for a coordinator that is gone.
         return fetch(reference, what, self.config.run.deadline_s + 30)
-
-

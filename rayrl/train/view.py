@@ -34,7 +34,9 @@ class View:
             self.live.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if self.live.is_started:
             self.live.stop()
 
@@ -67,7 +69,9 @@ class View:
         done = len(self.steps) and self.steps[-1]["step"]
         bar = Table.grid(padding=(0, 1))
         phase = self.now["phase"] + (f" {self.now['done']}/{self.now['total']}" if self.now["total"] else "")
-        bar.add_row(f"step {done}/{self.config.steps}", ProgressBar(self.config.steps, done, width=40), Text(phase, "dim"))
+        bar.add_row(
+            f"step {done}/{self.config.steps}", ProgressBar(self.config.steps, done, width=40), Text(phase, "dim")
+        )
         lines = [Text(step_line(step, self.config.steps)) for step in self.steps[-8:]]
         held_out = [Text(evaluation_line(evaluation), "bold") for evaluation in self.evaluations]
         return Group(*held_out, *lines, bar)
@@ -104,7 +108,8 @@ def plan_table(config: GRPOConfig, plan: Preflight, folder: Path) -> Table:
     for reason, ids in plan.left_out.items():
         table.add_row("left out", f"{len(ids)} of {reason} ({', '.join(ids[:3])}{', …' if len(ids) > 3 else ''})")
     table.add_row(
-        "a step", f"{config.prompts_per_step} prompts x {config.group_size} completions, staleness <= {config.max_staleness}"
+        "a step",
+        f"{config.prompts_per_step} prompts x {config.group_size} completions, staleness <= {config.max_staleness}",
     )
     for row in plan.freeze_rows:
         fate = "train " if row.trainable else "frozen"
@@ -116,7 +121,8 @@ def plan_table(config: GRPOConfig, plan: Preflight, folder: Path) -> Table:
         f"{generator.replicas} x ({generator.cpus:g} CPU, {generator.gpus:g} GPU), about {plan.generator_bytes / GB:.1f} GB",
     )
     table.add_row(
-        "verifiers", f"{config.verifier.actors} x {config.verifier.processes_per_actor} processes ({config.verifier.cpus:g} CPU)"
+        "verifiers",
+        f"{config.verifier.actors} x {config.verifier.processes_per_actor} processes ({config.verifier.cpus:g} CPU)",
     )
     table.add_row(
         "learner",

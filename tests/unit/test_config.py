@@ -22,7 +22,9 @@ def test_every_shipped_config_loads_and_survives_a_round_trip(path: Path, tmp_pa
 
 
 def test_overrides_are_read_as_yaml_and_beat_the_file() -> None:
-    overrides = parse_overrides(["--learner.learning_rate", "1e-5", "--run.name=x", "--steps", "3", "--run.resume", "true"])
+    overrides = parse_overrides(
+        ["--learner.learning_rate", "1e-5", "--run.name=x", "--steps", "3", "--run.resume", "true"]
+    )
     assert overrides == {"learner.learning_rate": 1e-5, "run.name": "x", "steps": 3, "run.resume": True}
     config = load_config(ROOT / "configs/demo/grpo.yaml", overrides)
     assert (config.learner.learning_rate, config.run.name, config.steps) == (1e-5, "x", 3)
