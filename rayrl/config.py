@@ -4,6 +4,7 @@ Four words speak of batch sizes and nothing else does: `prompts_per_step` (P), `
 and `microbatch_tokens`.
 """
 
+import contextlib
 from pathlib import Path
 from typing import Any, Literal
 
@@ -79,8 +80,8 @@ class PromptSettings(Settings):
 
 class RewardSettings(Settings):
     function: str
-    """`maths` (a verifier), `format` (think and answer tags), or `package.module:function` called as `f(completions, **columns)` returning
-    `list[float | None]`; None means no reward for this completion."""
+    """`maths` (a verifier), `format` (think and answer tags), or `package.module:function` called as
+    `f(completions, **columns)` returning `list[float | None]`; None means no reward for this completion."""
     weight: float = 1.0
     """Factor in the sum of rewards."""
     options: dict[str, Any] = Field(default_factory=dict)
@@ -301,10 +302,8 @@ def parse_overrides(arguments: list[str]) -> dict[str, Any]:
         value = yaml.safe_load(text)
         # YAML 1.1 reads 1e-5 as a string.
         if isinstance(value, str):
-            try:
+            with contextlib.suppress(ValueError):
                 value = float(value)
-            except ValueError:
-                pass
         overrides[name.replace("-", "_")] = value
     return overrides
 

@@ -5,6 +5,7 @@ import os
 import shutil
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from rayrl.errors import ModelError
 
@@ -59,7 +60,7 @@ def _embedded() -> Path:
     made = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".smollm2-"))
     try:
         quantization = GgufConfig(dequantize=True)
-        model = AutoModelForCausalLM.from_pretrained(source, gguf_file=_WEIGHTS, quantization_config=quantization)
+        model: Any = AutoModelForCausalLM.from_pretrained(source, gguf_file=_WEIGHTS, quantization_config=quantization)
         model.to(torch.bfloat16).save_pretrained(made)
         AutoTokenizer.from_pretrained(source, gguf_file=_WEIGHTS).save_pretrained(made)
         try:

@@ -15,12 +15,12 @@ from rayrl.generate.packets import read
 
 
 @dataclass
-class PacketInitInfo(WeightTransferInitInfo):
+class PacketInitInfo(WeightTransferInitInfo):  # type: ignore[misc]
     """Nothing is set up beforehand."""
 
 
 @dataclass
-class PacketUpdateInfo(WeightTransferUpdateInfo):
+class PacketUpdateInfo(WeightTransferUpdateInfo):  # type: ignore[misc]
     """One packet: its file, and `TensorInfo` fields of each tensor."""
 
     path: str

@@ -89,7 +89,7 @@ def forest_attention(
     query: torch.Tensor,
     key: torch.Tensor,
     value: torch.Tensor,
-    attention_mask: torch.Tensor | None,  # noqa: ARG001 transformers' signature; the forest says it all
+    attention_mask: torch.Tensor | None,
     *,
     forest: Forest,
     scaling: float | None = None,

@@ -22,7 +22,7 @@ QUIET = {
 
 
 @contextmanager
-def connect(config: GRPOConfig) -> Iterator[dict[str, float]]:
+def connect() -> Iterator[dict[str, float]]:
     """Yields the cluster's free resources. A cluster named by RAY_ADDRESS (as in a Ray job) is used and left running;
     without one, Ray starts here and is shut down with every process of the run."""
     for name, value in QUIET.items():

@@ -41,7 +41,7 @@ def run_grpo(config: GRPOConfig) -> int:
     view.show_plan(plan)
     writer = Writer(folder, config)
     try:
-        with terminated_as_interrupt(), connect(config) as cluster, view:
+        with terminated_as_interrupt(), connect() as cluster, view:
             require_resources(config, cluster)
             _train(config, plan, folder, writer, view)
         writer.event("finished", "")
@@ -173,7 +173,7 @@ class Writer:
         if config.run.wandb_project:
             import wandb
 
-            mode = "online" if os.environ.get("WANDB_API_KEY") else "offline"
+            mode: Any = "online" if os.environ.get("WANDB_API_KEY") else "offline"
             self.tracker = wandb.init(
                 project=config.run.wandb_project,
                 name=config.run.name,

@@ -3,6 +3,7 @@
 import contextlib
 import os
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -99,8 +100,8 @@ def memory_available() -> int:
     """Free memory in bytes: the machine's, or what the container's limit leaves."""
     free = int(psutil.virtual_memory().available)
     with contextlib.suppress(OSError, ValueError):
-        limit = open("/sys/fs/cgroup/memory.max").read().strip()
-        used = open("/sys/fs/cgroup/memory.current").read().strip()
+        limit = Path("/sys/fs/cgroup/memory.max").read_text().strip()
+        used = Path("/sys/fs/cgroup/memory.current").read_text().strip()
         free = min(free, int(limit) - int(used))
     return free
 

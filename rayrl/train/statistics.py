@@ -88,4 +88,4 @@ def evaluation_statistics(rows: list[dict[str, Any]]) -> dict[str, float]:
 
 def _share(flags: Any) -> float:
     values = list(flags)
-    return sum(values) / len(values)
+    return float(sum(values) / len(values))

@@ -118,7 +118,8 @@ def plan_table(config: GRPOConfig, plan: Preflight, folder: Path) -> Table:
     generator, learner = config.generator, config.learner
     table.add_row(
         "generators",
-        f"{generator.replicas} x ({generator.cpus:g} CPU, {generator.gpus:g} GPU), about {plan.generator_bytes / GB:.1f} GB",
+        f"{generator.replicas} x ({generator.cpus:g} CPU, {generator.gpus:g} GPU), "
+        f"about {plan.generator_bytes / GB:.1f} GB",
     )
     table.add_row(
         "verifiers",

@@ -17,7 +17,7 @@ def _is_think_answer(completion: str) -> bool:
     )
 
 
-def think_answer(completions: list[str], **columns: Any) -> list[float | None]:  # noqa: ARG001
+def think_answer(completions: list[str], **columns: Any) -> list[float | None]:
     """1.0 where the whole completion is `<think>…</think>`, a newline, `<answer>…</answer>`, neither empty; else 0.0.
 
     The format reward of arXiv:2507.10616 (weight 0.2 there). Newlines inside the tags are free; each tag stands once.

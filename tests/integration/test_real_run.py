@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 import yaml
-from tests.conftest import ROOT, Command
 
 from rayrl.errors import SyncError
 from rayrl.models import EMBEDDED, resolve_model
 from rayrl.types import Sampling
+from tests.conftest import ROOT, Command
 
 pytestmark = pytest.mark.integration
 Start = Callable[..., Command]

@@ -65,7 +65,7 @@ def test_a_missing_or_broken_file_is_named(tmp_path: Path) -> None:
 def test_an_override_without_value_or_dashes_is_refused() -> None:
     with pytest.raises(ConfigError, match="a value must follow"):
         parse_overrides(["--steps"])
-    with pytest.raises(ConfigError, match="--section.field value"):
+    with pytest.raises(ConfigError, match=r"--section\.field value"):
         parse_overrides(["steps=3"])
 
 

@@ -172,7 +172,7 @@ async def test_a_generator_that_keeps_the_old_version_is_named() -> None:
 
 
 async def test_state_holds_what_was_finished_ahead_and_restore_does_not_sample_it_again() -> None:
-    coordinator, generator, _ = make(max_staleness=1)
+    coordinator, _, _ = make(max_staleness=1)
     await coordinator.start()
     await coordinator.batch(0)
     await coordinator.batch(1)

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file
+
 from tests.conftest import Command
 
 Start = Callable[..., Command]

@@ -1,6 +1,5 @@
 """Reward functions for the pool's tests: well-behaved ones, and every way to misbehave."""
 
-# ruff: noqa: ARG001
 import os
 import time
 from pathlib import Path
