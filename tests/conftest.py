@@ -8,6 +8,7 @@ import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -68,13 +69,20 @@ class Command:
 @pytest.fixture
 def rayrl(tmp_path: Path) -> Iterator[Callable[..., Command]]:
     """`rayrl("grpo", config_or_path, "--steps", 2)` starts the command; whatever it leaves is killed afterwards."""
-    commands: list[Command] = []
+    with commands(tmp_path) as start:
+        yield start
+
+
+@contextmanager
+def commands(folder: Path) -> Iterator[Callable[..., Command]]:
+    """Starts commands, with configs written into `folder`."""
+    started: list[Command] = []
 
     def start(
         name: str, config: dict[str, Any] | Path, *arguments: object, env: dict[str, str] | None = None
     ) -> Command:
         if isinstance(config, dict):
-            path = tmp_path / f"config-{len(commands)}.yaml"
+            path = folder / f"config-{len(started)}.yaml"
             path.write_text(yaml.safe_dump(config))
             run_dir = Path(config["run"]["dir"]) / config["run"]["name"]
         else:
@@ -96,11 +104,11 @@ def rayrl(tmp_path: Path) -> Iterator[Callable[..., Command]]:
             env=environment,
             start_new_session=True,
         )
-        commands.append(Command(process, mark, run_dir))
-        return commands[-1]
+        started.append(Command(process, mark, run_dir))
+        return started[-1]
 
     yield start
-    for command in commands:
+    for command in started:
         if command.process.poll() is None:
             command.process.kill()
             command.process.communicate()
@@ -114,7 +122,11 @@ def rayrl(tmp_path: Path) -> Iterator[Callable[..., Command]]:
 
 @pytest.fixture
 def tiny_config(tiny_model: Path, tmp_path: Path) -> dict[str, Any]:
-    """GRPO on the tiny model with the transformers engine: a few seconds a run."""
+    return tiny(tiny_model, tmp_path)
+
+
+def tiny(tiny_model: Path, tmp_path: Path) -> dict[str, Any]:
+    """GRPO on the tiny model with the transformers engine: a step in a fifth of a second."""
     sums = {"min_terms": 2, "max_terms": 2, "min_digits": 1, "max_digits": 1}
     return {
         "run": {"name": "tiny", "dir": str(tmp_path / "runs"), "deadline_s": 60},

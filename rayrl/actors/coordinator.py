@@ -101,7 +101,17 @@ class Coordinator:
         await self._ready()
 
     async def state(self, next_step: int) -> CoordinatorState:
-        """What `restore` needs to go on with `next_step`."""
+        """What `restore` needs to go on with `next_step`; given once the driver has written down all that came before.
+
+        So a run that is killed after a checkpoint misses no record of the steps before it.
+        """
+        want = len(self.records)
+
+        async def written() -> None:
+            while self.records.written < want:
+                await asyncio.sleep(0.05)
+
+        await expect(written(), "the driver to write down the records", self.deadline_s)
         first = next_step * self.config.prompts_per_step
         return CoordinatorState(next_step, {at: group for at, group in self.finished.items() if at >= first})
 

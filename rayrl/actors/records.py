@@ -8,14 +8,19 @@ class Records:
 
     def __init__(self) -> None:
         self._records: list[dict[str, Any]] = []
+        self.written = 0  # how many the driver has written down
         self._phase: dict[str, Any] = {"phase": "start", "done": 0, "total": 0}
 
     def add(self, record: dict[str, Any]) -> None:
         self._records.append(record)
 
+    def __len__(self) -> int:
+        return len(self._records)
+
     def progress(self, phase: str, done: int, total: int) -> None:
         self._phase = {"phase": phase, "done": done, "total": total}
 
     def after(self, seen: int) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-        """Records after the first `seen`, and the phase."""
+        """Records after the first `seen`, which are written down, and the phase."""
+        self.written = seen
         return self._records[seen:], self._phase

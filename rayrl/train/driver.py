@@ -20,7 +20,7 @@ from rayrl.errors import RayrlError
 from rayrl.metrics import MetricsLog, read_metrics
 from rayrl.report.page import write_report
 from rayrl.train.cluster import connect, require_resources
-from rayrl.train.loop import train_loop
+from rayrl.train.entry import train_loop
 from rayrl.train.preflight import Preflight, check
 from rayrl.train.run_directory import open_run_directory, write_rows
 from rayrl.train.view import View

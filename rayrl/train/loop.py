@@ -9,9 +9,9 @@ import ray
 import torch
 
 from rayrl.actors.coordinator import CoordinatorState, StepBatch
-from rayrl.actors.waiting import fetch, original
+from rayrl.actors.waiting import fetch
 from rayrl.config import GRPOConfig
-from rayrl.errors import RayrlError, SyncError
+from rayrl.errors import SyncError
 from rayrl.generate.packets import pack, with_fused_partners
 from rayrl.learner.batch import Tree, grpo_tree
 from rayrl.learner.learner import Learner
@@ -22,21 +22,6 @@ from rayrl.train.statistics import evaluation_statistics, step_statistics
 SYNC_TOLERANCE = 0.4
 """Largest mean |log-probability| difference between generator and learner on the generator's own completions. In step
 they differ by bfloat16 rounding (0.01-0.11 nats measured), one update apart by more, after a broken load by 8."""
-
-
-def train_loop(context: dict[str, Any]) -> None:
-    """Entry point on each rank. `context`: config (dict), model, coordinator, run_dir."""
-    coordinator = context["coordinator"]
-    try:
-        Rank(context).run()
-    except RayrlError as error:
-        # No restart mends these: the driver raises them; returning keeps Ray Train from trying again.
-        ray.get(coordinator.fail.remote(error), timeout=60)
-    except ray.exceptions.RayTaskError as error:
-        cause = original(error)
-        if not isinstance(cause, RayrlError):
-            raise
-        ray.get(coordinator.fail.remote(cause), timeout=60)
 
 
 class Rank:

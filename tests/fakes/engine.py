@@ -67,25 +67,6 @@ class SkipsUpdates(TransformersEngine):
         self.version = version
 
 
-class ForgetsVersion(TransformersEngine):
-    """Drops an update on the floor."""
-
-    async def load_weights(self, version: int, packets: Sequence[PacketFile]) -> None:
-        if version <= 1:
-            await super().load_weights(version, packets)
-
-
-class CorruptsBytes(TransformersEngine):
-    """Receives damaged bytes from version 1 on."""
-
-    async def load_weights(self, version: int, packets: Sequence[PacketFile]) -> None:
-        if version >= 1:
-            with packets[0].path.open("r+b") as file:
-                file.seek(64)
-                file.write(b"\xff\x00\xff\x00")
-        await super().load_weights(version, packets)
-
-
 class NeverAnswers(TransformersEngine):
     """Hangs on every prompt."""
 

@@ -177,7 +177,12 @@ async def test_state_holds_what_was_finished_ahead_and_restore_does_not_sample_i
     await coordinator.batch(0)
     await coordinator.batch(1)
     await coordinator.publish(1, ["packet"])
-    state = await coordinator.state(1)
+    await coordinator.log({"kind": "step"})
+    saving = asyncio.ensure_future(coordinator.state(1))
+    await asyncio.sleep(0.1)
+    assert not saving.done(), "a state is given before its records are written down"
+    await coordinator.poll(1)
+    state = await saving
     assert sorted(state.finished) == [4, 5, 6, 7]
 
     other, other_generator, _ = make(max_staleness=1)
