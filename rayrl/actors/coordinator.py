@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import ray
-from ray.exceptions import RayActorError
+from ray.exceptions import RayActorError, RayTaskError
 
 from rayrl.actors.generator import RestartedError
 from rayrl.actors.records import Records
@@ -193,9 +193,9 @@ class Coordinator:
 
     # -- the driver's side -----------------------------------------------------------------------------------------
 
-    async def poll(self, seen: int) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-        """Records after the first `seen`, and the present phase."""
-        return self.records.after(seen)
+    async def poll(self, seen: int = 0, token: str = "") -> tuple[list[dict[str, Any]], str, dict[str, Any]]:
+        """What `Records.after` gives."""
+        return self.records.after(seen, token)
 
     async def fail(self, error: BaseException) -> None:
         """Ends the run with an error that no restart would mend."""
@@ -295,20 +295,30 @@ class Coordinator:
         raise AssertionError("unreachable")
 
     async def _revive(self, generator: Any) -> None:
-        """A generator that Ray restarted holds the base weights: it gets the newest."""
-        await generator.start.remote()
-        await self._push(generator)
+        """A generator that Ray restarted holds the base weights: it gets the newest. Callers have the deadline."""
+        while True:
+            try:
+                await generator.start.remote()
+                await self._load(generator)
+                return
+            except LOST:
+                await asyncio.sleep(0.5)
 
     async def _push(self, generator: Any) -> None:
-        if not self.packets:
-            return
         what = f"a generator to load weights of version {self.version}"
         try:
-            held = await expect(generator.load_weights.remote(self.version, self.packets), what, self.deadline_s)
+            await expect(self._load(generator), what, self.deadline_s)
         except LOST as error:
             self.records.add({"kind": "event", "event": "actor_lost", "detail": f"{what}: {error}"[:300]})
             await expect(self.generators.revive(generator), what, self.deadline_s)
+
+    async def _load(self, generator: Any) -> None:
+        if not self.packets:
             return
+        try:
+            held = await generator.load_weights.remote(self.version, self.packets)
+        except RayTaskError as error:
+            raise original(error) from error
         if held != self.version:
             raise SyncError(f"weight sync: a generator holds version {held} after version {self.version} was sent")
 

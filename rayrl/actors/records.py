@@ -1,5 +1,6 @@
 """What happened, in order, for whoever asks: the coordinator keeps it, the driver writes it down."""
 
+import uuid
 from typing import Any
 
 
@@ -8,6 +9,7 @@ class Records:
 
     def __init__(self) -> None:
         self._records: list[dict[str, Any]] = []
+        self.token = uuid.uuid4().hex  # of this list: another after the coordinator was restarted
         self.written = 0  # how many the driver has written down
         self._phase: dict[str, Any] = {"phase": "start", "done": 0, "total": 0}
 
@@ -20,7 +22,10 @@ class Records:
     def progress(self, phase: str, done: int, total: int) -> None:
         self._phase = {"phase": phase, "done": done, "total": total}
 
-    def after(self, seen: int) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-        """Records after the first `seen`, which are written down, and the phase."""
-        self.written = seen
-        return self._records[seen:], self._phase
+    def after(self, seen: int, token: str) -> tuple[list[dict[str, Any]], str, dict[str, Any]]:
+        """Records after the first `seen`, which are written down; this list's token; the phase.
+
+        With the token of another list, `seen` counts for nothing.
+        """
+        self.written = seen if token == self.token else 0
+        return self._records[self.written :], self.token, self._phase

@@ -116,8 +116,12 @@ def time_shares(steps: list[Row]) -> list[Share]:
 
 
 def phases_overlap(steps: list[Row]) -> bool:
-    """True where the phases of some step add up to more than 1.05 times its wall time."""
-    return any(sum(_timed(record)) > 1.05 * (value(record, "time/step_s") or float("inf")) for record in steps)
+    """True where the phases of all steps add up to more than 1.05 times their wall time.
+
+    Of all: a checkpoint or an evaluation between two strictly on-policy steps overlaps the next one's generation.
+    """
+    timed = [record for record in steps if value(record, "time/step_s")]
+    return sum(map(sum, map(_timed, timed))) > 1.05 * sum(value(record, "time/step_s") or 0.0 for record in timed)
 
 
 def verdict_counts(rows: list[Row]) -> dict[str, int]:

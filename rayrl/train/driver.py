@@ -65,17 +65,23 @@ def _train(config: GRPOConfig, plan: Preflight, folder: Path, writer: "Writer", 
     try:
         view.phase({"phase": "start", "done": 0, "total": 0})
         training = _Training(config, plan, folder, actors.coordinator)
-        seen = 0
-        while True:
+        seen, token = 0, ""
+        finished = False
+        while not finished:
             finished = training.done.wait(POLL_S)
-            records, phase = fetch(actors.coordinator.poll.remote(seen), "the coordinator's records", 60)
-            seen += len(records)
+            try:
+                records, now, phase = fetch(
+                    actors.coordinator.poll.remote(seen, token), "the coordinator's records", 60
+                )
+            except ray.exceptions.RayActorError:
+                # Ray restarts it, and Ray Train the ranks that lost it, which go on from the newest checkpoint.
+                writer.event("actor_lost", "the coordinator")
+                continue
+            seen, token = (seen if now == token else 0) + len(records), now
             for record in records:
                 writer.write(record)
                 view.record(record)
             view.phase(phase)
-            if finished:
-                break
         failure = fetch(actors.coordinator.error.remote(), "the coordinator's last word", 60)
         if failure is not None:
             raise failure

@@ -1,6 +1,7 @@
 """Real Ray, real vLLM, the embedded model: a run of the command line, held against the learner it trained."""
 
 import asyncio
+import os
 import signal
 import time
 from collections.abc import Callable
@@ -24,7 +25,7 @@ def demo(tmp_path: Path) -> dict[str, Any]:
     config: dict[str, Any] = yaml.safe_load((ROOT / "configs/demo/grpo.yaml").read_text())
     config["run"] |= {"name": "demo", "dir": str(tmp_path / "runs"), "deadline_s": 200}
     config["eval_data"]["size"] = 16
-    config |= {"steps": 3, "prompts_per_step": 4, "group_size": 4}
+    config |= {"steps": 3, "prompts_per_step": 8, "group_size": 8}
     config["checkpoint"] = {"every_steps": 2}
     return config
 
@@ -43,7 +44,10 @@ def test_a_run_trains_survives_a_killed_generator_and_leaves_a_model_that_loads(
     steps = run.records("step")
     assert [record["step"] for record in steps] == [1, 2, 3, 4]
     # bfloat16 rounding between vLLM and the learner; one update apart adds a little, a broken load several nats.
-    assert all(0 < record["sync/logprob_diff_mean"] < 0.2 for record in steps)
+    # (A step whose groups all earned the same has nothing to learn from, and is not measured.)
+    differences = [record["sync/logprob_diff_mean"] for record in steps if "sync/logprob_diff_mean" in record]
+    assert differences
+    assert all(0 < difference < 0.2 for difference in differences)
     assert all(record["policy/staleness_max"] <= 1 for record in steps)
     assert killed
     assert "actor_lost" in {record["event"] for record in run.records("event")}
@@ -61,8 +65,6 @@ def kill_generator(run: Command) -> bool:
         try:
             ours = run.mark.encode() in (folder / "environ").read_bytes()
             if ours and b"GeneratorActor" in (folder / "cmdline").read_bytes():
-                import os
-
                 os.kill(int(folder.name), signal.SIGKILL)
                 return True
         except OSError:

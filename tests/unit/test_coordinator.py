@@ -156,7 +156,7 @@ async def test_a_dead_generator_is_started_again_with_the_newest_weights_and_not
     assert generator.held == 1
     assert len({group.prompt.id for group in batch.groups}) == 4
     assert all(version == 1 for group in batch.groups for r in group.rollouts for version in r.policy_versions)
-    records, _ = await coordinator.poll(0)
+    records, _, _ = await coordinator.poll()
     assert {record["event"] for record in records} == {"actor_lost"}
 
 
@@ -181,9 +181,11 @@ async def test_state_holds_what_was_finished_ahead_and_restore_does_not_sample_i
     saving = asyncio.ensure_future(coordinator.state(1))
     await asyncio.sleep(0.1)
     assert not saving.done(), "a state is given before its records are written down"
-    await coordinator.poll(1)
+    records, token, _ = await coordinator.poll()
+    assert len(records) == 1
+    await coordinator.poll(1, token)
     state = await saving
-    assert sorted(state.finished) == [4, 5, 6, 7]
+    assert sorted(state.finished) == list(range(4, 12)), "what staleness allowed ahead is kept too"
 
     other, other_generator, _ = make(max_staleness=1)
     await other.restore(state)
@@ -191,8 +193,11 @@ async def test_state_holds_what_was_finished_ahead_and_restore_does_not_sample_i
     await other.start()
     batch = await other.batch(1)
     assert [group.prompt.id for group in batch.groups] == [state.finished[at].prompt.id for at in (4, 5, 6, 7)]
-    await asyncio.sleep(0.05)
-    assert sorted(prompt for prompt, _ in other_generator.calls) == sorted(other.order[at] for at in (8, 9, 10, 11))
+    await other.batch(2)
+    assert other_generator.calls == []
+    await other.publish(2, ["packet"])
+    await other.batch(3)
+    assert sorted(prompt for prompt, _ in other_generator.calls) == sorted(other.order[at] for at in range(12, 16))
 
 
 async def test_restore_drops_what_is_in_flight() -> None:

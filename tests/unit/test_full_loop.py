@@ -1,5 +1,6 @@
 """The whole loop on real Ray and Ray Train with a tiny model and an engine in plain transformers."""
 
+import os
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -97,6 +98,34 @@ def test_ctrl_c_ends_everything_soon_and_leaves_a_run_that_resumes(rayrl: Start,
     assert run.records("event")[-1]["event"] == "interrupted"
     resumed = rayrl("grpo", tiny_config, "--run.resume", "true", "--steps", run.records("step")[-1]["step"] + 1)
     assert resumed.wait(90) == 0, resumed.stderr
+
+
+def test_a_killed_learner_and_a_killed_coordinator_cost_steps_since_the_checkpoint_and_no_more(
+    whole: Command, rayrl: Start, tiny_config: dict[str, Any]
+) -> None:
+    run = rayrl("grpo", tiny_config, "--steps", 10)
+    run.wait_for(lambda: len(run.records("step")) >= 3, 90, "the third step")
+    kill(run, b"RayTrainWorker")
+    seen = len(run.records("step"))
+    run.wait_for(lambda: len(run.records("step")) > seen, 90, "a step after the learner's death")
+    kill(run, b"CoordinatorActor")
+    assert run.wait(150) == 0, (run.stdout, run.stderr)
+    assert {record["step"] for record in run.records("step")} == set(range(1, 11))
+    assert same(weights(whole.run_dir), weights(run.run_dir))
+
+
+def kill(run: Command, name: bytes) -> None:
+    """SIGKILLs the run's actors of a class."""
+    killed = 0
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            ours = run.mark.encode() in (folder / "environ").read_bytes()
+            if ours and (folder / "cmdline").read_bytes().startswith(b"ray::" + name):
+                os.kill(int(folder.name), signal.SIGKILL)
+                killed += 1
+        except OSError:
+            continue
+    assert killed
 
 
 @pytest.mark.parametrize(
