@@ -8,7 +8,7 @@ demo: setup ## GRPO on the embedded model: about eight minutes on two cores, ins
 	@.venv/bin/rayrl demo
 
 test: setup ## the whole suite: unit, then integration on real Ray, vLLM and the embedded model
-	@$(python) -m pytest tests
+	@$(python) -m pytest tests/unit tests/integration --durations=15
 
 check: setup ## lint, format, types, import boundaries
 	@$(python) -m ruff check .
