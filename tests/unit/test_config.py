@@ -37,7 +37,7 @@ def test_overrides_are_read_as_yaml_and_beat_the_file() -> None:
         ({"batch_size": 8}, ["batch_size", "unknown setting"]),
         ({"steps": 0}, ["steps", "greater than or equal to 1", "value 0"]),
         ({"steps": "many"}, ["steps", "valid integer", "'many'"]),
-        ({"updates_per_step": 3}, ["prompts_per_step (16)", "multiple of updates_per_step (3)"]),
+        ({"updates_per_step": 5}, ["prompts_per_step (24)", "multiple of updates_per_step (5)"]),
         ({"rewards": [{"function": "math"}]}, ["rewards", "'math'", "neither built in", "maths"]),
         ({"rewards": []}, ["rewards", "at least 1"]),
         ({"steps.more": 1}, ["--steps.more", "no settings below it"]),
