@@ -48,7 +48,7 @@ def test_a_run_trains_survives_a_killed_generator_and_leaves_a_model_that_loads(
     differences = [record["sync/logprob_diff_mean"] for record in steps if "sync/logprob_diff_mean" in record]
     assert differences
     assert all(0 < difference < 0.2 for difference in differences)
-    assert all(record["policy/staleness_max"] <= 1 for record in steps)
+    assert max(record["policy/staleness_max"] for record in steps) == 1
     assert killed
     assert "actor_lost" in {record["event"] for record in run.records("event")}
     model = AutoModelForCausalLM.from_pretrained(run.run_dir / "model")
@@ -86,6 +86,7 @@ def test_ctrl_c_with_vllm_running_ends_everything_within_fifteen_seconds(rayrl: 
 
 
 @pytest.mark.timeout(240)
+@pytest.mark.filterwarnings("ignore::Warning")  # vLLM in this process: its dependencies warn on import
 async def test_weights_loaded_into_running_vllm_give_the_learners_logprobs(tmp_path: Path) -> None:
     """Full and partial syncs against transformers; and what a q,k-only reload would do is prevented."""
     import torch
@@ -124,9 +125,10 @@ async def test_weights_loaded_into_running_vllm_give_the_learners_logprobs(tmp_p
         every = [name for name, _ in model.named_parameters()]
         in_step = await difference()
         assert in_step < 0.12
-        torch.manual_seed(0)
-        for parameter in model.parameters():
-            parameter.data += 0.08 * parameter.data.std() * torch.randn_like(parameter)
+        # A change that keeps the model a model: noise of this size would make bfloat16's rounding ten times as large.
+        for name, parameter in model.named_parameters():
+            if "o_proj" in name or "down_proj" in name:
+                parameter.data = (0.75 * parameter.data).bfloat16().float()
         skipped = await difference()
         assert skipped > 3 * in_step, "a skipped sync shows"
         await engine.load_weights(1, packets(every, tmp_path / "full"))
@@ -136,7 +138,7 @@ async def test_weights_loaded_into_running_vllm_give_the_learners_logprobs(tmp_p
         query_key = [name for name in every if "q_proj" in name or "k_proj" in name]
         for name, parameter in model.named_parameters():
             if name in query_key:
-                parameter.data *= 1.1
+                parameter.data = (1.1 * parameter.data).bfloat16().float()
         await engine.load_weights(2, packets(with_fused_partners(query_key, every), tmp_path / "part"))
         assert await difference() < 0.12
 
