@@ -41,7 +41,6 @@ class StepBatch:
     groups: list[RolloutGroup]
     generate_s: float
     verify_s: float
-    policy_version: int
 
 
 @dataclass(slots=True)
@@ -144,7 +143,6 @@ class Coordinator:
             groups,
             generate_s=max(0.0, clock.last_sampled - clock.first_sent),
             verify_s=max(0.0, clock.last_scored - clock.last_sampled),
-            policy_version=self.version,
         )
 
     async def publish(self, version: int, packets: list[Any]) -> None:

@@ -1,7 +1,6 @@
 """A Ray actor around one inference engine."""
 
 import asyncio
-import os
 import tempfile
 import time
 from pathlib import Path
@@ -83,13 +82,6 @@ class GeneratorActor:
     def _require_started(self) -> None:
         if self._starting is None or not self._starting.done():
             raise RestartedError("this generator was restarted and has no weights yet")
-
-    async def version(self) -> int:
-        """Policy version of the weights held."""
-        return self.engine.version
-
-    async def pid(self) -> int:
-        return os.getpid()
 
     async def close(self) -> None:
         await self.engine.close()
