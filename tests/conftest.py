@@ -139,7 +139,7 @@ def tiny(tiny_model: Path, tmp_path: Path) -> dict[str, Any]:
         "rewards": [{"function": "tests.fakes.rewards:digits"}, {"function": "maths", "weight": 0.1}],
         "sampling": {"max_tokens": 8},
         "generator": {"engine": "tests.fakes.engine:TransformersEngine"},
-        "learner": {"learning_rate": 0.01, "threads": 1, "warmup_fraction": 0.0},
+        "learner": {"learning_rate": 0.03, "threads": 1, "warmup_fraction": 0.0},
         "checkpoint": {"every_steps": 2},
         "steps": 4,
         "prompts_per_step": 4,
