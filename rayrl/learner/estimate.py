@@ -68,6 +68,6 @@ def estimate(
         optimizer=8 * trained // ranks,
         gathered=width * whole,
         gathered_gradients=width * gathered(training, 1),
-        logits=3 * 4 * CHUNK_LOGITS,
+        logits=(3 * 4 + width) * CHUNK_LOGITS,
         reference=width * trained // ranks if reference else 0,
     )
