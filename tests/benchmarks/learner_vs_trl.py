@@ -5,6 +5,7 @@
 Each contender runs in a process of its own, one after the other, so that its peak memory is its own. Tokens are those
 of the rows without padding, the same number for all, however often a contender computes them. trl: its defaults
 (bfloat16 autocast, activation checkpointing); trl_tuned: without checkpointing. Install the `benchmark` extra for both.
+The ratio is of processor seconds, which other work on the machine changes least, most of all with `--threads 1`.
 """
 
 import argparse
@@ -104,14 +105,14 @@ def plain_step(folder: str, rows: list[Row]) -> Callable[[], float]:
     return step
 
 
-def child(contender: str, shape: str, rounds: int) -> None:
+def child(contender: str, shape: str, rounds: int, threads: int) -> None:
     """Prints one line of JSON: seconds of the fastest round, tokens, peak memory."""
     import torch
 
     from rayrl.models import EMBEDDED, resolve_model
     from tests.benchmarks import against_trl
 
-    torch.set_num_threads(len(os.sched_getaffinity(0)))
+    torch.set_num_threads(threads)
     folder = resolve_model(EMBEDDED)
     rows = rows_of(shape, folder)
     if contender == "rayrl":
@@ -123,12 +124,14 @@ def child(contender: str, shape: str, rounds: int) -> None:
         step = make(folder, rows, tuned=contender == "trl_tuned")
     times = []
     for _ in range(rounds):
-        started = time.monotonic()
+        started = time.monotonic(), time.process_time()
         step()
-        times.append(time.monotonic() - started)
+        times.append((time.process_time() - started[1], time.monotonic() - started[0]))
+    processor, seconds = min(times)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
     tokens = sum(len(p) + len(c) for p, c in rows)
-    print(json.dumps({"seconds": min(times), "tokens": tokens, "peak_gb": peak, "load": os.getloadavg()[0]}))
+    result = {"processor": processor, "seconds": seconds, "tokens": tokens, "peak": peak, "load": os.getloadavg()[0]}
+    print(json.dumps(result))
 
 
 def main() -> None:
@@ -136,26 +139,30 @@ def main() -> None:
     parser.add_argument("--shapes", nargs="+", default=list(SHAPES), choices=list(SHAPES))
     parser.add_argument("--contenders", nargs="+", default=["rayrl", "plain", "trl", "trl_tuned"])
     parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--child", nargs=2)
     arguments = parser.parse_args()
     if arguments.child:
-        child(*arguments.child, arguments.rounds)
+        child(*arguments.child, arguments.rounds, arguments.threads)
         return
-    print("| shape | contender | tokens/s | against rayrl | peak GB | load |\n|---|---|---|---|---|---|", flush=True)
+    print("| shape | contender | tokens/s | per processor second | slower than rayrl | peak GB | load |")
+    print("|---|---|---|---|---|---|---|", flush=True)
+    script = [sys.executable, "-m", "tests.benchmarks.learner_vs_trl"]
+    script += ["--rounds", str(arguments.rounds), "--threads", str(arguments.threads)]
     for shape in arguments.shapes:
         first: dict[str, float] | None = None
         for contender in arguments.contenders:
-            command = [sys.executable, "-m", "tests.benchmarks.learner_vs_trl", "--rounds", str(arguments.rounds)]
-            done = subprocess.run([*command, "--child", contender, shape], capture_output=True, text=True, check=False)
+            command = [*script, "--child", contender, shape]
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
             if done.returncode:
-                print(f"| {SHAPES[shape]} | {contender} | failed: {done.stderr.strip().splitlines()[-1]} | | | |")
+                print(f"| {SHAPES[shape]} | {contender} | failed: {done.stderr.strip().splitlines()[-1]} | | | | |")
                 continue
             result = json.loads(done.stdout.strip().splitlines()[-1])
             first = first or result
-            speed, ratio = result["tokens"] / result["seconds"], result["seconds"] / first["seconds"]
+            tokens, processor = result["tokens"], result["processor"]
             print(
-                f"| {SHAPES[shape]} | {contender} | {speed:.0f} | {ratio:.2f} x the time "
-                f"| {result['peak_gb']:.2f} | {result['load']:.1f} |",
+                f"| {SHAPES[shape]} | {contender} | {tokens / result['seconds']:.0f} | {tokens / processor:.0f} "
+                f"| {processor / first['processor']:.2f} x | {result['peak']:.2f} | {result['load']:.1f} |",
                 flush=True,
             )
 
