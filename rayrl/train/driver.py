@@ -20,7 +20,7 @@ from rayrl.errors import RayrlError
 from rayrl.metrics import MetricsLog, read_metrics
 from rayrl.report.page import write_report
 from rayrl.train.cluster import connect, require_resources
-from rayrl.train.entry import train_loop
+from rayrl.train.entry import fit
 from rayrl.train.preflight import Preflight, check
 from rayrl.train.run_directory import open_run_directory, write_rows
 from rayrl.train.view import View
@@ -64,11 +64,11 @@ def _train(config: GRPOConfig, plan: Preflight, folder: Path, writer: "Writer", 
     actors = _Actors(config, plan)
     try:
         view.phase({"phase": "start", "done": 0, "total": 0})
-        training = _Training(config, plan, folder, actors.coordinator)
+        training = actors.start_training(folder)
         seen, token = 0, ""
         finished = False
         while not finished:
-            finished = training.done.wait(POLL_S)
+            finished = bool(ray.wait([training], timeout=POLL_S)[0])
             try:
                 records, now, phase = fetch(
                     actors.coordinator.poll.remote(seen, token), "the coordinator's records", 60
@@ -85,8 +85,10 @@ def _train(config: GRPOConfig, plan: Preflight, folder: Path, writer: "Writer", 
         failure = fetch(actors.coordinator.error.remote(), "the coordinator's last word", 60)
         if failure is not None:
             raise failure
-        if training.error is not None:
-            raise training.error
+        try:
+            fetch(training, "the learner's end", 60)
+        except Exception as error:
+            raise RayrlError(f"the learner failed: {str(original(error))[-1500:]}") from error
     finally:
         actors.stop()
 
@@ -96,6 +98,7 @@ class _Actors:
 
     def __init__(self, config: GRPOConfig, plan: Preflight) -> None:
         self.config = config
+        self.plan = plan
         generator, verifier = config.generator, config.verifier
         # Ray restarts an actor that dies; the coordinator brings it up to date.
         generators = ray.remote(GeneratorActor).options(
@@ -111,55 +114,22 @@ class _Actors:
         coordinators = ray.remote(CoordinatorActor).options(num_cpus=0, max_restarts=-1, max_concurrency=10_000)
         self.coordinator = coordinators.remote(config, self.generators, self.verifiers, [self.prompts])
 
+    def start_training(self, folder: Path) -> Any:
+        """Ray Train in a task of its own, so that this process stays free to show progress and to take Ctrl-C."""
+        context = {
+            "config": self.config.model_dump(mode="json"),
+            "model": self.plan.model,
+            "coordinator": self.coordinator,
+            "run_dir": str(folder),
+        }
+        return ray.remote(fit).options(num_cpus=0, max_retries=0).remote(context)
+
     def stop(self) -> None:
         """Closes engines and worker processes in order, then kills; never waits longer than a few seconds."""
         handles = [*self.generators, *self.verifiers]
         ray.wait([handle.close.remote() for handle in handles], num_returns=len(handles), timeout=3)
         for handle in [*handles, self.coordinator]:
             ray.kill(handle)
-
-
-class _Training:
-    """Ray Train's controller, waited for in a thread so that the main thread can show progress and take Ctrl-C."""
-
-    def __init__(self, config: GRPOConfig, plan: Preflight, folder: Path, coordinator: Any) -> None:
-        from ray.train import FailureConfig, RunConfig, ScalingConfig
-        from ray.train.torch import TorchConfig, TorchTrainer
-
-        learner = config.learner
-        context = {
-            "config": config.model_dump(mode="json"),
-            "model": plan.model,
-            "coordinator": coordinator,
-            "run_dir": str(folder),
-        }
-        resources = {"CPU": learner.cpus_per_worker}
-        if learner.gpus_per_worker:
-            resources["GPU"] = learner.gpus_per_worker
-        self.trainer = TorchTrainer(
-            train_loop,
-            train_loop_config=context,
-            scaling_config=ScalingConfig(
-                num_workers=learner.workers, use_gpu=learner.gpus_per_worker > 0, resources_per_worker=resources
-            ),
-            torch_config=TorchConfig(backend="nccl" if learner.gpus_per_worker else "gloo"),
-            run_config=RunConfig(
-                name=config.run.name,
-                storage_path=str(folder / "ray_train"),
-                failure_config=FailureConfig(max_failures=config.run.max_failures),
-            ),
-        )
-        self.done = threading.Event()
-        self.error: Exception | None = None
-        threading.Thread(target=self._fit, name="ray-train", daemon=True).start()
-
-    def _fit(self) -> None:
-        try:
-            self.trainer.fit()
-        except Exception as error:
-            self.error = RayrlError(f"the learner failed: {str(original(error))[-1500:]}")
-        finally:
-            self.done.set()
 
 
 class Writer:
