@@ -136,32 +136,57 @@ class GeneratorSettings(Settings):
 
 
 class ObjectiveSettings(Settings):
-    name: Literal["grpo", "dr_grpo", "dapo"] = "dr_grpo"
+    name: Literal["grpo", "dr_grpo", "dapo", "gspo", "rloo"] = "dr_grpo"
     """Preset of the parts below: a part left at None takes the preset's value.
-    grpo: std, sequence; dr_grpo: no std, constant; dapo: std, token, clip_high 0.28, truncated masked."""
+    dr_grpo (arXiv:2503.20783): mean, no std, token ratio, constant normaliser, clip 0.2.
+    grpo (arXiv:2402.03300): the same with std and the sequence normaliser.
+    dapo (arXiv:2503.14476): std, token normaliser, clip_high 0.28, truncated completions masked.
+    gspo (arXiv:2507.18071): grpo with the sequence ratio, clip 3e-4 and 4e-4.
+    rloo (arXiv:2402.14740): dr_grpo with the leave-one-out baseline."""
+    baseline: Literal["mean", "leave_one_out"] | None = None
+    """What a reward is compared with: its group's mean, or the mean of the group's other rewards."""
     scale_by_std: bool | None = None
     """Divide a group's advantages by its standard deviation."""
+    ratio: Literal["token", "sequence"] | None = None
+    """Policy ratio (and importance weight) of each token, or of the sequence: the geometric mean over its tokens."""
     normalizer: Literal["token", "sequence", "constant"] | None = None
     """What the summed loss is divided by: all loss tokens; each sequence's tokens, then sequences; or sequences x
     `sampling.max_tokens` (arXiv:2503.20783)."""
-    clip_low: float = Field(0.2, gt=0)
+    clip_low: float | None = Field(None, gt=0)
     """Lower clip distance of the policy ratio."""
     clip_high: float | None = Field(None, gt=0)
     """Upper clip distance of the policy ratio."""
     mask_truncated: bool | None = None
     """Leave completions that hit the length limit out of the loss."""
     importance_cap: float | None = Field(2.0, gt=0)
-    """Cap of the truncated importance weight learner / generator per token; None: no correction."""
+    """Cap of the truncated importance weight learner / generator; None: no correction."""
+    kl_coefficient: float = Field(0.0, ge=0)
+    """Weight of the KL divergence to the model that training started from (k3 estimator, arXiv:2402.03300 eq. 4).
+    Above 0 it costs a forward pass more and a copy, in `model.compute_dtype`, of the weights that train."""
 
     def resolved(self) -> "ObjectiveSettings":
         """The same with every None replaced by the preset's value."""
-        presets: dict[str, dict[str, Any]] = {
-            "grpo": {"scale_by_std": True, "normalizer": "sequence", "clip_high": 0.2, "mask_truncated": False},
-            "dr_grpo": {"scale_by_std": False, "normalizer": "constant", "clip_high": 0.2, "mask_truncated": False},
-            "dapo": {"scale_by_std": True, "normalizer": "token", "clip_high": 0.28, "mask_truncated": True},
-        }
-        missing = {key: value for key, value in presets[self.name].items() if getattr(self, key) is None}
-        return self.model_copy(update=missing)
+        parts = _DR_GRPO | _OBJECTIVES[self.name]
+        return self.model_copy(update={key: value for key, value in parts.items() if getattr(self, key) is None})
+
+
+_DR_GRPO: dict[str, Any] = {
+    "baseline": "mean",
+    "scale_by_std": False,
+    "ratio": "token",
+    "normalizer": "constant",
+    "clip_low": 0.2,
+    "clip_high": 0.2,
+    "mask_truncated": False,
+}
+# What each preset changes.
+_OBJECTIVES: dict[str, dict[str, Any]] = {
+    "dr_grpo": {},
+    "grpo": {"scale_by_std": True, "normalizer": "sequence"},
+    "dapo": {"scale_by_std": True, "normalizer": "token", "clip_high": 0.28, "mask_truncated": True},
+    "gspo": {"scale_by_std": True, "normalizer": "sequence", "ratio": "sequence", "clip_low": 3e-4, "clip_high": 4e-4},
+    "rloo": {"baseline": "leave_one_out"},
+}
 
 
 class FreezeRule(Settings):

@@ -49,6 +49,7 @@ class Rank:
             total_updates=self.config.steps * self.config.updates_per_step,
             seed=self.config.run.seed,
             device=device,
+            keep_reference=self.config.objective.kl_coefficient > 0,
         )
         self.settings = self.config.objective.resolved()
         self.objective = grpo_objective(self.settings, self.config.sampling.max_tokens)
@@ -112,7 +113,7 @@ class Rank:
 
     def _tree(self, group: Any) -> Tree | None:
         """The group as the learner sees it; None where nothing in it can move the policy."""
-        advantages = group_advantages(group.rewards, bool(self.settings.scale_by_std))
+        advantages = group_advantages(group.rewards, self.settings)
         keep = [
             reward is not None and not (self.settings.mask_truncated and rollout.finish_reason == "length")
             for reward, rollout in zip(group.rewards, group.rollouts, strict=True)

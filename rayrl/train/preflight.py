@@ -52,7 +52,9 @@ def check(config: GRPOConfig) -> Preflight:
     tied = tied_names(structure)
     trainable = resolve(config.freeze, list(sizes), len(decoder_layers(structure)), tied)
     units = {name: layer_of(name) for name in sizes}
-    learner_bytes = estimate(trainable, sizes, units, config.model, config.learner).total
+    stored = getattr(structure.config.dtype, "itemsize", 4)
+    reference = config.objective.kl_coefficient > 0
+    learner_bytes = estimate(trainable, sizes, units, config.model, config.learner, stored, reference).total
     generator_bytes = 2 * sum(sizes.values()) + int(config.generator.kv_cache_gb * GB)
     require_memory(config, learner_bytes, generator_bytes)
 
