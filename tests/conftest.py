@@ -157,3 +157,11 @@ def tiny(tiny_model: Path, tmp_path: Path) -> dict[str, Any]:
         "prompts_per_step": 4,
         "group_size": 4,
     }
+
+
+@pytest.fixture
+def tiny_sft(tiny_config: dict[str, Any]) -> dict[str, Any]:
+    """SFT on the same model and rows."""
+    shared = ("run", "model", "train_data", "eval_data", "prompt", "rewards", "generator", "learner", "checkpoint")
+    own = {"steps": 8, "examples_per_step": 12, "target": {"max_tokens": 100}, "evaluation": {"max_tokens": 8}}
+    return {key: tiny_config[key] for key in shared} | own

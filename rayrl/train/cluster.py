@@ -8,7 +8,7 @@ from typing import Any
 
 import ray
 
-from rayrl.config import GRPOConfig
+from rayrl.config import TrainingConfig
 from rayrl.errors import ResourceError
 
 # Ray Train and Ray's workers tell little that a user of a run needs; the run's own view does.
@@ -48,24 +48,30 @@ def connect() -> Iterator[dict[str, float]]:
         ray.shutdown()
 
 
-def require_resources(config: GRPOConfig, available: dict[str, float]) -> None:
+def require_resources(config: TrainingConfig, available: dict[str, float]) -> None:
     """Raises ResourceError where the cluster can never give what the run asks for."""
     needed = needed_resources(config)
     for kind, amount in needed.items():
         if amount > available.get(kind, 0.0):
             raise ResourceError(
-                f"the run asks for {amount:g} {kind}s (generators {config.generator.replicas}, verifiers "
+                f"the run asks for {amount:g} {kind}s (generators {generator_replicas(config)}, verifiers "
                 f"{config.verifier.actors}, learner ranks {config.learner.workers}), the Ray cluster has "
                 f"{available.get(kind, 0.0):g} free; lower generator.cpus/gpus, learner.cpus_per_worker/"
                 "gpus_per_worker or their counts, or add nodes"
             )
 
 
-def needed_resources(config: GRPOConfig) -> dict[str, float]:
+def needed_resources(config: TrainingConfig) -> dict[str, float]:
     """What all actors of a run reserve."""
     generator, verifier, learner = config.generator, config.verifier, config.learner
-    cpus = generator.replicas * generator.cpus + verifier.actors * verifier.cpus
+    replicas = generator_replicas(config)
+    cpus = replicas * generator.cpus + verifier.actors * verifier.cpus
     return {
         "CPU": cpus + learner.workers * learner.cpus_per_worker,
-        "GPU": generator.replicas * generator.gpus + learner.workers * learner.gpus_per_worker,
+        "GPU": replicas * generator.gpus + learner.workers * learner.gpus_per_worker,
     }
+
+
+def generator_replicas(config: TrainingConfig) -> int:
+    """Generators of a run: none where nothing is sampled."""
+    return config.generator.replicas if config.samples else 0

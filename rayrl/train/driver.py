@@ -15,28 +15,31 @@ from rayrl.actors.coordinator import CoordinatorActor
 from rayrl.actors.generator import GeneratorActor, engine_settings
 from rayrl.actors.verifier import VerifierActor
 from rayrl.actors.waiting import fetch, original
-from rayrl.config import GRPOConfig
+from rayrl.config import TrainingConfig
 from rayrl.errors import RayrlError
 from rayrl.metrics import MetricsLog, read_metrics
 from rayrl.report.page import write_report
-from rayrl.train.cluster import connect, require_resources
+from rayrl.train.cluster import connect, generator_replicas, require_resources
 from rayrl.train.entry import fit
 from rayrl.train.preflight import Preflight, check
-from rayrl.train.run_directory import open_run_directory, write_rows
+from rayrl.train.run_directory import EXAMPLES, open_run_directory, write_rows
 from rayrl.train.view import View
 
 POLL_S = 0.3
 INTERRUPTED = 130
 
 
-def run_grpo(config: GRPOConfig) -> int:
+def train(config: TrainingConfig) -> int:
     """Runs to the end and returns the exit code: 0, or 130 after Ctrl-C (the run can be resumed).
 
     Raises:
         RayrlError: Bad input (before anything starts), or what made the run fail; no actor is left running.
     """
     plan = check(config)
+    config = config.model_copy(update={"steps": plan.steps})
     folder = open_run_directory(config)
+    if plan.examples:
+        plan.examples.move(folder / EXAMPLES)
     view = View(config, folder)
     view.show_plan(plan)
     writer = Writer(folder, config)
@@ -47,7 +50,7 @@ def run_grpo(config: GRPOConfig) -> int:
         writer.event("finished", "")
         return 0
     except KeyboardInterrupt:
-        command = f"rayrl grpo {folder / 'config.yaml'} --run.resume true"
+        command = f"rayrl {config.command} {folder / 'config.yaml'} --run.resume true"
         writer.event("interrupted", f"go on with: {command}")
         view.say(f"interrupted; go on with:\n  {command}")
         return INTERRUPTED
@@ -59,7 +62,7 @@ def run_grpo(config: GRPOConfig) -> int:
             view.say(f"report: {write_report(folder)}")
 
 
-def _train(config: GRPOConfig, plan: Preflight, folder: Path, writer: "Writer", view: View) -> None:
+def _train(config: TrainingConfig, plan: Preflight, folder: Path, writer: "Writer", view: View) -> None:
     """Starts the actors and Ray Train, and passes on what they say until the end."""
     actors = _Actors(config, plan)
     try:
@@ -96,7 +99,7 @@ def _train(config: GRPOConfig, plan: Preflight, folder: Path, writer: "Writer", 
 class _Actors:
     """Generators, verifiers and the coordinator of a run."""
 
-    def __init__(self, config: GRPOConfig, plan: Preflight) -> None:
+    def __init__(self, config: TrainingConfig, plan: Preflight) -> None:
         self.config = config
         self.plan = plan
         generator, verifier = config.generator, config.verifier
@@ -106,7 +109,8 @@ class _Actors:
         )
         verifiers = ray.remote(VerifierActor).options(num_cpus=verifier.cpus, max_restarts=-1, max_concurrency=1000)
         settings = engine_settings(config, plan.model)
-        self.generators = [generators.remote(generator.engine, settings) for _ in range(generator.replicas)]
+        replicas = generator_replicas(config)
+        self.generators = [generators.remote(generator.engine, settings) for _ in range(replicas)]
         for handle in self.generators:
             handle.start.remote()  # the coordinator waits for it; meanwhile the learner starts
         self.verifiers = [verifiers.remote(config.rewards, verifier, "answer") for _ in range(verifier.actors)]
@@ -117,7 +121,7 @@ class _Actors:
     def start_training(self, folder: Path) -> Any:
         """Ray Train in a task of its own, so that this process stays free to show progress and to take Ctrl-C."""
         context = {
-            "config": self.config.model_dump(mode="json"),
+            "config": self.config,
             "model": self.plan.model,
             "coordinator": self.coordinator,
             "run_dir": str(folder),
@@ -135,7 +139,7 @@ class _Actors:
 class Writer:
     """Puts records where they belong: metrics.jsonl, rollouts/, and Weights & Biases when it is configured."""
 
-    def __init__(self, folder: Path, config: GRPOConfig) -> None:
+    def __init__(self, folder: Path, config: TrainingConfig) -> None:
         self.folder = folder
         self.config = config
         path = folder / "metrics.jsonl"
@@ -169,8 +173,10 @@ class Writer:
             write_rows(self.folder / "rollouts" / f"eval_{self.step:06d}.jsonl", values.pop("rows"))
         elif kind == "step":
             self.steps += 1
-            rows = values.pop("samples")[: self.config.run.samples_per_step * self.config.group_size]
-            write_rows(self.folder / "rollouts" / f"step_{self.step:06d}.jsonl", rows)
+            groups = values.pop("samples", [])[: self.config.run.samples_per_step]
+            if groups:
+                rows = [row for group in groups for row in group]
+                write_rows(self.folder / "rollouts" / f"step_{self.step:06d}.jsonl", rows)
         values["elapsed_s"] = round(time.monotonic() - self.started, 3)
         self.log.append(kind, self.step, values)
         if self.tracker is not None:

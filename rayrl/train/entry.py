@@ -5,13 +5,11 @@ from typing import Any
 
 
 def fit(context: dict[str, Any]) -> None:
-    """Runs Ray Train to its end. `context`: config (dict), model, coordinator, run_dir."""
+    """Runs Ray Train to its end. `context`: config, model, coordinator, run_dir."""
     from ray.train import FailureConfig, RunConfig, ScalingConfig
     from ray.train.torch import TorchConfig, TorchTrainer
 
-    from rayrl.config import GRPOConfig
-
-    config = GRPOConfig.model_validate(context["config"])
+    config = context["config"]
     learner = config.learner
     gpu = learner.gpus_per_worker > 0
     resources = {"CPU": learner.cpus_per_worker} | ({"GPU": learner.gpus_per_worker} if gpu else {})

@@ -10,6 +10,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from rayrl.config import SFTConfig
+from rayrl.learner.learner import Learner
+from rayrl.train.run_directory import EXAMPLES
+from rayrl.train.sft import Examples
 from tests.conftest import Command, commands, tiny
 
 Start = Callable[..., Command]
@@ -123,3 +127,29 @@ def test_what_goes_wrong_while_it_runs_ends_with_one_message_and_nothing_running
     assert all(part in message for part in says), message
     assert "Traceback" not in message
     assert run.left_running() == []
+
+
+def test_sft_killed_and_resumed_gives_the_weights_of_a_plain_learner(rayrl: Start, tiny_sft: dict[str, Any]) -> None:
+    killed = rayrl("sft", tiny_sft, "--steps", 200)
+    killed.wait_for(lambda: len(killed.records("step")) >= 3, 90, "the third step")
+    killed.process.send_signal(signal.SIGKILL)
+    killed.wait(10)
+    steps = 2 * ((len(killed.records("step")) + 5) // 2)
+    resumed = rayrl("sft", tiny_sft, "--run.resume", "true", "--steps", steps)
+    assert resumed.wait(120) == 0, resumed.stderr
+    records = resumed.records("step")
+    assert {record["step"] for record in records} == set(range(1, steps + 1))
+    assert records[-1]["train/loss"] < records[0]["train/loss"]
+    assert [record["event"] for record in resumed.records("event")] == ["resumed", "finished"]
+    assert {record["step"] for record in resumed.records("eval")} == {0, steps}
+
+    config = SFTConfig.model_validate(tiny_sft)
+    examples = Examples(config, resumed.run_dir / EXAMPLES)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    learner = Learner(config.model, config.learner, config.freeze, 1.0, 200, config.run.seed, torch.device("cpu"))
+    for step in range(steps):
+        learner.update(examples.take(step).updates[0], examples.objective)
+    torch.set_num_threads(threads)
+    learner.export(resumed.run_dir / "again" / "model")
+    assert same(weights(resumed.run_dir), weights(resumed.run_dir / "again"))
