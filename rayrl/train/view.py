@@ -13,6 +13,7 @@ from rich.text import Text
 
 from rayrl.config import TrainingConfig
 from rayrl.metrics import wilson_interval
+from rayrl.train.cluster import generator_replicas
 from rayrl.train.preflight import GB, Preflight
 
 
@@ -121,7 +122,7 @@ def plan_table(config: TrainingConfig, plan: Preflight, folder: Path) -> Table:
     generator, learner = config.generator, config.learner
     table.add_row(
         "generators",
-        f"{generator.replicas} x ({generator.cpus:g} CPU, {generator.gpus:g} GPU), "
+        f"{generator_replicas(config)} x ({generator.cpus:g} CPU, {generator.gpus:g} GPU), "
         f"about {plan.generator_bytes / GB:.1f} GB",
     )
     table.add_row(
