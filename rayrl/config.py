@@ -80,7 +80,7 @@ class PromptSettings(Settings):
 
 class RewardSettings(Settings):
     function: str
-    """`maths` (a verifier), `format` (think and answer tags), or `package.module:function` called as
+    """`maths`, `finance` (verifiers), `format` (think and answer tags), or `package.module:function` called as
     `f(completions, **columns)` returning `list[float | None]`; None means no reward for this completion."""
     weight: float = 1.0
     """Factor in the sum of rewards."""
@@ -273,7 +273,7 @@ class GRPOConfig(Settings):
         return rewards
 
 
-BUILT_IN_REWARDS = ("maths", "format")
+BUILT_IN_REWARDS = ("maths", "finance", "format")
 
 
 def _set(tree: dict[str, Any], path: str, value: Any) -> None:

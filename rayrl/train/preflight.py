@@ -14,7 +14,7 @@ from rayrl.errors import DataError, ModelError
 from rayrl.models import resolve_model
 from rayrl.plugins import load
 from rayrl.types import Prompt
-from rayrl.verify.rewards import check_golds
+from rayrl.verify.golds import check_golds
 
 GB = 1e9
 
@@ -145,7 +145,7 @@ def _prompts(config: GRPOConfig, model: str) -> tuple[list[Prompt], list[Prompt]
 def _readable_golds(
     config: GRPOConfig, data: DatasetSettings, prompts: list[Prompt], field: str
 ) -> tuple[list[Prompt], list[str]]:
-    problems = check_golds([prompt.columns for prompt in prompts], config.rewards, "answer")
+    problems = check_golds([prompt.columns for prompt in prompts], config.rewards, "answer", config.verifier)
     if problems and (data.bad_golds == "error" or len(problems) == len(prompts)):
         listed = "\n".join(f"  {prompts[index].id}: {reason}" for index, reason in problems[:10])
         raise DataError(

@@ -23,12 +23,11 @@ from typing import Any, NoReturn
 
 from rayrl.errors import RayrlError
 from rayrl.plugins import load
-from rayrl.types import Verdict
-from rayrl.verify import maths, symbolic
+from rayrl.verify import symbolic
 from rayrl.verify.jobs import REPLY, REQUEST, Check, Job, Outcome
+from rayrl.verify.registry import VERIFIERS
 
 PR_SET_PDEATHSIG = 1
-VERIFIERS: dict[str, Callable[..., Verdict]] = {"maths": maths.verify}
 
 
 def _as_reward(value: Any, index: int) -> float | None:
@@ -74,7 +73,7 @@ def run(job: Job) -> Outcome:
     """Runs one job. Whatever the function raises comes back as text; an exhausted memory limit as a crash."""
     try:
         if isinstance(job, Check):
-            return Outcome("done", VERIFIERS[job.verifier](job.response, job.gold, **job.options))
+            return Outcome("done", VERIFIERS[job.verifier].verify(job.response, job.gold, **job.options))
         function = load(job.function, "rewards.function")
         arguments = {**_columns_for(function, job.columns), **job.options}
         arguments.pop("completions", None)
