@@ -5,8 +5,9 @@ and `microbatch_tokens`.
 """
 
 import contextlib
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -17,6 +18,9 @@ from rayrl.plugins import is_import_path
 
 class Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True, validate_default=True)
+
+
+Model = TypeVar("Model", bound=Settings)
 
 
 class RunSettings(Settings):
@@ -335,6 +339,14 @@ def _known(location: tuple[int | str, ...]) -> str:
     return f"did you mean {close[0]!r}?" if close else f"known here: {', '.join(model.model_fields)}"
 
 
+def validated(model: type[Model], where: str, values: Mapping[str, Any]) -> Model:
+    """`values` as settings, or ConfigError with `where`, field, value and fix."""
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        raise ConfigError(_explain(error, where)) from error
+
+
 def load_config(path: Path, overrides: dict[str, Any]) -> GRPOConfig:
     """Reads a YAML file, applies dotted overrides, validates.
 
@@ -351,10 +363,7 @@ def load_config(path: Path, overrides: dict[str, Any]) -> GRPOConfig:
         raise ConfigError(f"{path}: must hold settings (a mapping), holds {type(tree).__name__}")
     for name, value in overrides.items():
         _set(tree, name, value)
-    try:
-        return GRPOConfig.model_validate(tree)
-    except ValidationError as error:
-        raise ConfigError(_explain(error, str(path))) from error
+    return validated(GRPOConfig, str(path), tree)
 
 
 def dump_config(config: Settings) -> str:

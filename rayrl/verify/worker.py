@@ -28,6 +28,7 @@ from rayrl.verify.jobs import REPLY, REQUEST, Check, Job, Outcome
 from rayrl.verify.registry import VERIFIERS
 
 PR_SET_PDEATHSIG = 1
+SWOLLEN = 0.75
 
 
 def _as_reward(value: Any, index: int) -> float | None:
@@ -84,8 +85,20 @@ def run(job: Job) -> Outcome:
         return Outcome("raised", reason=f"{type(error).__name__}: {error}{_where(error)}")
 
 
+def _address_space() -> int:
+    """Bytes of address space that this process has taken; 0 where the system does not tell."""
+    try:
+        with open("/proc/self/statm") as sizes:
+            return int(sizes.read().split()[0]) * resource.getpagesize()
+    except OSError:
+        return 0
+
+
 def _work(connection: Connection, memory_limit_mb: int) -> None:
-    """One worker's life: loads the functions it is told to, reports, then answers jobs until its pipe ends."""
+    """One worker's life: loads the functions it is told to, reports, then answers jobs until its pipe ends.
+
+    With each outcome it says whether it should be replaced before the next job.
+    """
     limit = memory_limit_mb << 20
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -98,8 +111,11 @@ def _work(connection: Connection, memory_limit_mb: int) -> None:
         connection.send(str(error))
     except BaseException as error:
         connection.send(f"importing {function!r} raised {type(error).__name__}: {error}{_where(error)}")
+    start = _address_space()
+    swollen = start + SWOLLEN * (limit - start)
     while True:
-        connection.send(run(connection.recv()))
+        outcome = run(connection.recv())
+        connection.send((outcome, outcome.kind == "crashed" or _address_space() > swollen))
 
 
 def _die_with_parent() -> None:
