@@ -93,8 +93,9 @@ def _compare(answer: str, gold: Gold) -> bool:
 def verify(response: str, gold: str, *, strict: bool = False) -> Verdict:
     """Compares the final answer of a completion with the gold answer.
 
-    Numbers agree exactly, or to less than 1e-6 where one is a decimal; units are left out; `50%` agrees with `0.5` and
-    `50`. Everything else goes through math-verify (symbolic equality, sets, intervals, matrices).
+    Numbers agree exactly, or to less than 1e-6 where one is a decimal; units are converted where both name one, else
+    left out; `50%` agrees with `0.5` and `50`. Everything else goes through math-verify (symbolic equality, sets,
+    intervals, matrices).
 
     Args:
         response: The completion's text. Never evaluated.

@@ -23,6 +23,16 @@ def test_jobs():
     assert listed[1] == [Call("rayrl.verify.formats:think_answer", ["a", "b"], columns)]
 
 
+def test_a_finance_check_gets_question_scale_and_tolerance_of_the_row():
+    reward = RewardSettings(function="finance", options={"tolerance": 0.01})
+    row = {"question": "?", "answer": ["3", "5"], "scale": "million", "other": 1}
+    assert jobs([reward], "answer", row, ["a"]) == [
+        [Check("finance", "a", "3; 5", {"tolerance": 0.01, "question": "?", "scale": "million"})]
+    ]
+    row = {"answer": "3", "scale": "", "tolerance": 0.2}
+    assert jobs([reward], "answer", row, ["a"]) == [[Check("finance", "a", "3", {"tolerance": 0.2})]]
+
+
 def test_a_row_without_the_answer_column():
     with pytest.raises(DataError, match="no column 'answer', only 'question'"):
         jobs([MATHS], "answer", {"question": "?"}, ["a"])
