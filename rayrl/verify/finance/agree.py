@@ -17,10 +17,21 @@ _DOWN = re.compile(
     re.IGNORECASE,
 )
 _OUTFLOW = re.compile(
-    r"\b(?:cap(?:ital\s+)?ex(?:penditures?)?|purchases?|dividends?|paid|payments?|pay\s+out|repurchase\w*|buy\s?backs?|outflows?"
-    r"|spen[dt]\w*|expenses?|costs?|interest|taxes|repayments?|decrease|decline|loss(?:es)?)\b",
+    r"\b(?:cap(?:ital\s+)?ex(?:penditures?)?|purchases?|dividends?|paid|pay\s+out|repurchase\w*|buy\s?backs?|outflows?)\b",
     re.IGNORECASE,
 )
+_UP = re.compile(r"\b(?:increas|profit|gain|income|growth|change)\w*|/", re.IGNORECASE)
+
+
+def _signs(answer: Amount, gold: Amount, sentence: str, question: str) -> list[Amount]:
+    """`answer`, and with the other sign where words give the sign: a decline of 5 %, cash paid out as `(5)`."""
+    if (gold.value < 0) == (answer.value < 0):
+        return [answer]
+    asks_fall = bool(_DOWN.search(question)) and not _UP.search(question)
+    fell = gold.value < 0 and (bool(_DOWN.search(sentence)) or asks_fall)
+    if fell or (answer.parenthesised and _OUTFLOW.search(question)):
+        return [answer, replace(answer, written=-answer.written)]
+    return [answer]
 
 
 def tolerance(gold: Amount, approximate: bool = False) -> Fraction:
@@ -100,17 +111,10 @@ def agree(
     """
     if answer.currency and gold.currency and answer.currency != gold.currency:
         return False
-    flips = [answer]
-    if (gold.value < 0) != (answer.value < 0) and (
-        (gold.value < 0 and _DOWN.search(sentence))
-        or (answer.parenthesised and _OUTFLOW.search(question or sentence))
-        or (gold.value < 0 and gold.parenthesised and _OUTFLOW.search(question))
-    ):
-        flips.append(replace(answer, written=-answer.written))
     for meant in gold_readings(gold, unit):
         allowed = tolerance(meant, approximate) if relative is None else abs(meant.value) * Fraction(relative)
-        for flip in flips:
-            for reading in answer_readings(flip, gold, unit, context):
+        for signed in _signs(answer, gold, sentence, question):
+            for reading in answer_readings(signed, gold, unit, context):
                 if _near(reading, meant, allowed, own=relative is None):
                     return True
     return False

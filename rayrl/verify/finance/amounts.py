@@ -37,7 +37,7 @@ _AMOUNT = re.compile(
     (?P<minus>(?<![\w)%])(?<![\d)%]\s)-(?=[\d$.(€£¥₹A-Z])|\bminus\s+|\bnegative\s+)?
     (?P<before>(?:US|A|C|HK|NZ|S|R)?\$|[€£¥₹]|(?:{_CODES}|Rs)\b\.?|(?:{_CODES})(?=[\d(-]))?\s?
     (?P<open>\()?\s?(?P<minus2>(?(before)-|(?(open)-|(?!))))?\s?
-    (?P<inner>(?:US)?\$|[€£¥₹])?\s?(?P<minus3>(?(inner)-|(?!)))?
+    (?P<inner>(?(open)(?:(?:US|A|C|HK|NZ|S|R)?\$|[€£¥₹]|(?:{_CODES}|Rs)\b\.?|(?:{_CODES})(?=[\d-]))|[$€£¥₹]))?\s?(?P<minus3>(?(inner)-|(?!)))?
     (?P<number>{_NUMBER})(?:[eE](?P<exponent>[+-]?\d{{1,2}})(?!\w))?
     (?P<close>\s?\))?
     (?P<trailing>-(?![\w$(]))?
