@@ -5,6 +5,7 @@ and `microbatch_tokens`.
 """
 
 import contextlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self, TypeVar
 
@@ -80,7 +81,7 @@ class PromptSettings(Settings):
 
 class RewardSettings(Settings):
     function: str
-    """`maths` (a verifier), `format` (think and answer tags), or `package.module:function` called as
+    """`maths`, `finance` (verifiers), `format` (think and answer tags), or `package.module:function` called as
     `f(completions, **columns)` returning `list[float | None]`; None means no reward for this completion."""
     weight: float = 1.0
     """Factor in the sum of rewards."""
@@ -426,7 +427,7 @@ class SFTConfig(TrainingConfig):
         return f"{self.examples_per_step} examples"
 
 
-BUILT_IN_REWARDS = ("maths", "format")
+BUILT_IN_REWARDS = ("maths", "finance", "format")
 
 
 C = TypeVar("C", bound=Settings)
@@ -491,6 +492,14 @@ def _known(location: tuple[int | str, ...], settings: type[Settings]) -> str:
     return f"did you mean {close[0]!r}?" if close else f"known here: {', '.join(model.model_fields)}"
 
 
+def validated(settings: type[C], where: str, values: Mapping[str, Any]) -> C:
+    """`values` as settings, or ConfigError with `where`, field, value and fix."""
+    try:
+        return settings.model_validate(values)
+    except ValidationError as error:
+        raise ConfigError(_explain(error, where, settings)) from error
+
+
 def load_config(path: Path, overrides: dict[str, Any], settings: type[C]) -> C:
     """Reads a YAML file, applies dotted overrides, validates as `settings`.
 
@@ -507,10 +516,7 @@ def load_config(path: Path, overrides: dict[str, Any], settings: type[C]) -> C:
         raise ConfigError(f"{path}: must hold settings (a mapping), holds {type(tree).__name__}")
     for name, value in overrides.items():
         _set(tree, name, value)
-    try:
-        return settings.model_validate(tree)
-    except ValidationError as error:
-        raise ConfigError(_explain(error, str(path), settings)) from error
+    return validated(settings, str(path), tree)
 
 
 def dump_config(config: Settings) -> str:

@@ -17,7 +17,7 @@ from rayrl.models import resolve_model
 from rayrl.plugins import load
 from rayrl.train.run_directory import EXAMPLES, run_folder
 from rayrl.types import Prompt
-from rayrl.verify.rewards import check_golds
+from rayrl.verify.golds import check_golds
 
 GB = 1e9
 
@@ -193,7 +193,7 @@ def _examples(config: SFTConfig, render: RenderChat, encode: Encode, eos: str, h
 def _readable_golds(
     config: TrainingConfig, data: DatasetSettings, prompts: list[Prompt], field: str
 ) -> tuple[list[Prompt], list[str]]:
-    problems = check_golds([prompt.columns for prompt in prompts], config.rewards, "answer")
+    problems = check_golds([prompt.columns for prompt in prompts], config.rewards, "answer", config.verifier)
     if problems and (data.bad_golds == "error" or len(problems) == len(prompts)):
         listed = "\n".join(f"  {prompts[index].id}: {reason}" for index, reason in problems[:10])
         raise DataError(

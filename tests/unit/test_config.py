@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
-from rayrl.config import GRPOConfig, dump_config, load_config, parse_overrides
+from rayrl.config import GRPOConfig, SFTConfig, dump_config, load_config, parse_overrides
 from rayrl.errors import ConfigError
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -15,10 +15,11 @@ SHIPPED = sorted((ROOT / "configs").rglob("*.yaml"))
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: str(path.relative_to(ROOT)))
 def test_every_shipped_config_loads_and_survives_a_round_trip(path: Path, tmp_path: Path) -> None:
-    config = load_config(path, {}, GRPOConfig)
+    settings = SFTConfig if path.name.startswith("sft") else GRPOConfig
+    config = load_config(path, {}, settings)
     again = tmp_path / "again.yaml"
     again.write_text(dump_config(config))
-    assert load_config(again, {}, GRPOConfig) == config
+    assert load_config(again, {}, settings) == config
 
 
 def test_overrides_are_read_as_yaml_and_beat_the_file() -> None:
@@ -81,7 +82,7 @@ def test_every_setting_is_documented() -> None:
         return found
 
     sections = {"train_data", "eval_data", "rewards"}
-    assert set(undocumented(GRPOConfig, "")) <= sections
+    assert set(undocumented(GRPOConfig, "")) | set(undocumented(SFTConfig, "")) <= sections
 
 
 def test_objective_presets_fill_only_what_is_not_set() -> None:
