@@ -27,14 +27,16 @@ QUIET = {
 def connect() -> Iterator[dict[str, float]]:
     """Yields the cluster's free resources. A cluster named by RAY_ADDRESS (as in a Ray job) is used and left running;
     without one, Ray starts here and is shut down with every process of the run."""
+    verbose = os.environ.get("RAYRL_VERBOSE") == "1"
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
+    if not verbose:  # what Ray's C++ core prints over the view; the log files of this Ray tell less then
+        os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     if "RAY_ADDRESS" in os.environ:
         names = [*QUIET, *(name for name in ("PYTHONPATH",) if name in os.environ)]
         options: dict[str, Any] = {"runtime_env": {"env_vars": {name: os.environ[name] for name in names}}}
     else:  # workers inherit this environment, and start faster than with one made for them
         options = {"include_dashboard": False, "num_cpus": max(2, len(os.sched_getaffinity(0)))}
-    verbose = os.environ.get("RAYRL_VERBOSE") == "1"
     ray.init(
         **options,
         log_to_driver=verbose,
