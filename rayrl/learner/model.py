@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.distributed.device_mesh import DeviceMesh
 from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
-from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
+from transformers import AutoConfig, AutoModelForCausalLM, BitsAndBytesConfig, PreTrainedModel
 
 from rayrl.config import ModelSettings
 from rayrl.errors import ModelError
@@ -41,8 +41,19 @@ def meta_model(path: str) -> PreTrainedModel:
     return model
 
 
-def load_model(path: str) -> PreTrainedModel:
-    """A causal language model with float32 weights on the CPU, from a local folder or the hub.
+def load_model(
+    path: str,
+    dtype: torch.dtype = torch.float32,
+    quantization: BitsAndBytesConfig | None = None,
+    device: torch.device | str = "cpu",
+) -> PreTrainedModel:
+    """A causal language model, from a local folder or the hub.
+
+    Args:
+        path: Folder or hub name.
+        dtype: Of the weights.
+        quantization: Quantise each linear weight on `device` as soon as it is read; None: load on the CPU.
+        device: Where a quantised model goes.
 
     Raises:
         ModelError: There is no model at `path`, or its weights cannot be read.
@@ -50,7 +61,12 @@ def load_model(path: str) -> PreTrainedModel:
     config = _config(path)
     try:
         model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
-            path, config=config, dtype=torch.float32, attn_implementation=attention.NAME
+            path,
+            config=config,
+            dtype=dtype,
+            attn_implementation=attention.NAME,
+            quantization_config=quantization,
+            device_map={"": device} if quantization else None,
         )
     except (OSError, ValueError, RuntimeError) as error:
         raise ModelError(f"model.path: cannot load the weights of {path!r}: {error}") from error
@@ -104,11 +120,17 @@ def decoder_layers(model: PreTrainedModel) -> nn.ModuleList:
 
 
 def shard(policy: PolicyModule, mesh: DeviceMesh, compute_dtype: torch.dtype) -> None:
-    """Shards each decoder layer, and the rest (embeddings, norm, head) as one unit, over the mesh, in place."""
+    """Shards each decoder layer, and the rest (embeddings, norm, head) as one unit, over the mesh, in place.
+
+    A lone rank has nothing to gather: there, frozen weights that are in the compute dtype already stay as they are.
+    """
+    frozen = {value for value in policy.parameters() if not value.requires_grad and value.dtype == compute_dtype}
+    ignored = frozen if mesh.size() == 1 else None
     precision = MixedPrecisionPolicy(param_dtype=compute_dtype, reduce_dtype=torch.float32)
     for layer in decoder_layers(policy.model):
-        fully_shard(layer, mesh=mesh, mp_policy=precision, reshard_after_forward=mesh.size() > 1)
-    fully_shard(policy, mesh=mesh, mp_policy=precision, reshard_after_forward=False)
+        again = mesh.size() > 1
+        fully_shard(layer, mesh=mesh, mp_policy=precision, reshard_after_forward=again, ignored_params=ignored)
+    fully_shard(policy, mesh=mesh, mp_policy=precision, reshard_after_forward=False, ignored_params=ignored)
 
 
 def tied_names(model: PreTrainedModel) -> dict[str, str]:

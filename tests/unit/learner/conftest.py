@@ -6,8 +6,10 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, Gemma3TextConfig, LlamaConfig, PreTrainedConfig, Qwen2Config, Qwen3Config
 
-from rayrl.config import FreezeSettings, LearnerSettings, ModelSettings
+from rayrl.config import FreezeSettings, LearnerSettings, LoRASettings, ModelSettings
+from rayrl.learner.adapter import parameters
 from rayrl.learner.batch import Segment, Tree
+from rayrl.learner.checkpoint import gathered
 from rayrl.learner.learner import Learner
 
 VOCABULARY = 61
@@ -75,7 +77,13 @@ def make_trees(count: int = 5, seed: int = 0) -> list[Tree]:
     return trees
 
 
-def make_learner(path: str, freeze: FreezeSettings | None = None, total: int = 4, **settings: object) -> Learner:
+def make_learner(
+    path: str,
+    freeze: FreezeSettings | None = None,
+    total: int = 4,
+    adapter: LoRASettings | None = None,
+    **settings: object,
+) -> Learner:
     values = {"learning_rate": 1e-2, "microbatch_tokens": 64, "warmup_fraction": 0.0, "max_grad_norm": 1e6} | settings
     return Learner(
         ModelSettings(path=path, compute_dtype="float32"),
@@ -85,11 +93,13 @@ def make_learner(path: str, freeze: FreezeSettings | None = None, total: int = 4
         total_updates=total,
         seed=0,
         device=torch.device("cpu"),
+        adapter_settings=adapter,
     )
 
 
 def weights(learner: Learner) -> dict[str, torch.Tensor]:
+    """Every parameter, whole, as it is stored."""
     return {
-        name: value.detach().full_tensor().clone()  # type: ignore[attr-defined]
-        for name, value in learner.policy.model.named_parameters()
+        name: gathered(value, value.dtype).clone()
+        for name, value in parameters(learner.policy.model).items()
     }
