@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from peft import LoraConfig, inject_adapter_in_model
 from torch import nn
 from transformers import BitsAndBytesConfig, PreTrainedModel
 
@@ -70,7 +69,7 @@ def prepare(model: PreTrainedModel, freeze: FreezeSettings, settings: LoRASettin
         chosen = [module for module in targets if trainable[f"{module}.weight"]]
         if not chosen:
             raise FreezeError("freeze: the rules freeze every module that adapter.targets names: nothing would train")
-        inject_adapter_in_model(_peft_config(settings, chosen), model)
+        _inject(model, settings, chosen)
         trainable = {name: ".lora_" in name for name in parameters(model)}
     for name, parameter in parameters(model).items():
         if settings is not None and trainable[name]:
@@ -97,20 +96,22 @@ def _targets(settings: LoRASettings, linear: list[str]) -> list[str]:
     return [name for name in linear if name in found]
 
 
-def _peft_config(settings: LoRASettings, modules: list[str]) -> LoraConfig:
-    return LoraConfig(
+def _inject(model: PreTrainedModel, settings: LoRASettings, modules: list[str]) -> None:
+    from peft import LoraConfig, inject_adapter_in_model  # seconds to import, and needed by few runs
+
+    config = LoraConfig(
         r=settings.rank,
         lora_alpha=settings.alpha,
         lora_dropout=settings.dropout,
         target_modules=modules,
         task_type="CAUSAL_LM",
     )
+    inject_adapter_in_model(config, model, adapter_name=_ADAPTER)
 
 
 def adapter_config(model: PreTrainedModel, source: str) -> dict[str, Any]:
     """Contents of adapter_config.json for the adapter in `model`, whose base is at `source`."""
-    config: LoraConfig = model.peft_config[_ADAPTER]
-    values = config.to_dict() | {"base_model_name_or_path": source, "inference_mode": True}
+    values = model.peft_config[_ADAPTER].to_dict() | {"base_model_name_or_path": source, "inference_mode": True}
     plain: dict[str, Any] = json.loads(json.dumps(values, default=sorted))  # PEFT keeps the modules as a set
     return plain
 
@@ -131,13 +132,13 @@ def nf4(settings: LoRASettings | None, dtype: torch.dtype) -> BitsAndBytesConfig
     )
 
 
-def nf4_bytes(size: int, double_quantization: bool) -> int:
-    """Bytes of a weight of `size` elements: half a byte each, and a scale for each block of 64.
+def nf4_scale_bytes(size: int, double_quantization: bool) -> int:
+    """Bytes beside the half byte of each of `size` elements: a float32 for each block of 64.
 
-    The scale is a float32; doubly quantised one byte, and a float32 for each 256 of them.
+    Doubly quantised one byte a block, and a float32 for each 256 blocks.
     """
     blocks = -(-size // 64)
-    return size // 2 + (blocks + 4 * -(-blocks // 256) if double_quantization else 4 * blocks)
+    return blocks + 4 * -(-blocks // 256) if double_quantization else 4 * blocks
 
 
 def merged(

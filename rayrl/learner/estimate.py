@@ -1,9 +1,10 @@
 """How much memory a learner takes, before anything is loaded."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import astuple, dataclass
 
-from rayrl.config import LearnerSettings, ModelSettings
+from rayrl.config import LearnerSettings, LoRASettings, ModelSettings
+from rayrl.learner.adapter import nf4_scale_bytes
 from rayrl.learner.head import CHUNK_LOGITS
 
 
@@ -11,17 +12,22 @@ from rayrl.learner.head import CHUNK_LOGITS
 class Memory:
     """Bytes on one rank, without activations, which `microbatch_tokens` bounds."""
 
-    weights: int  # float32, sharded
+    weights: int  # sharded: float32; under an adapter the base in the compute dtype or NF4
     gradients: int  # float32, sharded, of what trains
     optimizer: int  # AdamW's two moments, float32, sharded, of what trains
-    gathered: int  # weights in the compute dtype, whole where they are not resharded
+    gathered: int  # weights as they are computed with, whole where they are not resharded
     gathered_gradients: int  # of the unit in backward, in the compute dtype, before they are sharded
+    unpacked: int  # the one NF4 weight that is being multiplied, in the compute dtype
     logits: int  # one chunk of the head, with its temporaries
 
     @property
+    def frozen(self) -> int:
+        """Of `weights`: those that never train."""
+        return self.weights - self.gradients  # float32 both
+
+    @property
     def total(self) -> int:
-        parts = (self.weights, self.gradients, self.optimizer, self.gathered, self.gathered_gradients, self.logits)
-        return sum(parts)
+        return sum(astuple(self))
 
 
 def estimate(
@@ -30,30 +36,48 @@ def estimate(
     units: Mapping[str, int | None],
     model: ModelSettings,
     learner: LearnerSettings,
+    adapter: LoRASettings | None = None,
+    quantizable: Collection[str] = (),
 ) -> Memory:
     """Memory of one of `learner.workers` ranks.
 
     Args:
-        trainable: From `freeze.resolve`.
+        trainable: From `freeze.resolve`, or `adapter.prepare`.
         sizes: Elements of each parameter.
         units: The decoder layer of each parameter, None outside (`freeze.layer_of`): what FSDP gathers together.
+        adapter: Then the base is held as it is computed with.
+        quantizable: The weights that `adapter.quantize` holds in 4 bits.
     """
     ranks = learner.workers
-    everything = sum(sizes.values())
-    trained = sum(size for name, size in sizes.items() if trainable[name])
     width = 2 if model.compute_dtype == "bfloat16" else 4
-    totals: dict[int | None, int] = {}
-    for name, size in sizes.items():
-        totals[units[name]] = totals.get(units[name], 0) + size
-    root = totals.pop(None, 0)
-    largest = max(totals.values(), default=0)
-    # At one rank nothing is resharded; else the root and two layers (one computing, one prefetched) are whole.
-    whole = everything if ranks == 1 else root + 2 * largest
+    packed = set(quantizable) if adapter and adapter.quantize else set()
+    scales = sum(nf4_scale_bytes(sizes[name], adapter.double_quantization) for name in packed) if adapter else 0
+    computed = {name: size // 2 if name in packed else width * size for name, size in sizes.items()}
+    stored = {name: computed[name] if adapter and not trainable[name] else 4 * size for name, size in sizes.items()}
+    # A lone rank computes with frozen weights as they lie there, where they need no cast.
+    gathered = {
+        name: size
+        for name, size in computed.items()
+        if ranks > 1 or trainable[name] or stored[name] != size
+    }
+    trained = {name: size for name, size in sizes.items() if trainable[name]}
+    root, layers = _by_unit(gathered, units)
+    gradient_root, gradient_layers = _by_unit(trained, units)
     return Memory(
-        weights=4 * everything // ranks,
-        gradients=4 * trained // ranks,
-        optimizer=8 * trained // ranks,
-        gathered=width * whole,
-        gathered_gradients=width * (root + largest) if trained else 0,
+        weights=sum(stored.values()) // ranks + scales,
+        gradients=4 * sum(trained.values()) // ranks,
+        optimizer=8 * sum(trained.values()) // ranks,
+        # On a lone rank all stay; else the root and two layers (one computing, one prefetched) are whole.
+        gathered=root + (sum(layers) if ranks == 1 else 2 * max(layers)),
+        gathered_gradients=width * (gradient_root + max(gradient_layers)),
+        unpacked=width * max((sizes[name] for name in packed), default=0),
         logits=3 * 4 * CHUNK_LOGITS,
     )
+
+
+def _by_unit(values: Mapping[str, int], units: Mapping[str, int | None]) -> tuple[int, list[int]]:
+    """Sum outside the layers, and in each layer."""
+    totals: dict[int | None, int] = {None: 0, 0: 0}
+    for name, value in values.items():
+        totals[units[name]] = totals.get(units[name], 0) + value
+    return totals.pop(None), list(totals.values())

@@ -102,7 +102,7 @@ class _Actors:
             num_cpus=generator.cpus, num_gpus=generator.gpus, max_restarts=-1, max_concurrency=10_000
         )
         verifiers = ray.remote(VerifierActor).options(num_cpus=verifier.cpus, max_restarts=-1, max_concurrency=1000)
-        settings = engine_settings(config, plan.model)
+        settings = engine_settings(config, plan.model, plan.adapter)
         self.generators = [generators.remote(generator.engine, settings) for _ in range(generator.replicas)]
         for handle in self.generators:
             handle.start.remote()  # the coordinator waits for it; meanwhile the learner starts

@@ -49,6 +49,7 @@ class Rank:
             total_updates=self.config.steps * self.config.updates_per_step,
             seed=self.config.run.seed,
             device=device,
+            adapter_settings=self.config.adapter,
         )
         self.settings = self.config.objective.resolved()
         self.objective = grpo_objective(self.settings, self.config.sampling.max_tokens)
@@ -120,9 +121,13 @@ class Rank:
         return grpo_tree(group, advantages, keep) if any(keep) else None
 
     def _publish(self, version: int) -> None:
-        """Sends what trains (and what vLLM fuses with it) to every generator. Every rank takes part in gathering."""
+        """Sends what trains (and what vLLM fuses with it) to every generator. Every rank takes part in gathering.
+
+        What trains is the adapter, where there is one: generators put it beside their base.
+        """
         trainable = self.learner.trainable
-        names = with_fused_partners([name for name, trains in trainable.items() if trains], trainable)
+        trained = [name for name, trains in trainable.items() if trains]
+        names = trained if self.config.adapter else with_fused_partners(trained, trainable)
         tensors = self.learner.tensors(names)
         if not self.first:
             for _ in tensors:

@@ -85,3 +85,38 @@ def test_logprobs_and_gradients_are_those_of_plain_peft_on_the_exported_folder(
         error = (gradient - theirs[key].grad).norm() / theirs[key].grad.norm()  # type: ignore[union-attr,operator]
         assert error < 1e-5, name
     assert len(learner._trained()) == 2 * 7 * 4
+
+
+def run_rank(rank: int, path: str, folder: str) -> None:
+    torch.set_num_threads(1)
+    torch.distributed.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=2)
+    for name, settings in (("lora", LORA), ("qlora", QLORA)):
+        learner = make_learner(path, adapter=settings, microbatch_tokens=24)
+        results = [learner.update(make_trees(seed=step), GRPO) for step in range(2)]
+        held = {name: value.to_local().numel() for name, value in adapter.parameters(learner.policy.model).items()}  # type: ignore[attr-defined]
+        logprobs = learner.logprobs(make_trees())
+        learner.state(Path(folder) / f"{name}-state")
+        learner.export(Path(folder) / name)
+        if rank == 0:
+            torch.save((results, logprobs, held), f"{folder}/{name}.pt")
+    torch.distributed.destroy_process_group()
+
+
+def test_two_ranks_equal_one_with_the_base_sharded_even_in_four_bits(folders: Folders, tmp_path: Path) -> None:
+    mp.spawn(run_rank, (folders("llama"), str(tmp_path)), nprocs=2)
+    for name, settings in (("lora", LORA), ("qlora", QLORA)):
+        results, logprobs, held = torch.load(tmp_path / f"{name}.pt", weights_only=False)
+        alone = make_learner(folders("llama"), adapter=settings, microbatch_tokens=24)
+        for step, result in enumerate(results):
+            own = alone.update(make_trees(seed=step), GRPO)
+            for key in own.keys() - {"train/microbatches"}:
+                assert result[key] == pytest.approx(own[key], rel=1e-4, abs=1e-6), key
+        for mine, theirs in zip(alone.logprobs(make_trees()), logprobs, strict=True):
+            assert mine == pytest.approx(theirs, rel=1e-4, abs=1e-4)
+        for key, value in adapter.parameters(alone.policy.model).items():
+            if value.shape[0] % 2 == 0:
+                assert held[key] == value.numel() / 2, key
+        exported = load_file(tmp_path / name / "adapter_model.safetensors")
+        alone.load(tmp_path / f"{name}-state")
+        for key, value in alone.tensors([key for key, trains in alone.trainable.items() if trains]):
+            assert torch.equal(value, exported[f"base_model.model.{key}"])
