@@ -283,7 +283,7 @@ class GRPOConfig(Settings):
             )
         if self.adapter is not None and self.adapter.dropout:
             raise ValueError(
-                f"adapter.dropout ({self.adapter.dropout}) must be 0 for GRPO, which compares probabilities of one policy"
+                f"adapter.dropout ({self.adapter.dropout}) must be 0: GRPO compares probabilities of one policy"
             )
         return self
 

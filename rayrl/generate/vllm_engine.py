@@ -7,7 +7,7 @@ from typing import Any
 
 from rayrl.errors import ModelError, SyncError
 from rayrl.generate.engine import EngineSettings, PacketFile
-from rayrl.generate.packets import read
+from rayrl.generate.packets import is_adapter, read
 from rayrl.generate.weight_sync import BACKEND
 from rayrl.peft_folder import write_peft_folder
 from rayrl.types import FinishReason, Rollout, Sampling
@@ -106,10 +106,11 @@ class VLLMEngine:
     async def load_weights(self, version: int, packets: Sequence[PacketFile]) -> None:
         await self._llm.pause_generation(mode="keep", clear_cache=True)
         try:
-            if self.settings.adapter is None:
-                await self._load_model(version, packets)
-            else:
-                await self._load_adapter(packets, self.settings.adapter)
+            own = [packet for packet in packets if not is_adapter(packet)]
+            if own:
+                await self._load_model(version, own)
+            if len(own) < len(packets):
+                await self._load_adapter([packet for packet in packets if is_adapter(packet)])
         except Exception as error:
             raise SyncError(f"weight sync to version {version} failed in vLLM: {error}") from error
         self.version = version
@@ -122,7 +123,7 @@ class VLLMEngine:
             await self._llm.update_weights(_request(update_info={"path": str(packet.path), "tensors": tensors}))
         await self._llm.finish_weight_update(weight_version=str(version))
 
-    async def _load_adapter(self, packets: Sequence[PacketFile], config: dict[str, Any]) -> None:
+    async def _load_adapter(self, packets: Sequence[PacketFile]) -> None:
         """Replaces the adapter in place, under one id: completions in flight go on with the new one.
 
         vLLM's prefix cache goes by the adapter's name and path. The path is another for each version, so what an old
@@ -132,7 +133,7 @@ class VLLMEngine:
 
         tensors = {name: tensor for packet in packets for name, tensor in read(packet)}
         folder = packets[0].path.parent / "adapter"
-        write_peft_folder(folder, config, tensors)
+        write_peft_folder(folder, self.settings.adapter or {}, tensors)
         if not await self._llm.add_lora(LoRARequest("policy", 1, str(folder), load_inplace=True)):
             raise SyncError("vLLM did not take the adapter")
         self._adapter = LoRARequest("policy", 1, str(folder))

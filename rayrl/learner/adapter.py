@@ -6,7 +6,7 @@ Parameters go by the names that the model has without PEFT's wrapping: `….q_pr
 
 import difflib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -15,6 +15,7 @@ from transformers import BitsAndBytesConfig, PreTrainedModel
 
 from rayrl.config import FreezeSettings, LoRASettings
 from rayrl.errors import ConfigError, FreezeError
+from rayrl.learner.checkpoint import gathered
 from rayrl.learner.freeze import matches, resolve
 from rayrl.learner.model import decoder_layers, tied_names
 
@@ -111,7 +112,8 @@ def _inject(model: PreTrainedModel, settings: LoRASettings, modules: list[str]) 
 
 def adapter_config(model: PreTrainedModel, source: str) -> dict[str, Any]:
     """Contents of adapter_config.json for the adapter in `model`, whose base is at `source`."""
-    values = model.peft_config[_ADAPTER].to_dict() | {"base_model_name_or_path": source, "inference_mode": True}
+    config: Any = model.peft_config[_ADAPTER]
+    values = config.to_dict() | {"base_model_name_or_path": source, "inference_mode": True}
     plain: dict[str, Any] = json.loads(json.dumps(values, default=sorted))  # PEFT keeps the modules as a set
     return plain
 
@@ -123,7 +125,7 @@ def nf4(settings: LoRASettings | None, dtype: torch.dtype) -> BitsAndBytesConfig
     """
     if settings is None or settings.quantize is None:
         return None
-    return BitsAndBytesConfig(
+    return BitsAndBytesConfig(  # type: ignore[no-untyped-call]
         load_in_4bit=True,
         bnb_4bit_quant_type="nf4",
         bnb_4bit_use_double_quant=settings.double_quantization,
@@ -141,15 +143,12 @@ def nf4_scale_bytes(size: int, double_quantization: bool) -> int:
     return blocks + 4 * -(-blocks // 256) if double_quantization else 4 * blocks
 
 
-def merged(
-    base: Mapping[str, torch.Tensor], adapter: Mapping[str, torch.Tensor], config: Mapping[str, Any]
-) -> dict[str, torch.Tensor]:
-    """`base` with W + alpha / rank B A, computed in float32, for each weight W that has an adapter."""
-    scale = config["lora_alpha"] / config["r"]
-    whole = dict(base)
-    for name, first in adapter.items():
-        if name.endswith(".lora_A.weight"):
-            second = adapter[name.replace(".lora_A.", ".lora_B.")]
-            weight = name.replace(".lora_A.", ".")
-            whole[weight] = (whole[weight].float() + scale * (second.float() @ first.float())).to(whole[weight].dtype)
-    return whole
+def rounded_base(model: PreTrainedModel, dtype: torch.dtype) -> Iterator[tuple[str, torch.Tensor]]:
+    """The weights that are held in 4 bits, as they are multiplied: rounded, each whole, on the CPU. A collective."""
+    for name, module in model.named_modules():
+        state = getattr(module, "quant_state", None)
+        if state is not None:
+            from bitsandbytes.functional import dequantize_4bit
+
+            codes = gathered(module.weight, module.weight.dtype).to(state.absmax.device)
+            yield f"{name.removesuffix('.base_layer')}.weight", dequantize_4bit(codes, state).to(dtype).cpu()

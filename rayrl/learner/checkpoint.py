@@ -13,7 +13,6 @@ from torch.distributed.tensor import DTensor
 from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig, PreTrainedModel
 
 from rayrl.errors import FreezeError, ModelError
-from rayrl.learner.adapter import merged
 from rayrl.learner.model import meta_model
 from rayrl.peft_folder import write_peft_folder
 
@@ -108,9 +107,7 @@ def export(
     dist.barrier()
 
 
-def export_adapter(
-    folder: Path, config: Mapping[str, Any], trained: Mapping[str, torch.Tensor], merge: bool
-) -> None:
+def export_adapter(folder: Path, config: Mapping[str, Any], trained: Mapping[str, torch.Tensor], merge: bool) -> None:
     """A PEFT folder, with its weights in float32. A collective; rank 0 writes.
 
     Args:
@@ -125,12 +122,26 @@ def export_adapter(
     if dist.get_rank() == 0:
         if merge:
             model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(source, dtype="auto")
-            model.save_pretrained(folder, state_dict=merged(dict(model.named_parameters()), tensors, config))
+            model.save_pretrained(folder, state_dict=_merged(dict(model.named_parameters()), tensors, config))
         else:
             write_peft_folder(folder, config, tensors)
         if (tokenizer := _tokenizer(source)) is not None:
             tokenizer.save_pretrained(folder)
     dist.barrier()
+
+
+def _merged(
+    base: Mapping[str, torch.Tensor], adapter: Mapping[str, torch.Tensor], config: Mapping[str, Any]
+) -> dict[str, torch.Tensor]:
+    """`base` with W + alpha / rank B A, computed in float32, for each weight W that has an adapter."""
+    scale = config["lora_alpha"] / config["r"]
+    whole = dict(base)
+    for name, first in adapter.items():
+        if name.endswith(".lora_A.weight"):
+            second = adapter[name.replace(".lora_A.", ".lora_B.")]
+            weight = name.replace(".lora_A.", ".")
+            whole[weight] = (whole[weight].float() + scale * (second.float() @ first.float())).to(whole[weight].dtype)
+    return whole
 
 
 def _tokenizer(source: str) -> Any | None:

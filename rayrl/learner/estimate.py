@@ -55,11 +55,7 @@ def estimate(
     computed = {name: size // 2 if name in packed else width * size for name, size in sizes.items()}
     stored = {name: computed[name] if adapter and not trainable[name] else 4 * size for name, size in sizes.items()}
     # A lone rank computes with frozen weights as they lie there, where they need no cast.
-    gathered = {
-        name: size
-        for name, size in computed.items()
-        if ranks > 1 or trainable[name] or stored[name] != size
-    }
+    gathered = {name: size for name, size in computed.items() if ranks > 1 or trainable[name] or stored[name] != size}
     trained = {name: size for name, size in sizes.items() if trainable[name]}
     root, layers = _by_unit(gathered, units)
     gradient_root, gradient_layers = _by_unit(trained, units)

@@ -133,6 +133,10 @@ class Learner:
         for name in names:
             yield name, checkpoint.gathered(parameters[name], self.compute_dtype)
 
+    def rounded_base(self) -> Iterator[tuple[str, torch.Tensor]]:
+        """The frozen weights that this learner rounded to 4 bits, as `tensors` gives others; none without NF4."""
+        return adapter.rounded_base(self.policy.model, self.compute_dtype)
+
     def export(self, folder: Path) -> None:
         """Writes a Hugging Face folder (model and tokenizer) in the source model's dtype; an adapter as a PEFT folder.
 

@@ -2,6 +2,8 @@
 
 import os
 import time
+from collections.abc import Iterable
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +61,7 @@ class Rank:
         state = self.checkpoints.restore(self.learner)
         if self.first:
             self._wait(self.coordinator.restore.remote(state), "the coordinator to restore its state")
-        self._publish(state.next_step)
+        self._publish(state.next_step, self.learner.rounded_base())
         if state.next_step == 0:
             self._evaluate(0)
         if self.first:
@@ -120,22 +122,23 @@ class Rank:
         ]
         return grpo_tree(group, advantages, keep) if any(keep) else None
 
-    def _publish(self, version: int) -> None:
+    def _publish(self, version: int, base: Iterable[tuple[str, torch.Tensor]] = ()) -> None:
         """Sends what trains (and what vLLM fuses with it) to every generator. Every rank takes part in gathering.
 
-        What trains is the adapter, where there is one: generators put it beside their base.
+        What trains is the adapter, where there is one: generators put it beside their base. `base` holds for the whole
+        run: the weights that the learner rounded to 4 bits, without which they would sample from another policy.
         """
         trainable = self.learner.trainable
         trained = [name for name, trains in trainable.items() if trains]
         names = trained if self.config.adapter else with_fused_partners(trained, trainable)
         tensors = self.learner.tensors(names)
         if not self.first:
-            for _ in tensors:
+            for _ in chain(base, tensors):
                 pass
             return
-        packets = [ray.put(packet) for packet in pack(tensors)]
+        held, packets = ([ray.put(packet) for packet in pack(part)] for part in (base, tensors))
         what = f"generators to load weights of version {version}"
-        self._wait(self.coordinator.publish.remote(version, packets), what)
+        self._wait(self.coordinator.publish.remote(version, packets, held), what)
 
     def _check_sync(self, statistics: dict[str, float], batch: StepBatch, step: int) -> None:
         difference = statistics.get("sync/logprob_diff_mean")

@@ -52,7 +52,10 @@ class TransformersEngine:
         return Rollout(text, tokens, logprobs, [self.version] * len(tokens), reason)
 
     async def load_weights(self, version: int, packets: Sequence[PacketFile]) -> None:
-        named = {name.replace(".default.", "."): value for name, value in self.model.named_parameters()}
+        named = {
+            name.replace(".default.", ".").replace(".base_layer.", "."): value
+            for name, value in self.model.named_parameters()
+        }
         for packet in packets:
             for name, tensor in read(packet):
                 named[name].data.copy_(tensor)

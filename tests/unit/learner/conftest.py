@@ -99,7 +99,4 @@ def make_learner(
 
 def weights(learner: Learner) -> dict[str, torch.Tensor]:
     """Every parameter, whole, as it is stored."""
-    return {
-        name: gathered(value, value.dtype).clone()
-        for name, value in parameters(learner.policy.model).items()
-    }
+    return {name: gathered(value, value.dtype).clone() for name, value in parameters(learner.policy.model).items()}
