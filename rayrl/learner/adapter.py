@@ -14,12 +14,13 @@ from torch import nn
 from transformers import BitsAndBytesConfig, PreTrainedModel
 
 from rayrl.config import FreezeSettings, LoRASettings
-from rayrl.errors import ConfigError, FreezeError
+from rayrl.errors import ConfigError, FreezeError, ModelError
 from rayrl.learner.checkpoint import gathered
 from rayrl.learner.freeze import matches, resolve
 from rayrl.learner.model import decoder_layers, tied_names
 
 _ADAPTER = "default"  # PEFT's name of the only one
+_BLOCK = 64  # weights that share a scale in nf4
 
 
 def parameters(model: PreTrainedModel) -> dict[str, nn.Parameter]:
@@ -54,11 +55,14 @@ def prepare(model: PreTrainedModel, freeze: FreezeSettings, settings: LoRASettin
     Raises:
         ConfigError: A target names no linear module.
         FreezeError: As `freeze.resolve`; or a rule wants to train what can have no adapter, or no module is left.
+        ModelError: A weight's rows cannot be held in nf4.
     """
     names = list(parameters(model))
     tied = tied_names(model)
     trainable = resolve(freeze, names, len(decoder_layers(model)), tied)
     if settings is not None:
+        if settings.quantize:
+            _require_whole_blocks(model)
         targets = _targets(settings, linear_modules(model))
         for where, rule, matched in matches(freeze, names, len(decoder_layers(model)), tied):
             if rule.train and not any(f"{module}.weight" in matched for module in targets):
@@ -77,6 +81,17 @@ def prepare(model: PreTrainedModel, freeze: FreezeSettings, settings: LoRASettin
             parameter.data = parameter.data.float()
         parameter.requires_grad_(trainable[name])
     return trainable
+
+
+def _require_whole_blocks(model: PreTrainedModel) -> None:
+    """bitsandbytes 0.50.2 unpacks a row that ends within a block wrongly on CPU, without an error."""
+    for name in linear_modules(model):
+        inputs = int(getattr(model.get_submodule(name), "in_features"))
+        if inputs % _BLOCK:
+            raise ModelError(
+                f"adapter.quantize: nf4 needs rows of whole blocks of {_BLOCK} weights, {name!r} has rows of {inputs}; "
+                "train this model with adapter.quantize null"
+            )
 
 
 def _targets(settings: LoRASettings, linear: list[str]) -> list[str]:
@@ -139,7 +154,7 @@ def nf4_scale_bytes(size: int, double_quantization: bool) -> int:
 
     Doubly quantised one byte a block, and a float32 for each 256 blocks.
     """
-    blocks = -(-size // 64)
+    blocks = -(-size // _BLOCK)
     return blocks + 4 * -(-blocks // 256) if double_quantization else 4 * blocks
 
 

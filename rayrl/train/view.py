@@ -119,7 +119,7 @@ def plan_table(config: GRPOConfig, plan: Preflight, folder: Path) -> Table:
         base = "NF4" if adapter.quantize else config.model.compute_dtype
         table.add_row(
             "adapter",
-            f"rank {adapter.rank}, alpha {adapter.alpha}; frozen base in {base}, {plan.frozen_bytes / GB:.2f} GB a rank",
+            f"rank {adapter.rank}, alpha {adapter.alpha}; base in {base}, {plan.frozen_bytes / GB:.2f} GB a rank",
         )
     generator, learner = config.generator, config.learner
     table.add_row(

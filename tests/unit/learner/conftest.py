@@ -25,9 +25,12 @@ SIZES = {
     "eos_token_id": 2,
     "pad_token_id": 0,
 }
+WHOLE_BLOCKS = {"hidden_size": 64, "intermediate_size": 128, "head_dim": 16}  # rows that nf4 takes
 KINDS: dict[str, Callable[[], PreTrainedConfig]] = {
     "llama": lambda: LlamaConfig(**SIZES, tie_word_embeddings=False),
     "llama_tied": lambda: LlamaConfig(**SIZES, tie_word_embeddings=True),
+    "llama_64": lambda: LlamaConfig(**SIZES | WHOLE_BLOCKS, tie_word_embeddings=False),
+    "gemma3_64": lambda: Gemma3TextConfig(**SIZES | WHOLE_BLOCKS, sliding_window=6, query_pre_attn_scalar=16),
     "qwen2": lambda: Qwen2Config(**SIZES),
     "qwen3": lambda: Qwen3Config(**SIZES),
     "gemma3": lambda: Gemma3TextConfig(**SIZES, sliding_window=6, query_pre_attn_scalar=8),
