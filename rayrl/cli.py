@@ -31,6 +31,26 @@ def parser() -> argparse.ArgumentParser:
         "--dry-run", action="store_true", help="print settings, what trains and the placement; start nothing"
     )
 
+    sft = commands.add_parser("sft", help="train on examples (supervised fine-tuning)", epilog=overrides)
+    sft.add_argument("config", type=Path, metavar="CONFIG", help="YAML file, such as configs/demo/sft.yaml")
+    sft.add_argument(
+        "--dry-run", action="store_true", help="print settings, what trains and the placement; start nothing"
+    )
+
+    verify = commands.add_parser("verify", help="judge the answers of a file, as training would")
+    verify.add_argument("verifier", choices=("maths", "finance"))
+    verify.add_argument("--input", type=Path, required=True, metavar="ROWS", help="JSON lines: gold, response, …")
+    verify.add_argument("--output", type=Path, required=True, metavar="VERDICTS", help="JSON lines, in the same order")
+    verify.add_argument("--overwrite", action="store_true", help="replace an output that is there")
+    verify.add_argument(
+        "--bad-golds", choices=("error", "skip"), default="error", help="golds that cannot be read: end, or no score"
+    )
+    verify.add_argument("--strict", action="store_true", help="maths: only a marked answer counts")
+    verify.add_argument("--tolerance", type=float, metavar="SHARE", help="finance: relative, such as 0.01")
+    verify.add_argument("--processes", type=int, metavar="N", help="worker processes; default: one for each core")
+    verify.add_argument("--deadline-s", type=float, default=5.0, metavar="S", help="longest time for one answer")
+    verify.add_argument("--memory-limit-mb", type=int, default=2048, metavar="MB", help="of one worker process")
+
     report = commands.add_parser("report", help="write report.html of a run again")
     report.add_argument("run", type=Path, metavar="RUN", help="run directory, such as runs/demo")
     return top
@@ -44,8 +64,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
             if rest:
                 raise ConfigError(f"rayrl report takes no settings: {' '.join(rest)}")
             return _report(known.run)
+        if known.command == "verify":
+            if rest:
+                raise ConfigError(f"rayrl verify has no option {rest[0]!r}; rayrl verify --help lists them")
+            return _verify(known)
         path = demo_config() if known.command == "demo" else known.config
-        return _grpo(path, rest, known.dry_run)
+        return _train(path, rest, known.dry_run, supervised=known.command == "sft")
     except RayrlError as error:
         print(f"rayrl: {error}", file=sys.stderr)
         return error.exit_code
@@ -58,17 +82,42 @@ def demo_config() -> Path:
     return Path(__file__).resolve().parent.parent / DEMO
 
 
-def _grpo(path: Path, overrides: list[str], dry_run: bool) -> int:
-    from rayrl.config import load_config, parse_overrides
+def _train(path: Path, overrides: list[str], dry_run: bool, supervised: bool) -> int:
+    from rayrl.config import GRPOConfig, SFTConfig, load_config, parse_overrides
 
-    config = load_config(path, parse_overrides(overrides))
+    config = load_config(path, parse_overrides(overrides), SFTConfig if supervised else GRPOConfig)
     if dry_run:
         from rayrl.train.plan import print_plan
 
         return print_plan(config)
-    from rayrl.train.driver import run_grpo
+    from rayrl.train.driver import train
 
-    return run_grpo(config)
+    return train(config)
+
+
+def _verify(known: argparse.Namespace) -> int:
+    from rayrl.commands.verify import VerifyOptions, default_processes, run_verify
+    from rayrl.config import VerifierSettings, validated
+
+    settings = {
+        "processes_per_actor": default_processes() if known.processes is None else known.processes,
+        "deadline_s": known.deadline_s,
+        "memory_limit_mb": known.memory_limit_mb,
+    }
+    options = {"strict": True} if known.strict else {}
+    if known.tolerance is not None:
+        options |= {"tolerance": known.tolerance}
+    return run_verify(
+        VerifyOptions(
+            verifier=known.verifier,
+            input=known.input,
+            output=known.output,
+            overwrite=known.overwrite,
+            skip_bad_golds=known.bad_golds == "skip",
+            settings=validated(VerifierSettings, "rayrl verify", settings),
+            options=options,
+        )
+    )
 
 
 def _report(run: Path) -> int:

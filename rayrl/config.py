@@ -5,8 +5,9 @@ and `microbatch_tokens`.
 """
 
 import contextlib
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal, Self, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -44,8 +45,8 @@ class RunSettings(Settings):
 class ModelSettings(Settings):
     path: str
     """Folder of a Hugging Face model, a hub name, or `embedded:smollm2-135m` (needs no download)."""
-    attention: Literal["sdpa", "flex"] = "sdpa"
-    """Attention of the learner. sdpa: dense mask; flex: FlexAttention's block mask (CUDA)."""
+    attention: Literal["blocks", "flex"] = "blocks"
+    """Attention of the learner. blocks: plain matmuls over what each segment sees; flex: FlexAttention (CUDA)."""
     compute_dtype: Literal["bfloat16", "float32"] = "bfloat16"
     """Type of forward and backward. Weights that train, and the optimiser, are float32."""
 
@@ -80,7 +81,7 @@ class PromptSettings(Settings):
 
 class RewardSettings(Settings):
     function: str
-    """`maths` (a verifier), `format` (think and answer tags), or `package.module:function` called as
+    """`maths`, `finance` (verifiers), `format` (think and answer tags), or `package.module:function` called as
     `f(completions, **columns)` returning `list[float | None]`; None means no reward for this completion."""
     weight: float = 1.0
     """Factor in the sum of rewards."""
@@ -206,6 +207,26 @@ class FreezeSettings(Settings):
     """Applied after the preset, in order: the later wins. One that matches nothing is an error."""
 
 
+class LoRASettings(Settings):
+    """A low-rank adapter (arXiv:2106.09685) beside frozen base weights; `freeze` then says which modules get one."""
+
+    rank: int = Field(16, ge=1, le=512)
+    """Rank of each pair of matrices."""
+    alpha: int = Field(32, ge=1)
+    """The adapter's output is scaled by alpha / rank."""
+    dropout: float = Field(0.0, ge=0, lt=1)
+    """Dropout before the adapter. GRPO takes 0 only: it compares probabilities of one policy."""
+    targets: Literal["all-linear"] | list[str] = "all-linear"
+    """Linear modules that get an adapter: `all-linear` (all but the head), or names such as `q_proj`."""
+    quantize: Literal["nf4"] | None = None
+    """nf4: the base's linear weights are held in 4 bits by bitsandbytes (QLoRA, arXiv:2305.14314)."""
+    double_quantization: bool = True
+    """With nf4: the scales of the blocks are quantised too."""
+    merge: bool = False
+    """What is exported. False: a PEFT folder. True: a whole model, the adapter added to the base's own weights (with
+    nf4 to the original ones, not to those rounded to 4 bits that it was trained on)."""
+
+
 class LearnerSettings(Settings):
     workers: int = Field(1, ge=1)
     """Ranks: FSDP2 shards the model over them."""
@@ -238,8 +259,8 @@ class EvalSettings(Settings):
     """Held-out evaluation every so many steps; 0: before and after only."""
     temperature: float = Field(0.0, ge=0)
     """Sampling of held-out completions; 0 is greedy."""
-    max_tokens: int | None = None
-    """Longest held-out completion; None: as in rollouts."""
+    max_tokens: int | None = Field(None, ge=1)
+    """Longest held-out completion, in tokens; None: as in rollouts, in SFT 256."""
 
 
 class CheckpointSettings(Settings):
@@ -249,23 +270,109 @@ class CheckpointSettings(Settings):
     """Newest full checkpoints that are kept."""
 
 
-class GRPOConfig(Settings):
-    """Everything `rayrl grpo` needs."""
+class TargetSettings(Settings):
+    template: str = "{answer}"
+    """Assistant message that is learned; `{column}` is replaced by the row's column."""
+    messages_column: str | None = None
+    """Column with a chat (list of role and content): every assistant message is learned, and `prompt.template` and
+    `template` are not used. `prompt.system` is put before a chat that has no system message."""
+    loss: Literal["answers", "all"] = "answers"
+    """Tokens that bear a loss: the assistant's, or all."""
+    max_tokens: int = Field(4096, ge=2)
+    """Longest example (prompt and answer), in tokens."""
+    too_long: Literal["drop", "truncate"] = "drop"
+    """What happens to longer ones: left out, or cut at the end. Both are counted and listed."""
+    share_column: str | None = None
+    """Rows with the same value here (such as `context`) stay together, and what their prompts begin with is computed
+    once. None: each row alone."""
+
+
+class TrainingConfig(Settings):
+    """What GRPO and SFT have in common."""
+
+    command: ClassVar[str]
+    """`rayrl COMMAND CONFIG` runs it."""
 
     run: RunSettings = RunSettings()
     model: ModelSettings
     train_data: DatasetSettings
     eval_data: DatasetSettings | None = None
     prompt: PromptSettings = PromptSettings()
-    rewards: list[RewardSettings] = Field(min_length=1)
+    rewards: list[RewardSettings] = Field([RewardSettings(function="maths")], min_length=1)
+    """Functions whose weighted sum is a completion's reward. The first that is a verifier also scores the held-out
+    completions."""
     verifier: VerifierSettings = VerifierSettings()
-    sampling: SamplingSettings = SamplingSettings()
     generator: GeneratorSettings = GeneratorSettings()
-    objective: ObjectiveSettings = ObjectiveSettings()
     freeze: FreezeSettings = FreezeSettings()
+    adapter: LoRASettings | None = None
+    """LoRA or QLoRA; None: the weights themselves train."""
     learner: LearnerSettings = LearnerSettings()
     evaluation: EvalSettings = EvalSettings()
     checkpoint: CheckpointSettings = CheckpointSettings()
+    steps: int = Field(ge=1)
+    """Steps of the loop."""
+
+    @field_validator("rewards")
+    @classmethod
+    def known_rewards(cls, rewards: list[RewardSettings]) -> list[RewardSettings]:
+        for reward in rewards:
+            if reward.function not in BUILT_IN_REWARDS and not is_import_path(reward.function):
+                raise ValueError(
+                    f"function {reward.function!r} is neither built in ({', '.join(BUILT_IN_REWARDS)}) nor an import "
+                    "path 'package.module:function'"
+                )
+        return rewards
+
+    @property
+    def step_in_words(self) -> str:
+        """What one step takes, for the plan."""
+        raise NotImplementedError
+
+    def resolved(self, steps: int) -> Self:
+        """The same with what the settings leave open filled in."""
+        return self.model_copy(update={"steps": steps})
+
+    @property
+    def evaluation_tokens(self) -> int:
+        """Longest held-out completion."""
+        return self.evaluation.max_tokens or 256
+
+    @property
+    def completion_tokens(self) -> int:
+        """Longest completion that a generator is asked for."""
+        return self.evaluation_tokens
+
+    @property
+    def samples(self) -> bool:
+        """Whether anything is sampled: held-out completions, or what is trained on."""
+        return self.eval_data is not None
+
+    @property
+    def updates(self) -> int:
+        """Optimiser updates of the whole run."""
+        return self.steps
+
+    @property
+    def temperature(self) -> float:
+        """Softmax temperature of the policy that is trained."""
+        return 1.0
+
+    @property
+    def keeps_reference(self) -> bool:
+        """Whether the learner needs the base model's log-probabilities."""
+        return False
+
+
+class GRPOConfig(TrainingConfig):
+    """Everything `rayrl grpo` needs."""
+
+    command = "grpo"
+
+    rewards: list[RewardSettings] = Field(min_length=1)
+    """Functions whose weighted sum is a completion's reward. The first that is a verifier also scores the held-out
+    completions."""
+    sampling: SamplingSettings = SamplingSettings()
+    objective: ObjectiveSettings = ObjectiveSettings()
     steps: int = Field(ge=1)
     """Steps of the loop: each takes P prompts and makes `updates_per_step` updates."""
     prompts_per_step: int = Field(16, ge=1)
@@ -284,21 +391,72 @@ class GRPOConfig(Settings):
                 f"prompts_per_step ({self.prompts_per_step}) must be a multiple of updates_per_step "
                 f"({self.updates_per_step}): each update takes the same number of groups"
             )
+        if self.adapter is not None and self.adapter.dropout:
+            raise ValueError(
+                f"adapter.dropout ({self.adapter.dropout}) must be 0: GRPO compares probabilities of one policy"
+            )
         return self
 
-    @field_validator("rewards")
-    @classmethod
-    def known_rewards(cls, rewards: list[RewardSettings]) -> list[RewardSettings]:
-        for reward in rewards:
-            if reward.function not in BUILT_IN_REWARDS and not is_import_path(reward.function):
-                raise ValueError(
-                    f"function {reward.function!r} is neither built in ({', '.join(BUILT_IN_REWARDS)}) nor an import "
-                    "path 'package.module:function'"
-                )
-        return rewards
+    @property
+    def step_in_words(self) -> str:
+        return f"{self.prompts_per_step} prompts x {self.group_size} completions, staleness <= {self.max_staleness}"
+
+    def resolved(self, steps: int) -> Self:
+        return self.model_copy(update={"steps": steps, "objective": self.objective.resolved()})
+
+    @property
+    def evaluation_tokens(self) -> int:
+        return self.evaluation.max_tokens or self.sampling.max_tokens
+
+    @property
+    def completion_tokens(self) -> int:
+        return max(self.sampling.max_tokens, self.evaluation_tokens)
+
+    @property
+    def samples(self) -> bool:
+        return True
+
+    @property
+    def updates(self) -> int:
+        return self.steps * self.updates_per_step
+
+    @property
+    def temperature(self) -> float:
+        return self.sampling.temperature or 1.0
+
+    @property
+    def keeps_reference(self) -> bool:
+        return self.objective.kl_coefficient > 0
 
 
-BUILT_IN_REWARDS = ("maths", "format")
+class SFTConfig(TrainingConfig):
+    """Everything `rayrl sft` needs."""
+
+    command = "sft"
+
+    run: RunSettings = RunSettings(name="sft")
+    target: TargetSettings = TargetSettings()
+    normalizer: Literal["token", "sequence"] = "token"
+    """What the summed loss of an update is divided by: all loss tokens; or each example's tokens, then examples."""
+    examples_per_step: int = Field(16, ge=1)
+    """Examples of one update."""
+    prompts_per_step: ClassVar[int] = 0
+    """Nothing is sampled to train on."""
+    max_staleness: ClassVar[int] = 0
+    steps: int = Field(0, ge=0)
+    """Updates. 0: as many as `epochs` makes."""
+    epochs: float = Field(1.0, gt=0)
+    """Times that each example is seen, where `steps` is 0."""
+
+    @property
+    def step_in_words(self) -> str:
+        return f"{self.examples_per_step} examples"
+
+
+BUILT_IN_REWARDS = ("maths", "finance", "format")
+
+
+C = TypeVar("C", bound=Settings)
 
 
 def _set(tree: dict[str, Any], path: str, value: Any) -> None:
@@ -333,12 +491,12 @@ def parse_overrides(arguments: list[str]) -> dict[str, Any]:
     return overrides
 
 
-def _explain(error: ValidationError, where: str) -> str:
+def _explain(error: ValidationError, where: str, settings: type[Settings]) -> str:
     lines = [f"{where}:"]
     for item in error.errors():
         field = ".".join(str(part) for part in item["loc"]) or "(top level)"
         if item["type"] == "extra_forbidden":
-            lines.append(f"  {field}: unknown setting (value {item['input']!r}); {_known(item['loc'])}")
+            lines.append(f"  {field}: unknown setting (value {item['input']!r}); {_known(item['loc'], settings)}")
         elif item["type"] == "missing":
             lines.append(f"  {field}: missing, and has no default")
         else:
@@ -346,10 +504,10 @@ def _explain(error: ValidationError, where: str) -> str:
     return "\n".join(lines)
 
 
-def _known(location: tuple[int | str, ...]) -> str:
+def _known(location: tuple[int | str, ...], settings: type[Settings]) -> str:
     import difflib
 
-    model: Any = GRPOConfig
+    model: Any = settings
     for part in location[:-1]:
         if isinstance(part, str) and part in model.model_fields:
             annotation = model.model_fields[part].annotation
@@ -360,8 +518,16 @@ def _known(location: tuple[int | str, ...]) -> str:
     return f"did you mean {close[0]!r}?" if close else f"known here: {', '.join(model.model_fields)}"
 
 
-def load_config(path: Path, overrides: dict[str, Any]) -> GRPOConfig:
-    """Reads a YAML file, applies dotted overrides, validates.
+def validated(settings: type[C], where: str, values: Mapping[str, Any]) -> C:
+    """`values` as settings, or ConfigError with `where`, field, value and fix."""
+    try:
+        return settings.model_validate(values)
+    except ValidationError as error:
+        raise ConfigError(_explain(error, where, settings)) from error
+
+
+def load_config(path: Path, overrides: dict[str, Any], settings: type[C]) -> C:
+    """Reads a YAML file, applies dotted overrides, validates as `settings`.
 
     Raises:
         ConfigError: No such file, not YAML, an unknown key, a wrong type or value; names field, value and fix.
@@ -376,10 +542,7 @@ def load_config(path: Path, overrides: dict[str, Any]) -> GRPOConfig:
         raise ConfigError(f"{path}: must hold settings (a mapping), holds {type(tree).__name__}")
     for name, value in overrides.items():
         _set(tree, name, value)
-    try:
-        return GRPOConfig.model_validate(tree)
-    except ValidationError as error:
-        raise ConfigError(_explain(error, str(path))) from error
+    return validated(settings, str(path), tree)
 
 
 def dump_config(config: Settings) -> str:

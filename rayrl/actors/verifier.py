@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rayrl.config import RewardSettings, VerifierSettings
-from rayrl.verify.rewards import ScoredGroup, combine, function_paths, jobs
+from rayrl.types import Verdict
+from rayrl.verify.rewards import ScoredGroup, combine, function_paths, jobs, verdict_of
 from rayrl.verify.workers import WorkerPool
 
 
@@ -54,6 +55,12 @@ class VerifierActor:
         futures = [[asyncio.wrap_future(self._pool.submit(job)) for job in part] for part in listed]
         outcomes = [await asyncio.gather(*part) for part in futures]
         return combine(self._rewards, outcomes, len(completions))
+
+    async def judge(self, rows: Sequence[Mapping[str, Any]]) -> list[Verdict]:
+        """Verdicts of the one reward, a verifier, on `rows`, each with its own `response`, in their order."""
+        listed = [jobs(self._rewards, self._answer_column, row, [row["response"]])[0][0] for row in rows]
+        outcomes = await asyncio.gather(*(asyncio.wrap_future(self._pool.submit(job)) for job in listed))
+        return [verdict_of(outcome, self._rewards[0].function) for outcome in outcomes]
 
     async def ping(self) -> int:
         """The actor's process id: it is up, and so are its workers."""

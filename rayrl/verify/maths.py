@@ -4,7 +4,6 @@ Pure: no clock, no process, no network. It may compute for long on hostile input
 that can be killed (`rayrl.verify.workers`).
 """
 
-import math
 import re
 from dataclasses import dataclass
 from functools import lru_cache
@@ -70,11 +69,6 @@ def read_gold(gold: str) -> Gold:
     return Gold(text, number, choice, is_words)
 
 
-def check_gold(gold: str) -> None:
-    """Raises DataError, with the reason, where `gold` is no answer that a completion could be compared with."""
-    read_gold(gold)
-
-
 def _in_words(answer: str, gold: Gold) -> bool:
     given, wanted = words(answer), words(gold.text)
     return given == wanted or bool(re.match(re.escape(wanted) + r"[.,;:!]", given))
@@ -99,8 +93,9 @@ def _compare(answer: str, gold: Gold) -> bool:
 def verify(response: str, gold: str, *, strict: bool = False) -> Verdict:
     """Compares the final answer of a completion with the gold answer.
 
-    Numbers agree exactly, or to less than 1e-6 where one is a decimal; units are left out; `50%` agrees with `0.5` and
-    `50`. Everything else goes through math-verify (symbolic equality, sets, intervals, matrices).
+    Numbers agree exactly, or to less than 1e-6 where one is a decimal; units are converted where both name one, else
+    left out; `50%` agrees with `0.5` and `50`. Everything else goes through math-verify (symbolic equality, sets,
+    intervals, matrices).
 
     Args:
         response: The completion's text. Never evaluated.
@@ -124,12 +119,3 @@ def verify(response: str, gold: str, *, strict: bool = False) -> Verdict:
     except symbolic.Unreadable as error:
         return Verdict(0.0, "unparseable", f"answer found ({found.how}) but not readable: {error}", shown)
     return Verdict(1.0 if same else 0.0, "correct" if same else "incorrect", found.how, shown)
-
-
-def gold_text(value: object) -> str:
-    """A dataset's answer column as text: 27.0 -> '27', None and NaN -> ''."""
-    if value is None or (isinstance(value, float) and not math.isfinite(value)):
-        return ""
-    if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
-        return str(int(value))
-    return str(value)

@@ -1,13 +1,14 @@
 """Numbers as people write them, read exactly: `1,234.50`, `$18`, `45 %`, `3/4`, `1\\frac{1}{2}`, `2.5e3`, `3 million`.
 
 Read by one regular expression and `Fraction`: nothing is evaluated, and a number of more than `MAX_DIGITS` digits is
-not read at all. Units are recognised so that they can be left out; they are not compared.
+not read at all. Units are compared where both numbers name one that `rayrl.verify.measures` knows, else left out.
 """
 
 import re
 from dataclasses import dataclass
 from fractions import Fraction
 
+from rayrl.verify.measures import Measure, read_measure
 from rayrl.verify.text import plain
 
 MAX_DIGITS = 300
@@ -68,6 +69,7 @@ class Number:
     written: Fraction
     percent: bool = False
     decimal: bool = False
+    measure: Measure | None = None
 
     @property
     def value(self) -> Fraction:
@@ -130,7 +132,7 @@ def parse_number(answer: str) -> Number | None:
     value = (value + (_exact(whole) if whole else 0)) * scale
     negative = (part["sign"] == "-") != (part["sign2"] == "-")
     decimal = "." in over or "." in (under or "") or exponent != 0
-    return Number(-value if negative else value, percent is not None, decimal)
+    return Number(-value if negative else value, percent is not None, decimal, read_measure(unit))
 
 
 def _close(first: Fraction, second: Fraction, rounded: bool) -> bool:
@@ -142,8 +144,13 @@ def _close(first: Fraction, second: Fraction, rounded: bool) -> bool:
 def same_number(answer: Number, gold: Number) -> bool:
     """Whether two numbers agree: exactly, or to less than 1e-6 (and less than 0.1 %) where one is a decimal.
 
+    Where both name a unit, they agree after conversion: 5 m and 500 cm, but not 5 m and 5 km, nor 5 m and 5 s.
     A per cent sign on one side only may be read either way: 50% agrees with 0.5 and with 50.
     """
+    if answer.measure and gold.measure and answer.measure != gold.measure:
+        if answer.measure.kind != gold.measure.kind:
+            return False
+        return _close(answer.written * answer.measure.factor, gold.written * gold.measure.factor, True)
     rounded = answer.decimal or gold.decimal or answer.percent or gold.percent
     if _close(answer.value, gold.value, rounded):
         return True

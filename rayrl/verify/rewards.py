@@ -8,10 +8,10 @@ from typing import Any
 from rayrl.config import RewardSettings
 from rayrl.errors import ConfigError, DataError, RewardError
 from rayrl.types import Verdict
-from rayrl.verify import maths
 from rayrl.verify.jobs import Call, Check, Job, Outcome
+from rayrl.verify.registry import VERIFIERS
+from rayrl.verify.text import gold_text
 
-VERIFIERS = {"maths": (maths.verify, maths.check_gold)}
 FUNCTIONS = {"format": "rayrl.verify.formats:think_answer"}
 
 
@@ -52,7 +52,7 @@ def function_paths(rewards: Iterable[RewardSettings]) -> list[str]:
             paths.append(FUNCTIONS.get(reward.function, reward.function))
             continue
         try:
-            inspect.signature(VERIFIERS[reward.function][0]).bind("", "", **reward.options)
+            inspect.signature(VERIFIERS[reward.function].verify).bind("", "", **reward.options)
         except TypeError as error:
             raise ConfigError(f"rewards: options {reward.options} of verifier {reward.function!r}: {error}") from error
     return paths
@@ -75,12 +75,14 @@ def jobs(
             continue
         if answer_column not in columns:
             raise DataError(f"the row has no column {answer_column!r}, only {', '.join(map(repr, columns))}")
-        gold = maths.gold_text(columns[answer_column])
-        listed.append([Check(reward.function, text, gold, reward.options) for text in completions])
+        gold = gold_text(columns[answer_column])
+        options = VERIFIERS[reward.function].options(columns, reward.options)
+        listed.append([Check(reward.function, text, gold, options) for text in completions])
     return listed
 
 
-def _verdict(outcome: Outcome, name: str) -> Verdict:
+def verdict_of(outcome: Outcome, name: str) -> Verdict:
+    """The verdict that a verifier's outcome is; one without a score where the verifier itself failed."""
     if outcome.kind == "done":
         assert isinstance(outcome.value, Verdict)
         return outcome.value
@@ -98,7 +100,7 @@ def combine(rewards: Sequence[RewardSettings], outcomes: Sequence[Sequence[Outco
     group = ScoredGroup([None] * group_size, {})
     for reward, name, results in zip(rewards, reward_names(rewards), outcomes, strict=True):
         if reward.function in VERIFIERS:
-            verdicts = [_verdict(outcome, name) for outcome in results]
+            verdicts = [verdict_of(outcome, name) for outcome in results]
             group.verdicts = group.verdicts or verdicts
             part = [verdict.score for verdict in verdicts]
         elif results[0].kind == "raised":
@@ -114,20 +116,3 @@ def combine(rewards: Sequence[RewardSettings], outcomes: Sequence[Sequence[Outco
             if value is not None:
                 group.rewards[index] = (group.rewards[index] or 0.0) + reward.weight * value
     return group
-
-
-def check_golds(
-    rows: Iterable[Mapping[str, Any]], rewards: Sequence[RewardSettings], answer_column: str
-) -> list[tuple[int, str]]:
-    """Which rows no verifier among `rewards` can judge: (index of the row, reason). Run it before training starts."""
-    checks = [VERIFIERS[reward.function][1] for reward in rewards if reward.function in VERIFIERS]
-    problems: list[tuple[int, str]] = []
-    for index, row in enumerate(rows if checks else ()):
-        try:
-            if answer_column not in row:
-                raise DataError(f"no column {answer_column!r}")
-            for check in checks[:1]:
-                check(maths.gold_text(row[answer_column]))
-        except DataError as error:
-            problems.append((index, str(error)))
-    return problems

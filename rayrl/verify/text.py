@@ -1,5 +1,6 @@
 """Answer text made plain: what model and dataset write, brought to ASCII LaTeX before anything reads it."""
 
+import math
 import re
 import unicodedata
 
@@ -84,3 +85,14 @@ def words(answer: str) -> str:
 def shortened(text: str, limit: int = 200) -> str:
     """At most `limit` characters of `text`, for reasons and logs."""
     return text if len(text) <= limit else f"{text[: limit - 1]}…"
+
+
+def gold_text(value: object) -> str:
+    """A dataset's answer column as text: 27.0 -> '27', ['3', '5'] -> '3; 5', None and NaN -> ''."""
+    if value is None or (isinstance(value, float) and not math.isfinite(value)):
+        return ""
+    if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
+        return str(int(value))
+    if isinstance(value, list | tuple):
+        return "; ".join(gold_text(part) for part in value)
+    return str(value)

@@ -23,12 +23,12 @@ from typing import Any, NoReturn
 
 from rayrl.errors import RayrlError
 from rayrl.plugins import load
-from rayrl.types import Verdict
-from rayrl.verify import maths, symbolic
+from rayrl.verify import symbolic
 from rayrl.verify.jobs import REPLY, REQUEST, Check, Job, Outcome
+from rayrl.verify.registry import VERIFIERS
 
 PR_SET_PDEATHSIG = 1
-VERIFIERS: dict[str, Callable[..., Verdict]] = {"maths": maths.verify}
+SWOLLEN = 0.75
 
 
 def _as_reward(value: Any, index: int) -> float | None:
@@ -74,7 +74,7 @@ def run(job: Job) -> Outcome:
     """Runs one job. Whatever the function raises comes back as text; an exhausted memory limit as a crash."""
     try:
         if isinstance(job, Check):
-            return Outcome("done", VERIFIERS[job.verifier](job.response, job.gold, **job.options))
+            return Outcome("done", VERIFIERS[job.verifier].verify(job.response, job.gold, **job.options))
         function = load(job.function, "rewards.function")
         arguments = {**_columns_for(function, job.columns), **job.options}
         arguments.pop("completions", None)
@@ -85,8 +85,20 @@ def run(job: Job) -> Outcome:
         return Outcome("raised", reason=f"{type(error).__name__}: {error}{_where(error)}")
 
 
+def _address_space() -> int:
+    """Bytes of address space that this process has taken; 0 where the system does not tell."""
+    try:
+        with open("/proc/self/statm") as sizes:
+            return int(sizes.read().split()[0]) * resource.getpagesize()
+    except OSError:
+        return 0
+
+
 def _work(connection: Connection, memory_limit_mb: int) -> None:
-    """One worker's life: loads the functions it is told to, reports, then answers jobs until its pipe ends."""
+    """One worker's life: loads the functions it is told to, reports, then answers jobs until its pipe ends.
+
+    With each outcome it says whether it should be replaced before the next job.
+    """
     limit = memory_limit_mb << 20
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -99,8 +111,11 @@ def _work(connection: Connection, memory_limit_mb: int) -> None:
         connection.send(str(error))
     except BaseException as error:
         connection.send(f"importing {function!r} raised {type(error).__name__}: {error}{_where(error)}")
+    start = _address_space()
+    swollen = start + SWOLLEN * (limit - start)
     while True:
-        connection.send(run(connection.recv()))
+        outcome = run(connection.recv())
+        connection.send((outcome, outcome.kind == "crashed" or _address_space() > swollen))
 
 
 def _die_with_parent() -> None:

@@ -113,7 +113,7 @@ class WorkerPool:
                 continue
             for _ in range(2):
                 worker, outcome = self._attempt(slot, worker, job)
-                if outcome is not None:
+                if outcome is not None and outcome.kind != "crashed":
                     break
             future.set_result(outcome or Outcome("crashed", reason=self._death()))
         if worker is not None:
@@ -123,7 +123,7 @@ class WorkerPool:
         return "the pool was closed" if self._closed else "its worker process died, twice"
 
     def _attempt(self, slot: int, worker: Worker | None, job: Job) -> tuple[Worker | None, Outcome | None]:
-        """Runs `job` on `worker`, or on a new one. Returns the worker where it lives on, and None for a crash."""
+        """Runs `job` on `worker`, or on a new one. Returns the worker where it lives on, and None for its death."""
         if self._closed:
             return worker, Outcome("crashed", reason=self._death())
         try:
@@ -135,8 +135,11 @@ class WorkerPool:
         try:
             worker.connection.send(job)
             if worker.connection.poll(deadline_s):
-                return worker, worker.connection.recv()
-            outcome = Outcome("timeout", reason=f"not done within {deadline_s:g} s")
+                outcome, worn_out = worker.connection.recv()
+                if not worn_out:
+                    return worker, outcome
+            else:
+                outcome = Outcome("timeout", reason=f"not done within {deadline_s:g} s")
         except (EOFError, OSError):
             outcome = None
         except Exception as error:

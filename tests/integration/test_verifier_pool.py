@@ -1,6 +1,8 @@
 """The verifier actor in a real Ray, with workers that hang, and an actor that is killed."""
 
+import json
 import os
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -10,8 +12,10 @@ import pytest
 import ray
 
 from rayrl.actors.verifier import VerifierActor
+from rayrl.commands.verify import judge
 from rayrl.config import RewardSettings, VerifierSettings
 from rayrl.errors import RewardError
+from rayrl.verify.files import Row
 
 pytestmark = pytest.mark.integration
 
@@ -88,3 +92,58 @@ def test_a_function_that_cannot_be_imported_fails_the_start():
     actor = ray.remote(VerifierActor).options(num_cpus=0).remote([{"function": "no_such_module:f"}], SETTINGS, "answer")
     with pytest.raises(ray.exceptions.ActorDiedError, match="cannot import 'no_such_module'"):
         ray.get(actor.ping.remote(), timeout=60)
+
+
+@pytest.mark.parametrize("victim", ["worker", "actor"])
+def test_what_is_killed_in_mid_batch_loses_and_doubles_no_verdict(victim):
+    rows = [Row(at, {"gold": str(at % 7), "response": f"The answer is {at}."}) for at in range(2000)]
+    actor = (
+        ray.remote(VerifierActor)
+        .options(num_cpus=0, max_restarts=-1, max_task_retries=-1, max_concurrency=1000)
+        .remote([RewardSettings(function="finance")], SETTINGS, "gold")
+    )
+    pid = ray.get(actor.ping.remote(), timeout=60)
+    results = judge([actor], SETTINGS, iter(rows))
+    judged = [next(results)]
+    if victim == "actor":
+        os.kill(pid, 9)
+    else:
+        for worker in ray.get(actor.worker_pids.remote(), timeout=60):
+            os.kill(worker, 9)
+    judged += results
+    assert [row.line for chunk, _ in judged for row in chunk] == list(range(2000))
+    scores = [verdict.score for _, verdicts in judged for verdict in verdicts]
+    assert scores == [float(at % 7 == at) for at in range(2000)]
+    assert ray.get(actor.ping.remote(), timeout=60) != pid or victim == "worker"
+
+
+def test_the_command_on_a_cluster_that_is_there(tmp_path):
+    rows = [
+        {"id": "a", "gold": "1577", "response": "It was $1.577 billion.", "question": "Capex in USD millions?"},
+        {"gold": "8.7%", "response": "It was 8.2%."},
+        {"gold": "8.7%", "response": "The document does not provide the margin."},
+        {"gold": "8.7%", "response": "I like it."},
+        {"gold": "", "response": "8"},
+    ]
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    command = [sys.executable, "-m", "rayrl.cli", "verify", "finance", "--input", "rows.jsonl", "--output", "out.jsonl"]
+    environment = os.environ | {
+        "RAY_ADDRESS": ray.get_runtime_context().gcs_address,
+        "PYTHONPATH": str(Path(__file__).parents[2]),
+    }
+    done = subprocess.run(
+        [*command, "--bad-golds", "skip", "--processes", "1"],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    written = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+    assert [row["line"] for row in written] == [1, 2, 3, 4, 5]
+    assert [row["score"] for row in written] == [1.0, 0.0, 0.0, 0.0, None]
+    assert [row["status"] for row in written] == ["correct", "incorrect", "refusal", "unparseable", "error"]
+    assert written[0]["id"] == "a"
+    assert "mean score 0.250 of 4 scored rows" in done.stdout

@@ -70,3 +70,11 @@ def nothing(completions: list[str], **columns: Any) -> None:
 def sleeps(completions: list[str], seconds: float = 0.5, **columns: Any) -> list[float]:
     time.sleep(seconds)
     return [float(text) for text in completions]
+
+
+_leaked = []
+
+
+def leaks(completions, megabytes, **columns):
+    _leaked.append(bytearray(megabytes << 20))
+    return [float(completion) for completion in completions]

@@ -3,7 +3,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rayrl.errors import DataError
-from rayrl.verify.maths import check_gold, gold_text, verify
+from rayrl.verify.maths import read_gold, verify
+from rayrl.verify.text import gold_text
 
 
 @pytest.mark.parametrize(
@@ -70,7 +71,7 @@ def test_strict_ignores_the_last_number():
 )
 def test_an_unreadable_gold_gives_no_score(gold):
     with pytest.raises(DataError, match="gold answer"):
-        check_gold(gold)
+        read_gold(gold)
     verdict = verify(r"\boxed{7}", gold)
     assert (verdict.score, verdict.status) == (None, "error")
     assert "gold answer" in verdict.reason
@@ -94,7 +95,7 @@ def test_an_unreadable_gold_gives_no_score(gold):
     ],
 )
 def test_a_gold_answers_itself(gold):
-    check_gold(gold)
+    read_gold(gold)
     assert verify(rf"\boxed{{{gold}}}", gold).status == "correct"
 
 

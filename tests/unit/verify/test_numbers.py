@@ -98,6 +98,18 @@ def test_what_is_a_number(text, value):
         ("50%", "50%", True),
         ("0.5%", "50%", False),
         ("18", "-18", False),
+        ("5 m", "5 km", False),
+        ("5 m", "500 cm", True),
+        (r"5\text{ m}", "5 meters", True),
+        ("2.54 cm", "1 inch", True),
+        ("90 minutes", "1.5 hours", True),
+        ("90 minutes", "90 hours", False),
+        ("5 m", "5 seconds", False),
+        ("1 m^2", "10000 cm^2", True),
+        ("1 m^2", "1 m", False),
+        ("5 km", "5", True),
+        ("5 apples", "5 km", True),
+        ("50 cents", "0.5 dollars", True),
     ],
 )
 def test_same_number(answer, gold, same):

@@ -3,8 +3,9 @@ import pytest
 from rayrl.config import RewardSettings
 from rayrl.errors import ConfigError, DataError, RewardError
 from rayrl.types import Verdict
+from rayrl.verify.golds import check_golds
 from rayrl.verify.jobs import Call, Check, Outcome
-from rayrl.verify.rewards import check_golds, combine, function_paths, jobs, reward_names
+from rayrl.verify.rewards import combine, function_paths, jobs, reward_names
 
 MATHS = RewardSettings(function="maths")
 FORMAT = RewardSettings(function="format", weight=0.2)
@@ -20,6 +21,16 @@ def test_jobs():
     assert listed[0] == [Check("maths", "a", "7"), Check("maths", "b", "7")]
     columns = {"question": ["?", "?"], "answer": [7.0, 7.0]}
     assert listed[1] == [Call("rayrl.verify.formats:think_answer", ["a", "b"], columns)]
+
+
+def test_a_finance_check_gets_question_scale_and_tolerance_of_the_row():
+    reward = RewardSettings(function="finance", options={"tolerance": 0.01})
+    row = {"question": "?", "answer": ["3", "5"], "scale": "million", "other": 1}
+    assert jobs([reward], "answer", row, ["a"]) == [
+        [Check("finance", "a", "3; 5", {"tolerance": 0.01, "question": "?", "scale": "million"})]
+    ]
+    row = {"answer": "3", "scale": "", "tolerance": 0.2}
+    assert jobs([reward], "answer", row, ["a"]) == [[Check("finance", "a", "3", {"tolerance": 0.2})]]
 
 
 def test_a_row_without_the_answer_column():

@@ -62,6 +62,13 @@ def test_a_hog_ends_at_its_memory_limit(pool):
     assert pool.run([check(1)])[0].value.score == 1.0
 
 
+def test_a_worker_that_leaks_is_replaced_in_time(pool):
+    before = set(pool.pids())
+    calls = [Call(HERE + "leaks", [str(number)], {}, {"megabytes": 30}) for number in range(24)]
+    assert [outcome.value for outcome in pool.run(calls)] == [[float(number)] for number in range(24)]
+    assert not before & set(pool.pids())
+
+
 def test_workers_killed_in_mid_batch_lose_and_double_nothing(pool):
     futures = [pool.submit(Call(HERE + "sleeps", [str(number)], {}, {"seconds": 0.3})) for number in range(4)]
     rest = [pool.submit(check(number)) for number in range(50)]

@@ -1,0 +1,192 @@
+"""`rayrl verify`: judges the rows of a file with the verifiers that training uses, on the same pool."""
+
+import hashlib
+import json
+import os
+import time
+from collections import Counter, deque
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import count, islice
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from rayrl.config import RewardSettings, VerifierSettings
+from rayrl.errors import ConfigError, DataError, DeadlineError
+from rayrl.types import Verdict
+from rayrl.verify.files import Row, VerdictFile, check_rows, read_rows
+from rayrl.verify.golds import check_golds
+from rayrl.verify.rewards import function_paths
+
+CHUNK = 32
+START_S = 120.0
+STATUSES = ("correct", "incorrect", "refusal", "unparseable", "timeout", "error")
+
+
+@dataclass(frozen=True, slots=True)
+class VerifyOptions:
+    """What `rayrl verify` was asked for. options: keyword arguments of the verifier."""
+
+    verifier: str
+    input: Path
+    output: Path
+    overwrite: bool
+    skip_bad_golds: bool
+    settings: VerifierSettings
+    options: dict[str, Any]
+
+
+def run_verify(asked: VerifyOptions) -> int:
+    """Verifies every row and writes one verdict a row, in the same order.
+
+    Raises:
+        ConfigError: The output exists and `overwrite` is off, or the verifier has no such option.
+        DataError: Bad rows, or golds that cannot be read and are not to be skipped.
+        DeadlineError: A verifier does not answer.
+    """
+    reward = RewardSettings(function=asked.verifier, options=asked.options)
+    function_paths([reward])
+    tolerance = asked.options.get("tolerance")
+    if tolerance is not None and not 0 <= tolerance < 1:
+        raise ConfigError(f"--tolerance {tolerance:g}: give a share from 0 to below 1, such as 0.01")
+    if asked.output.exists() and not asked.overwrite:
+        raise ConfigError(f"--output: {str(asked.output)!r} exists; name another file or add --overwrite")
+    if not asked.output.absolute().parent.is_dir():
+        raise ConfigError(f"--output: the folder {str(asked.output.absolute().parent)!r} is not there; make it first")
+    digest = check_rows(asked.input)
+    bad = _bad_golds(asked, reward)
+    console = Console(stderr=True)
+    if bad:
+        console.print(f"{bad} golds cannot be read: their rows get status error and no score", highlight=False)
+    what = json.dumps([asked.verifier, asked.options, digest], sort_keys=True)
+    verdicts = VerdictFile(asked.output, hashlib.sha256(what.encode()).hexdigest())
+    if verdicts.done:
+        console.print(f"going on after the {verdicts.done} verdicts of an interrupted run", highlight=False)
+    earlier = verdicts.done
+    try:
+        seconds = _verify_rest(asked, reward, verdicts, console)
+        verdicts.finish()
+    finally:
+        verdicts.close()
+    _summary(verdicts.verdicts, len(verdicts.verdicts) - earlier, seconds)
+    print(asked.output)
+    return 0
+
+
+def _verify_rest(asked: VerifyOptions, reward: RewardSettings, verdicts: VerdictFile, console: Console) -> float:
+    """Appends the verdicts that are not there yet; returns the seconds that they took, without Ray's start."""
+    total = sum(1 for _ in read_rows(asked.input))
+    if verdicts.done == total:
+        return 0.0
+    with _verifiers(reward, asked.settings) as actors, _progress(console) as progress:
+        started = time.monotonic()
+        task = progress.add_task(f"verify {asked.verifier}", total=total, completed=verdicts.done)
+        for rows, results in judge(actors, asked.settings, islice(read_rows(asked.input), verdicts.done, None)):
+            for row, verdict in zip(rows, results, strict=True):
+                verdicts.append(row, verdict)
+            verdicts.flush()
+            progress.advance(task, len(rows))
+        return time.monotonic() - started
+
+
+def _bad_golds(asked: VerifyOptions, reward: RewardSettings) -> int:
+    """How many golds cannot be read; an error that lists them where they are not to be skipped."""
+    lines: list[int] = []
+
+    def golds() -> Iterator[dict[str, Any]]:
+        for row in read_rows(asked.input):
+            lines.append(row.line)
+            yield {name: value for name, value in row.columns.items() if name not in ("response", "question")}
+
+    problems = check_golds(golds(), [reward], "gold", asked.settings)
+    if problems and (not asked.skip_bad_golds or len(problems) == len(lines)):
+        listed = "\n".join(f"  line {lines[index]}: {reason}" for index, reason in problems[:10])
+        more = f"\n  and {len(problems) - 10} more" if len(problems) > 10 else ""
+        raise DataError(
+            f"--input: {len(problems)} of {len(lines)} golds cannot be read:\n{listed}{more}\n"
+            "mend them, or pass --bad-golds skip: their rows then get status error and no score"
+        )
+    return len(problems)
+
+
+def _progress(console: Console) -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        disable=not console.is_terminal,
+    )
+
+
+@contextmanager
+def _verifiers(reward: RewardSettings, settings: VerifierSettings) -> Iterator[list[Any]]:
+    """Verifier actors that are up. One that dies is started anew, and asked again what it was asked."""
+    import ray
+
+    from rayrl.actors.verifier import VerifierActor
+    from rayrl.train.cluster import connect
+
+    with connect():
+        remote = ray.remote(VerifierActor).options(
+            num_cpus=settings.cpus, max_restarts=-1, max_task_retries=-1, max_concurrency=1000
+        )
+        actors = [remote.remote([reward], settings, "gold") for _ in range(settings.actors)]
+        for actor in actors:
+            _get(actor.ping.remote(), START_S, "the verifier actors to start")
+        yield actors
+
+
+def judge(
+    actors: Sequence[Any], settings: VerifierSettings, rows: Iterator[Row]
+) -> Iterator[tuple[list[Row], list[Verdict]]]:
+    """Chunks of rows with their verdicts, in order, with a few chunks under way for each actor."""
+    in_flight = len(actors) * (4 + 2 * settings.processes_per_actor)
+    longest = START_S + settings.deadline_s * CHUNK * (in_flight + 1)
+    waiting: deque[tuple[list[Row], Any]] = deque()
+    for turn in count():
+        chunk = list(islice(rows, CHUNK))
+        if chunk:
+            waiting.append((chunk, actors[turn % len(actors)].judge.remote([row.columns for row in chunk])))
+        while waiting and (not chunk or len(waiting) >= in_flight):
+            done, reference = waiting.popleft()
+            yield done, _get(reference, longest, f"the verdicts on lines {done[0].line} to {done[-1].line}")
+        if not chunk:
+            return
+
+
+def _get(reference: Any, timeout_s: float, what: str) -> Any:
+    import ray
+
+    try:
+        return ray.get(reference, timeout=timeout_s)
+    except ray.exceptions.GetTimeoutError as error:
+        raise DeadlineError(f"waited {timeout_s:.0f} s for {what}") from error
+
+
+def _summary(verdicts: Sequence[tuple[str, float | None, str]], judged: int, seconds: float) -> None:
+    counts = Counter(status for status, _, _ in verdicts)
+    table = Table("status", "rows", "share")
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for status in STATUSES:
+        if counts[status]:
+            table.add_row(status, str(counts[status]), f"{counts[status] / len(verdicts):.1%}")
+    console = Console(width=100)
+    console.print(table)
+    scores = [score for _, score, _ in verdicts if score is not None]
+    low = sum(reason.startswith("low confidence") for _, _, reason in verdicts)
+    rate = f"{judged / seconds:.0f} verdicts/s" if seconds else "nothing left to judge"
+    mean = f"mean score {sum(scores) / len(scores):.3f} of {len(scores)} scored rows" if scores else "no row was scored"
+    console.print(f"{mean}, {low} of low confidence; {rate}", highlight=False)
+
+
+def default_processes() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0))

@@ -1,0 +1,147 @@
+"""Rows to verify as JSON lines: read, checked one by one, fingerprinted; verdicts written so that a run can go on."""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from rayrl.errors import DataError
+from rayrl.types import Verdict
+
+MAX_SHOWN = 10
+FIELDS: dict[str, tuple[type, ...]] = {
+    "gold": (str, int, float, bool, list),
+    "response": (str,),
+    "question": (str, type(None)),
+    "scale": (str, type(None)),
+    "tolerance": (int, float, type(None)),
+}
+REQUIRED = ("gold", "response")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of the input. line: its number, from 1. columns: the fields of `FIELDS` that it has. id: or None."""
+
+    line: int
+    columns: dict[str, Any]
+    id: object = None
+
+
+def _problem(row: object) -> str | None:
+    if not isinstance(row, dict):
+        return f"a JSON object must stand there, not {json.dumps(row)[:60]}"
+    for field, types in FIELDS.items():
+        if field not in row:
+            if field in REQUIRED:
+                return f"no field {field!r}, only {', '.join(map(repr, list(row)[:10])) or 'an empty object'}"
+            continue
+        value = row[field]
+        if not isinstance(value, types) or (isinstance(value, bool) and bool not in types):
+            wanted = " or ".join("null" if kind is type(None) else kind.__name__ for kind in types)
+            return f"{field} is {json.dumps(value)[:60]}; give {wanted}"
+        if field == "tolerance" and isinstance(value, int | float) and not 0 <= value < 1:
+            return f"tolerance is {value}; give a number from 0 to below 1, such as 0.01"
+    return None
+
+
+def _parse(line: bytes) -> tuple[Any, str | None]:
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        return None, f"not JSON in UTF-8: {error or type(error).__name__}"
+    return row, _problem(row)
+
+
+def read_rows(path: Path) -> Iterator[Row]:
+    """The rows of a JSON lines file that `check_rows` has passed; empty lines are none."""
+    with path.open("rb") as lines:
+        for number, line in enumerate(lines, 1):
+            if line.strip():
+                row = json.loads(line)
+                yield Row(number, {field: row[field] for field in FIELDS if field in row}, row.get("id"))
+
+
+def check_rows(path: Path) -> str:
+    """Reads the whole file and returns its SHA-256.
+
+    Raises:
+        DataError: It is not there, has no rows, or has bad ones: line, field and fix of the first ten.
+    """
+    digest = hashlib.sha256()
+    problems: list[str] = []
+    rows = 0
+    try:
+        with path.open("rb") as lines:
+            for number, line in enumerate(lines, 1):
+                digest.update(line)
+                if line.strip():
+                    rows += 1
+                    problem = _parse(line)[1]
+                    if problem:
+                        problems.append(f"  line {number}: {problem}")
+    except OSError as error:
+        raise DataError(f"--input: cannot read {str(path)!r}: {error.strerror}") from error
+    if not rows:
+        raise DataError(f"--input: {str(path)!r} has no rows; give JSON lines with 'gold' and 'response'")
+    if problems:
+        more = f"\n  and {len(problems) - MAX_SHOWN} more" if len(problems) > MAX_SHOWN else ""
+        listed = "\n".join(problems[:MAX_SHOWN])
+        raise DataError(f"--input: {len(problems)} of {rows} rows of {str(path)!r} cannot be used:\n{listed}{more}")
+    return digest.hexdigest()
+
+
+class VerdictFile:
+    """Verdicts on their way to `path`: a file beside it, named by `fingerprint`, that becomes `path` once complete.
+
+    Verdicts that an interrupted run of the same fingerprint left there are kept: `done` says how many.
+    """
+
+    def __init__(self, path: Path, fingerprint: str) -> None:
+        self._path = path
+        self._partial = path.with_name(f".{path.name}.{fingerprint[:16]}.partial")
+        self.verdicts: list[tuple[str, float | None, str]] = []  # status, score, reason
+        kept = 0
+        if self._partial.exists():
+            for line in self._partial.read_bytes().splitlines(keepends=True):
+                if not line.endswith(b"\n"):
+                    break
+                row = json.loads(line)
+                self.verdicts.append((row["status"], row["score"], row["reason"]))
+                kept += len(line)
+        self._file: IO[bytes] = self._partial.open("r+b" if self._partial.exists() else "wb")
+        self._file.truncate(kept)
+        self._file.seek(kept)
+
+    @property
+    def done(self) -> int:
+        return len(self.verdicts)
+
+    def append(self, row: Row, verdict: Verdict) -> None:
+        record = {
+            "line": row.line,
+            **({} if row.id is None else {"id": row.id}),
+            "score": verdict.score,
+            "status": verdict.status,
+            "extracted": verdict.extracted,
+            "reason": verdict.reason,
+        }
+        self._file.write(json.dumps(record).encode() + b"\n")
+        self.verdicts.append((verdict.status, verdict.score, verdict.reason))
+
+    def flush(self) -> None:
+        """After a flush, what was appended survives the end of this process."""
+        self._file.flush()
+
+    def finish(self) -> None:
+        """Gives the complete file its name."""
+        self.flush()
+        os.fsync(self._file.fileno())
+        self._file.close()
+        self._partial.replace(self._path)
+
+    def close(self) -> None:
+        self._file.close()

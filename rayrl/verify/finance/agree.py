@@ -1,0 +1,120 @@
+"""Do two amounts agree? Every reading of the answer against every reading of the gold, within the gold's precision."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from fractions import Fraction
+
+from rayrl.verify.finance.amounts import Amount
+from rayrl.verify.finance.units import Unit
+
+RELATIVE = Fraction(5, 10_000)
+WHOLE_STEP = Fraction(2, 1000)
+MIN_DIGITS = 3
+
+_DOWN = re.compile(
+    r"\b(?:declin|decreas|drop|fell\b|fall|reduc|shr[aiu]nk|contract(?:ed|ion)|lower|loss|negative|outflow|deficit|down\b)\w*",
+    re.IGNORECASE,
+)
+_OUTFLOW = re.compile(
+    r"\b(?:cap(?:ital\s+)?ex(?:penditures?)?|purchases?|dividends?|paid|pay\s+out|repurchase\w*|buy\s?backs?|outflows?)\b",
+    re.IGNORECASE,
+)
+_UP = re.compile(r"\b(?:increas|profit|gain|income|growth|change)\w*|/", re.IGNORECASE)
+
+
+def _signs(answer: Amount, gold: Amount, sentence: str, question: str) -> list[Amount]:
+    """`answer`, and with the other sign where words give the sign: a decline of 5 %, cash paid out as `(5)`."""
+    if (gold.value < 0) == (answer.value < 0):
+        return [answer]
+    asks_fall = bool(_DOWN.search(question)) and not _UP.search(question)
+    fell = gold.value < 0 and (bool(_DOWN.search(sentence)) or asks_fall)
+    if fell or (answer.parenthesised and _OUTFLOW.search(question)):
+        return [answer, replace(answer, written=-answer.written)]
+    return [answer]
+
+
+def tolerance(gold: Amount, approximate: bool = False) -> Fraction:
+    """How far a reading of the answer may be from `gold`, in units of one.
+
+    Half a step of the gold's last digit, or 0.05 % of it. A whole step where that is at most 0.2 % of it (rounding on
+    the way), or where the gold calls itself approximate.
+    """
+    step = abs(gold.step * gold.factor)
+    size = abs(gold.value)
+    whole = step if approximate or step <= WHOLE_STEP * size else Fraction(0)
+    return max(step / 2, whole, RELATIVE * size)
+
+
+def gold_readings(gold: Amount, unit: Unit) -> Iterator[Amount]:
+    """What a gold amount may mean."""
+    if not gold.bare or unit.factor is None:
+        yield gold
+    elif unit.certain:
+        yield gold.times(unit.factor)
+    elif unit.percent:
+        # Data sets write 65.4 % as 0.654 or as 65.4.
+        yield gold
+        if abs(gold.written) >= 1:
+            yield gold.times(unit.factor)
+    else:
+        yield gold if abs(gold.written) >= unit.factor else gold.times(unit.factor)
+
+
+def answer_readings(answer: Amount, gold: Amount, unit: Unit, context: int | None) -> Iterator[Amount]:
+    """What an answer's amount may mean, given how the gold is written and what the response says of its unit."""
+    if not answer.bare:
+        yield answer
+        unknown = gold.bare and unit.factor is None
+        if unknown and (answer.scaled or abs(gold.written) > 1):
+            yield answer.times(1)
+        return
+    if context is not None:
+        yield answer.times(context)
+    if gold.percent and not unit.certain:
+        yield answer.times(gold.factor)
+    yield answer
+    if unit.factor is not None:
+        yield answer.times(unit.factor)
+
+
+def _near(answer: Amount, gold: Amount, allowed: Fraction, own: bool) -> bool:
+    distance = abs(answer.value - gold.value)
+    if distance <= allowed:
+        return True
+    # An answer that is written to fewer digits than the gold, but not to few.
+    return own and answer.digits >= MIN_DIGITS and distance <= abs(answer.step * answer.factor) / 2
+
+
+def agree(
+    answer: Amount,
+    gold: Amount,
+    unit: Unit,
+    *,
+    context: int | None = None,
+    sentence: str = "",
+    question: str = "",
+    approximate: bool = False,
+    relative: float | None = None,
+) -> bool:
+    """Whether `answer` states `gold`.
+
+    Args:
+        answer: An amount of the response.
+        gold: The gold amount.
+        unit: Of bare numbers, by question or data set.
+        context: The scale that the response names for its bare numbers ("in millions").
+        sentence: Where the answer stands: `a decline of 5 %` agrees with -5 %.
+        question: Tells of outflows, whose sign is a matter of taste.
+        approximate: The gold calls itself approximate.
+        relative: Relative tolerance that replaces the one from the gold's precision.
+    """
+    if answer.currency and gold.currency and answer.currency != gold.currency:
+        return False
+    for meant in gold_readings(gold, unit):
+        allowed = tolerance(meant, approximate) if relative is None else abs(meant.value) * Fraction(relative)
+        for signed in _signs(answer, gold, sentence, question):
+            for reading in answer_readings(signed, gold, unit, context):
+                if _near(reading, meant, allowed, own=relative is None):
+                    return True
+    return False

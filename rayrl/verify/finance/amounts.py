@@ -1,0 +1,193 @@
+"""Amounts as financial prose writes them: `$(1,234.5) million`, `USD 3bn`, `12.5 %`, `50 bps`, `1.2x`, `1.234,56 €`.
+
+One regular expression and exact fractions; nothing is evaluated. A number of more than `MAX_DIGITS` digits is no
+amount.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from fractions import Fraction
+
+from rayrl.verify.finance.periods import mask_periods
+
+MAX_DIGITS = 40
+MAX_AMOUNTS = 2000
+
+_CODES = "USD|EUR|GBP|JPY|CNY|RMB|INR|CHF|CAD|AUD|HKD|SGD|KRW|SEK|NOK|DKK|BRL|MXN|ZAR|NZD|NIS|ILS|TWD|RM"
+_SIGN_OF = {"$": "USD", "€": "EUR", "£": "GBP", "¥": "JPY", "₹": "INR", "Rs": "INR", "RMB": "CNY", "US$": "USD"}
+_WORD_OF = {"dollar": "USD", "euro": "EUR", "pound": "GBP", "yen": "JPY", "rupee": "INR", "yuan": "CNY"}
+_SCALE_OF = {
+    **dict.fromkeys(("k", "thousand", "000s"), 10**3),
+    **dict.fromkeys(("m", "mm", "mn", "mln", "mil", "million"), 10**6),
+    **dict.fromkeys(("b", "bn", "bln", "bil", "billion"), 10**9),
+    **dict.fromkeys(("t", "tn", "trn", "trillion"), 10**12),
+    "hundred": 100,
+    "lakh": 10**5,
+    "crore": 10**7,
+}
+_NUMBER = (
+    r"\d{1,3}(?:\.\d{3}){2,}(?:,\d{1,2})?(?![\d.])|\d{1,3}(?:\.\d{3})+,\d{1,2}(?![\d.,])"  # 1.234.567,89
+    r"|\d{1,3}(?:,\d{2,3})*,\d{3}(?!\d)(?:\.\d+)?|\d{1,3}(?:['’]\d{3})+(?!\d)(?:\.\d+)?"
+    r"|\d{1,3}(?:[ ]\d{3})+(?![\d,])(?:\.\d+)?|\d+(?:\.\d+)?|\.\d+"
+)
+_AMOUNT = re.compile(
+    rf"""
+    (?<![\w.])(?<![A-Za-z]-)(?<!\d[,/])
+    (?P<minus>(?<![\w)%])(?<![\d)%]\s)-(?=[\d$.(€£¥₹A-Z])|\bminus\s+|\bnegative\s+)?
+    (?P<before>(?:US|A|C|HK|NZ|S|R)?\$|[€£¥₹]|(?:{_CODES}|Rs)\b\.?|(?:{_CODES})(?=[\d(-]))?\s?
+    (?P<open>\()?\s?(?P<minus2>(?(before)-|(?(open)-|(?!))))?\s?
+    (?P<inner>(?(open)(?:(?:US|A|C|HK|NZ|S|R)?\$|[€£¥₹]|(?:{_CODES}|Rs)\b\.?|(?:{_CODES})(?=[\d-]))|[$€£¥₹]))?\s?(?P<minus3>(?(inner)-|(?!)))?
+    (?P<number>{_NUMBER})(?:[eE](?P<exponent>[+-]?\d{{1,2}})(?!\w))?
+    (?P<close>\s?\))?
+    (?P<trailing>-(?![\w$(]))?
+    (?:[ -]?(?P<scale>
+        (?:thousand|million|billion|trillion|mln|bln|crore|lakh|hundred)s?\b
+      | (?:mm|mn|bn|tn|trn|mil|bil|MM|MN|BN|Mn|Bn|Tn)\b\.?
+      | (?:k|K|m|M|b|B|T)(?![\w&'-])
+    ))?
+    (?P<close2>\s?\))?
+    (?:\s?(?P<unit>%|(?:percent(?:age)?|per[ ]cent|pct|pp)\b(?:[ ]points?\b)?|basis[ ]points?\b|bps?\b|x(?!\w)
+        |(?:US[ ]|U\.S\.[ ])?(?:dollar|euro|pound|yen|rupee|yuan)s?\b|(?:{_CODES})\b|[€£¥₹]))?
+    (?P<close3>\s?\))?
+    (?![\d])(?!/\d)
+    """,
+    re.VERBOSE,
+)
+_YEAR = re.compile(r"(?:19|20)\d\d")
+_AFTER_AMOUNT = re.compile(r"(?:[\d%x]|illion|thousand|\b[KMB]n?)\s*$")
+
+
+@dataclass(frozen=True, slots=True)
+class Amount:
+    """One amount.
+
+    written: the signed number as it stands there. factor: what scale word, per cent or basis points make of it.
+    step: worth of the last written digit, before `factor`. currency: ISO code, or None. start, end: its place.
+    """
+
+    written: Fraction
+    factor: Fraction
+    step: Fraction
+    percent: bool = False
+    scaled: bool = False
+    currency: str | None = None
+    parenthesised: bool = False
+    year_like: bool = False
+    start: int = 0
+    end: int = 0
+
+    @property
+    def value(self) -> Fraction:
+        """In units of one."""
+        return self.written * self.factor
+
+    @property
+    def bare(self) -> bool:
+        """Whether nothing says in which unit it is: no scale word, no per cent."""
+        return not self.scaled and not self.percent
+
+    @property
+    def digits(self) -> int:
+        """Significant digits written, without the zeros at the end of a whole number."""
+        if self.written == 0:
+            return 1
+        steps = abs(self.written) / self.step
+        shown = str(int(steps))
+        return len(shown.rstrip("0") if self.step >= 1 else shown)
+
+    def times(self, factor: int | Fraction) -> "Amount":
+        """The same number in another unit."""
+        return replace(self, factor=Fraction(factor))
+
+
+def _plain_number(text: str) -> str:
+    european = re.fullmatch(r"\d{1,3}(?:\.\d{3}){2,}(?:,\d{1,2})?|\d{1,3}(?:\.\d{3})+,\d{1,2}", text)
+    if european:
+        return text.replace(".", "").replace(",", ".")
+    return re.sub(r"[, '’]", "", text)
+
+
+def _currency(before: str | None, unit: str) -> str | None:
+    sign = (before or "").rstrip(".")
+    if sign:
+        return _SIGN_OF.get(sign, sign)
+    word = re.sub(r"^(?:us|u\.s\.) |s$", "", unit.lower())
+    return _WORD_OF.get(word) or _SIGN_OF.get(unit) or (unit if unit.isupper() else None)
+
+
+def _amount(match: re.Match[str]) -> Amount | None:
+    part = match.groupdict()
+    digits = _plain_number(part["number"])
+    exponent = int(part["exponent"] or 0)
+    if len(digits) > MAX_DIGITS or abs(exponent) > MAX_DIGITS:
+        return None
+    written = Fraction(digits) * Fraction(10) ** exponent
+    step = Fraction(10) ** (exponent - len(digits.partition(".")[2]))
+    unit = (part["unit"] or "").strip()
+    lowered = unit.lower()
+    points = lowered.startswith(("basis", "bp"))
+    percent = points or lowered.startswith(("%", "per", "pct", "pp"))
+    scale_word = (part["scale"] or "").rstrip(".").lower()
+    scale = _SCALE_OF.get(scale_word) or _SCALE_OF.get(scale_word.removesuffix("s")) if scale_word else None
+    closed = bool(part["close"] or part["close2"] or part["close3"])
+    aside = bool(_AFTER_AMOUNT.search(match.string[max(0, match.start() - 20) : match.start()]))
+    parenthesised = bool(part["open"]) and closed and not aside
+    minus = bool(part["minus"] or part["minus2"] or part["minus3"] or part["trailing"])
+    year_like = bool(
+        _YEAR.fullmatch(part["number"]) and not (part["before"] or unit or scale or part["minus"] or part["minus2"])
+    )
+    return Amount(
+        written=-written if minus or (parenthesised and not year_like) else written,
+        factor=Fraction(scale or 1) * (Fraction(1, 10_000) if points else Fraction(1, 100) if percent else 1),
+        step=step,
+        percent=percent,
+        scaled=scale is not None,
+        currency=_currency(part["before"] or part["inner"], "" if percent or unit == "x" else unit),
+        parenthesised=parenthesised,
+        year_like=year_like,
+        start=match.start(),
+        end=match.end(),
+    )
+
+
+def amounts_in(text: str, question: str = "") -> list[Amount]:
+    """Every amount of `text` (tidied by `rayrl.verify.text.to_ascii`), in order; periods and dates are none."""
+    return list(_amounts(mask_periods(text, question)))
+
+
+def _amounts(masked: str) -> Iterator[Amount]:
+    for count, match in enumerate(_AMOUNT.finditer(masked)):
+        if count >= MAX_AMOUNTS:
+            return
+        amount = _amount(match)
+        if amount is not None:
+            yield amount
+
+
+def only_amount(text: str) -> Amount | None:
+    """The amount that `text` consists of, or None where it says anything else besides."""
+    match = _AMOUNT.fullmatch(_LEAD.sub("", text.strip()))
+    return _amount(match) if match else None
+
+
+_LEAD = re.compile(r"^(?:approximately|about|around|roughly|circa|c\.|nearly|~|≈|\\approx|\\sim)\s*", re.IGNORECASE)
+
+
+def is_approximate(text: str) -> bool:
+    """Whether the amount at the start of `text` calls itself approximate."""
+    return bool(_LEAD.match(text.strip()))
+
+
+_COUNT = re.compile(r"\b(zero|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve)\b", re.IGNORECASE)
+_COUNTS = re.findall(r"\w+", "zero one two three four five six seven eight nine ten eleven twelve")
+
+
+def counts_in(text: str) -> list[Amount]:
+    """Whole numbers from 2 to 12, and 0, that are written as words."""
+    return [
+        Amount(
+            Fraction(_COUNTS.index(match[1].lower())), Fraction(1), Fraction(1), start=match.start(), end=match.end()
+        )
+        for match in _COUNT.finditer(text)
+    ]

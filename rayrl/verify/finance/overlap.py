@@ -1,0 +1,98 @@
+"""Verdicts on free text by what it shares with the gold: figures first, then words. Deterministic, low confidence."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from rayrl.verify.finance.agree import agree
+from rayrl.verify.finance.amounts import Amount
+from rayrl.verify.finance.gold import Gold
+from rayrl.verify.finance.polarity import affirms, stance, trend
+from rayrl.verify.finance.sentences import Sentence, sentences
+from rayrl.verify.finance.units import Unit
+from rayrl.verify.finance.wording import content_words
+
+NEEDED_WORDS = 0.35
+NEEDED_SHORT = 0.5
+SHORT_GOLD = 3
+READ_CHARACTERS = 4000
+BEFORE_FIGURE = 80
+
+Support = Literal["agrees", "conflicts", "silent"]
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    correct: bool
+    reason: str
+
+
+def _figures(gold: Gold, question: str) -> list[Amount]:
+    """The gold's figures that the question does not give."""
+    given = {amount.value for sentence in sentences(question) for amount in sentence.amounts}
+    return [amount for amount in gold.amounts if amount.value not in given]
+
+
+def _same_kind(first: Amount, second: Amount) -> bool:
+    money = (first.scaled or first.currency is not None, second.scaled or second.currency is not None)
+    return first.percent == second.percent and money[0] == money[1]
+
+
+def figure_support(listed: Sequence[Sentence], gold: Gold, question: str) -> Support:
+    """Whether a response names the gold's first figure, or another one for the same metric.
+
+    The metric is what question and gold both name just before the figure, as in `the quick ratio was 0.96`.
+    """
+    figures = _figures(gold, question)
+    if not figures:
+        return "silent"
+    figure = figures[0]
+    before = gold.text[max(0, figure.start - BEFORE_FIGURE) : figure.start]
+    metric = content_words(before) & content_words(question)
+    rivals = False
+    for sentence in listed:
+        for amount in sentence.amounts:
+            if agree(amount, figure, Unit(), sentence=sentence.text, approximate=True):
+                return "agrees"
+            near = content_words(sentence.text[max(0, amount.start - BEFORE_FIGURE) : amount.start])
+            names_it = len(metric) > 1 and metric <= near
+            rivals |= names_it and _same_kind(amount, figure) and not amount.year_like
+    return "conflicts" if rivals else "silent"
+
+
+def _direction(question: str) -> bool:
+    """Whether the question asks which way something went: `increase or decrease`."""
+    words = question.lower().split()
+    return trend(question) == 0 and any(trend(word) > 0 for word in words) and any(trend(word) < 0 for word in words)
+
+
+def _finds_nothing(gold: Gold, fresh: frozenset[str]) -> bool:
+    return len(fresh) <= SHORT_GOLD and not affirms(gold.text, "")
+
+
+def _contains(response: str, gold: str) -> bool:
+    return re.search(rf"(?<!\w){re.escape(gold.casefold())}(?!\w)", response.casefold()) is not None
+
+
+def judge_text(response: str, listed: Sequence[Sentence], gold: Gold, question: str) -> Judged:
+    """Compares free text with a free-text gold."""
+    wanted = content_words(gold.text)
+    if _contains(response, gold.text) and (len(response) < 2 * len(gold.text) or not wanted):
+        return Judged(True, "the gold's own words")
+    fresh = wanted - content_words(question) or wanted
+    best = stance(listed, question)
+    if best is not None and _direction(question) and trend(gold.text):
+        return Judged(trend(best.text) == trend(gold.text), "direction of the change")
+    if best is not None and _finds_nothing(gold, fresh):
+        return Judged(not affirms(best.text, ""), "the gold says that there is none")
+    share = len(fresh & content_words(response[:READ_CHARACTERS])) / max(1, len(fresh))
+    figures = [figure for figure in _figures(gold, question) if not figure.year_like]
+    support = figure_support(listed, gold, question)
+    shown = f"{share:.0%} of the gold's words"
+    if len(figures) == 1 and (figures[0].scaled or figures[0].currency):
+        return Judged(support == "agrees", f"its figure {support}, {shown}")
+    needed = NEEDED_SHORT if len(fresh) <= SHORT_GOLD else NEEDED_WORDS
+    if support == "agrees":
+        needed -= 0.1
+    return Judged(share >= needed and support != "conflicts", f"{shown}, figures: {support}")

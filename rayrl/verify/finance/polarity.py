@@ -1,0 +1,82 @@
+"""Does a response say yes or no to a question?
+
+A response that opens with the word is plain. Any other is read at its conclusion, or else at its first sentence: its
+negations and its words for up and down, against those of the question.
+"""
+
+import re
+from collections.abc import Sequence
+
+from rayrl.verify.finance.cues import CONCLUDES
+from rayrl.verify.finance.sentences import Sentence
+from rayrl.verify.finance.wording import content_words
+
+MIN_SHARE = 0.3
+
+_PLAIN = re.compile(
+    r"^\W*(?:(?:the\s+)?(?:final\s+)?answer\s*(?:is|:)\W*)?(yes\b|true\b|false\b|no(?=\s*(?:[,.:;!(*-]|$)))",
+    re.IGNORECASE,
+)
+_NOT = re.compile(
+    r"\b(?:not|no|never|none|neither|without|lacks?|lacking|unlikely|rather\s+than|isn't|aren't|wasn't|weren't|doesn't|don't|didn't|hasn't|haven't|cannot)\b",
+    re.IGNORECASE,
+)
+_ONLY = re.compile(
+    r"\bnot\s+(?:be\s+)?(?:only|just|necessarily|explicitly|directly|specifically|a\s+useful|the\s+most)\b|\bno\s+doubt\b",
+    re.IGNORECASE,
+)
+_UP = re.compile(
+    r"\b(?:improv\w+|increas\w+|grew|grow\w*|ris(?:e|es|ing|en)|rose|higher|strengthen\w*|expan\w+|up|gain(?:ed|s)?)\b",
+    re.IGNORECASE,
+)
+_DOWN = re.compile(
+    r"\b(?:declin\w+|decreas\w+|fell|fall(?:en|ing|s)?|drop\w*|deteriorat\w+|lower\w*|worsen\w*|weaken\w*|shr[aiu]nk\w*|down|reduc\w+)\b",
+    re.IGNORECASE,
+)
+_NOT_MOVED = re.compile(rf"{_NOT.pattern}\s+(?:\w+\s+){{0,3}}?(?:{_UP.pattern}|{_DOWN.pattern})", re.IGNORECASE)
+_STEADY = re.compile(r"\bconsistent|\bstable|\bsteady", re.IGNORECASE)
+_UNSTEADY = re.compile(r"\bfluctuat\w+|\binconsistent|\bvolatil\w+|\bvaried\b", re.IGNORECASE)
+
+
+def trend(text: str) -> int:
+    """1 where `text` speaks of a rise only, -1 where of a fall only, else 0."""
+    return bool(_UP.search(text)) - bool(_DOWN.search(text))
+
+
+def affirms(text: str, question: str) -> bool:
+    """Whether one sentence answers a yes-or-no question with yes."""
+    asked, told = trend(question), trend(text)
+    bare = _ONLY.sub("", text)
+    if asked and told == -asked:
+        return bool(_NOT_MOVED.search(bare))
+    if _STEADY.search(question) and _UNSTEADY.search(text) and not _STEADY.search(text):
+        return bool(_NOT.search(bare))
+    return len(_NOT.findall(bare)) % 2 == 0
+
+
+def says_yes(listed: Sequence[Sentence], question: str) -> bool | None:
+    """True or False for the stance of a response, None for an empty one."""
+    for sentence in listed[:2]:
+        plain = _PLAIN.match(sentence.text)
+        if plain:
+            return plain[1].lower() in ("yes", "true")
+    if not listed:
+        return None
+    for sentence in listed[-3:]:
+        plain = re.search(r"\banswer\b[^.]{0,60}\b(?:is|:)\W*(yes|no)\b", sentence.text, re.IGNORECASE)
+        if plain:
+            return plain[1].lower() == "yes"
+    best = stance(listed, question)
+    return affirms(best.text, question) if best is not None else None
+
+
+def stance(listed: Sequence[Sentence], question: str) -> Sentence | None:
+    """The sentence that concludes or repeats most of the question's words; None where none repeats enough."""
+    asked = content_words(question)
+    shares = [len(asked & content_words(sentence.text)) / max(1, len(asked)) for sentence in listed]
+    weights = [
+        2.0 * bool(CONCLUDES.search(sentence.text)) + 3.0 * share + 0.5 * (at == 0)
+        for at, (sentence, share) in enumerate(zip(listed, shares, strict=True))
+    ]
+    usable = [at for at, share in enumerate(shares) if share >= MIN_SHARE or not asked]
+    return listed[max(usable, key=lambda at: weights[at])] if usable else None

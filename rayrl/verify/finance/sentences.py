@@ -1,0 +1,52 @@
+"""Sentences of a response, each with the amounts that it states."""
+
+import re
+from dataclasses import dataclass
+
+from rayrl.verify.finance.amounts import MAX_AMOUNTS, Amount, amounts_in
+
+MAX_CHARACTERS = 20_000
+_END = re.compile(r"\n+|(?<=[.!?])[\"')*\]]*\s+(?=[^a-z\s])|(?<=\d)\s*;\s")
+_ABBREVIATION = re.compile(
+    r"(?:\b(?:Inc|Co|Corp|Ltd|No|vs|approx|U\.S|e\.g|i\.e|etc|St|Dr|Mr|Ms|Jr|plc|N\.A)|\b[A-Z])\.$"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """text: as it stands there. amounts: what it states, in order. start: its place in the response."""
+
+    text: str
+    amounts: list[Amount]
+    start: int
+
+    def before(self, amount: Amount) -> str:
+        return self.text[: amount.start]
+
+
+def shorten_middle(text: str) -> str:
+    """Both ends of a response that is too long to read: answers stand there."""
+    half = MAX_CHARACTERS // 2
+    return text if len(text) <= MAX_CHARACTERS else f"{text[:half]}\n{text[-half:]}"
+
+
+def sentences(text: str, question: str = "") -> list[Sentence]:
+    """The sentences and lines of `text`, empty ones left out."""
+    pieces: list[tuple[int, int]] = []
+    start = 0
+    for match in _END.finditer(text):
+        piece = text[start : match.start()]
+        if "\n" not in match.group() and _ABBREVIATION.search(piece[-12:]):
+            continue
+        pieces.append((start, match.start()))
+        start = match.end()
+    pieces.append((start, len(text)))
+    found: list[Sentence] = []
+    total = 0
+    for start, end in pieces:
+        piece = text[start:end]
+        if piece.strip():
+            amounts = amounts_in(piece, question) if total < MAX_AMOUNTS else []
+            total += len(amounts)
+            found.append(Sentence(piece, amounts, start))
+    return found

@@ -1,0 +1,160 @@
+"""Which amount of a response is its answer.
+
+Marked answers first (box, `####`, `<answer>`). Otherwise the sentence that concludes or repeats the question's words,
+and in it what stands after the last `=`, or else after the first `is`. Amounts of another kind than the one asked for
+(a dollar amount where the question wants per cent) are passed over.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+from rayrl.verify.extract import boxed
+from rayrl.verify.finance.amounts import Amount, counts_in
+from rayrl.verify.finance.cues import CONCLUDES
+from rayrl.verify.finance.polarity import trend
+from rayrl.verify.finance.sentences import Sentence, sentences
+from rayrl.verify.finance.units import Unit, named_scale
+from rayrl.verify.finance.wording import content_words
+from rayrl.verify.text import plain
+
+_HASHES = re.compile(r"^[ \t]*####[ \t]*(\S.*)$", re.MULTILINE)
+_EQUALS = re.compile(r"=|≈|\\approx")
+_COPULA = re.compile(
+    r"\b(?:is|was|were|are|be|equals?|total(?:s|l?ed)|amounts?\s+to|stands?\s+at|came\s+to)\b|:", re.IGNORECASE
+)
+_LINK = re.compile(
+    r"^[\s,;*~]*\(?[\s,]*(?:or|i\.?e\.?|that\s+is|which\s+(?:is|rounds?\s+to|equals)|rounded(?:\s+to)?|approximately|about|roughly"
+    r"|when|expressed|equivalent(?:\s+to)?|=|≈|\\approx|/|and)?[\s,*~]*(?:approximately|about|roughly|an?\s+)?\s*$",
+    re.IGNORECASE,
+)
+_OR = re.compile(r"^[\s,;*]*(?:\(?or|/|and\s+maybe|maybe)\b", re.IGNORECASE)
+_RANGE = re.compile(r"^\s*(?:-|–|to|and)\s*$")
+_BETWEEN = re.compile(r"\b(?:between|range\s+of)\W*$", re.IGNORECASE)
+_CHANGES = re.compile(r"\b(?:chang|mov|went|go(?:es|ing)?|improv)\w*", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Stated:
+    """The answer: one amount, with other writings of it. hedged: it offers different values. text: where it stands.
+
+    context: the scale named there for bare numbers ("in millions").
+    """
+
+    amounts: tuple[Amount, ...]
+    text: str
+    how: str
+    hedged: bool = False
+    is_range: bool = False
+    context: int | None = None
+
+    @property
+    def shown(self) -> str:
+        return self.text[self.amounts[0].start : self.amounts[-1].end].strip()
+
+
+def _of_kind(amounts: Sequence[Amount], gold: Amount, unit: Unit) -> list[Amount]:
+    usable = [amount for amount in amounts if gold.year_like or not amount.year_like]
+    if gold.percent or unit.percent:
+        return [amount for amount in usable if not (amount.scaled or amount.currency)]
+    if gold.scaled or gold.currency or unit.factor is not None:
+        return [amount for amount in usable if not amount.percent]
+    return usable
+
+
+def _rounds_to(first: tuple[Fraction, Fraction], second: tuple[Fraction, Fraction]) -> bool:
+    """Whether two (number, last digit's worth) differ by rounding and by a factor of 100 or of thousands only."""
+    for (small, small_step), (large, large_step) in ((first, second), (second, first)):
+        for power in (1, 100, 10**3, 10**6, 10**9):
+            if 2 * abs(abs(small) * power - abs(large)) <= max(small_step * power, large_step):
+                return True
+    return False
+
+
+def _same_thing(first: Amount, second: Amount) -> bool:
+    """Whether one amount is the other in another unit, or rounded."""
+    return _rounds_to((first.written, first.step), (second.written, second.step)) or _rounds_to(
+        (first.value, abs(first.step * first.factor)), (second.value, abs(second.step * second.factor))
+    )
+
+
+def _pick(sentence: Sentence, amounts: list[Amount]) -> int:
+    text = sentence.text
+    equals = [match.end() for match in _EQUALS.finditer(text)]
+    for end in reversed(equals):
+        for index, amount in enumerate(amounts):
+            if amount.start >= end - 1:
+                return index
+    for match in _COPULA.finditer(text):
+        for index, amount in enumerate(amounts):
+            if amount.start >= match.end() - 1 and amount.start - match.end() < 60:
+                return index
+    return 0
+
+
+def _is_range(between: str, before: str, moves: bool) -> bool:
+    """Whether two amounts are the ends of a range: `10-12%`, `between 10 and 12`, `10 to 12` where nothing moved."""
+    if between.strip() in ("-", "–"):
+        return True
+    if between.strip() == "and":
+        return bool(_BETWEEN.search(before))
+    return between.strip() == "to" and not moves
+
+
+def _state(sentence: Sentence, amounts: list[Amount], how: str, context: int | None) -> Stated:
+    start = _pick(sentence, amounts)
+    group, hedged, is_range = [amounts[start]], False, False
+    moves = trend(sentence.text) != 0 or bool(_CHANGES.search(sentence.text))
+    for amount in amounts[start + 1 :]:
+        between = sentence.text[group[-1].end : amount.start]
+        if between.strip() == "to" and moves:
+            group = [amount]
+        elif not _LINK.match(between) and not _RANGE.match(between):
+            break
+        elif _same_thing(group[0], amount):
+            group.append(amount)
+        else:
+            is_range = _is_range(between, sentence.before(group[0]), moves)
+            hedged = not is_range and bool(_OR.match(between))
+            if is_range or hedged:
+                group.append(amount)
+            break
+    return Stated(tuple(group), sentence.text, how, hedged, is_range, named_scale(sentence.text) or context)
+
+
+def _weight(sentence: Sentence, asked: frozenset[str], is_last: bool, is_first: bool) -> float:
+    overlap = len(asked & content_words(sentence.text)) / max(1, len(asked))
+    return 3.0 * bool(CONCLUDES.search(sentence.text)) + 2.0 * overlap + 1.0 * is_last + 0.5 * is_first
+
+
+def marked(response: str) -> str | None:
+    """What stands in the last box, in the last `<answer>`, or after the last `####`."""
+    box = boxed(response)
+    if box is not None and box.strip():
+        return plain(box)
+    _, tag, after = response.rpartition("<answer>")
+    content = after.partition("</answer>")[0].strip() if tag else ""
+    lines = _HASHES.findall(response) if not content else []
+    return content or (lines[-1].strip() if lines else None)
+
+
+def stated(response: str, question: str, gold: Amount, unit: Unit) -> Stated | None:
+    """The answer that `response` states to `question`, or None where it states no amount of the gold's kind."""
+    mark = marked(response)
+    listed = sentences(mark or response, question)
+    context = named_scale(response)
+    usable = [(sentence, _of_kind(sentence.amounts, gold, unit)) for sentence in listed]
+    usable = [pair for pair in usable if pair[1]]
+    if not usable and gold.bare and gold.written.denominator == 1:
+        usable = [(sentence, counts) for sentence in listed if (counts := counts_in(sentence.text))]
+    if not usable:
+        return None
+    asked = content_words(question)
+    weights = [
+        _weight(sentence, asked, index == len(usable) - 1, index == 0) for index, (sentence, _) in enumerate(usable)
+    ]
+    best = max(range(len(usable)), key=lambda index: (weights[index], index))
+    sentence, amounts = usable[best]
+    how = "marked" if mark else "concluded" if CONCLUDES.search(sentence.text) else "stated"
+    return _state(sentence, amounts, how, context)

@@ -1,0 +1,28 @@
+"""The built-in verifiers: how a response is judged, and which columns of a row take part."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from rayrl.types import Verdict
+from rayrl.verify import maths
+from rayrl.verify.finance import verdict as finance
+
+
+@dataclass(frozen=True, slots=True)
+class Verifier:
+    """verify: called as `verify(response, gold, **options)`. columns: of the row, passed as options where present."""
+
+    verify: Callable[..., Verdict]
+    columns: tuple[str, ...] = ()
+
+    def options(self, row: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+        """`given`, and what the row itself says, which counts for more."""
+        own = {name: row[name] for name in self.columns if row.get(name) not in (None, "")}
+        return {**given, **own}
+
+
+VERIFIERS = {
+    "maths": Verifier(maths.verify),
+    "finance": Verifier(finance.verify, ("question", "scale", "tolerance")),
+}

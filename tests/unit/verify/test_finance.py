@@ -1,0 +1,213 @@
+import pytest
+
+from rayrl.verify.finance.verdict import MAX_CHARACTERS, verify
+
+USD_MILLIONS = "What is the FY2018 capital expenditure (in USD millions) for 3M?"
+USD_BILLIONS = "What is the year end FY2018 net PPNE for 3M? Answer in USD billions."
+PERCENT = "What was the revenue growth from FY2019 to FY2020? Answer in units of percents."
+RATIO = "What is the FY2018 fixed asset turnover ratio?"
+PLAIN = "What was the total?"
+
+
+@pytest.mark.parametrize(
+    ("response", "gold", "question"),
+    [
+        ("3M's capital expenditure in FY2018 was $1,577 million.", "$1577.00", USD_MILLIONS),
+        ("It was $1.577 billion.", "1577", USD_MILLIONS),
+        ("It was 1577.", "1577", USD_MILLIONS),
+        ("Purchases of PP&E: $(1,577) million", "1577", USD_MILLIONS),
+        ("It was $1,577,000,000.", "1577", USD_MILLIONS),
+        ("Net PP&E was $8,738 million, or $8.738 billion.", "8.7", USD_BILLIONS),
+        ("Growth = (9,497.6 - 4,713.5) / 4,713.5 = 101.5%", "1.015", PERCENT),
+        ("The growth rate is 101.5.", "101.5", PERCENT),
+        ("The growth was 1.015.", "101.5%", PERCENT),
+        ("Margins rose by 50 basis points.", "0.5%", PERCENT),
+        ("Revenue declined by 5.3% in FY2020.", "-5.3%", PERCENT),
+        ("Total PP&E is $10,820.5 million.\nTherefore, the ratio is 194,579 / 10,820.5 = 17.98.", "17.98", RATIO),
+        ("The ratio is 17.98x.", "17.98", RATIO),
+        (r"So \boxed{17.98}", "17.98", RATIO),
+        ("<think>it may be 5</think>\n<answer>17.98</answer>", "17.98", RATIO),
+        ("#### 17.98", "17.98", RATIO),
+        ("It is approximately 18.0.", "17.98", RATIO),
+        ("There are three of them.", "3", "How many segments are there?"),
+        ("€5.2 million", "€5,200,000", PLAIN),
+        ("Between 10% and 12%", "10-12%", "What margin is expected?"),
+        ("The range is 10% to 12%.", "10% to 12%", "What margin is expected?"),
+        ("$35,121 in 2019 and $30,973 in 2018", "35,121; 30,973", PLAIN),
+        ("subtract(120, 100), divide(#0, 100)", "0.2", PLAIN),
+        ("Margins rose from 10.5% to 12%.", "12%", "What margin is expected?"),
+        ("(120 - 100) / 100", "20%", PLAIN),
+        ("0.0164", "subtract(5829, 5735), divide(#0, 5735)", PLAIN),
+        ("Yes", "greater(5, 3)", "Is it greater?"),
+        ("It was 47.", "47 stores", "How many stores were opened?"),
+        ("In 2019.", "2019", "In which year was it founded?"),
+    ],
+)
+def test_correct(response, gold, question):
+    verdict = verify(response, gold, question=question)
+    assert (verdict.status, verdict.score) == ("correct", 1.0), verdict
+
+
+@pytest.mark.parametrize(
+    ("response", "gold", "question"),
+    [
+        ("It was $1,577 billion.", "1577", USD_MILLIONS),
+        ("It was $1.577 million.", "1577", USD_MILLIONS),
+        ("It was $1,677 million.", "1577", USD_MILLIONS),
+        ("It was €1,577 million.", "$1577.00", USD_MILLIONS),
+        ("Net PP&E was $23.014 billion.", "8.7", USD_BILLIONS),
+        ("Margins rose from 12% to 14%.", "12%", "What margin is expected?"),
+        ("The growth was 15%.", "101.5%", PERCENT),
+        ("Revenue grew by 5.3%.", "-5.3%", PERCENT),
+        ("Margins rose by 50 basis points.", "50%", PERCENT),
+        ("The ratio is 17.98 or 18.35.", "17.98", RATIO),
+        ("The ratio is 5 or 17.98.", "17.98", RATIO),
+        ("The turnover of 17.98 is a rumour. Therefore, the ratio is 12.3.", "17.98", RATIO),
+        ("It is 18.", "17.98", RATIO),
+        ("It is 10-12%.", "11%", "What margin is expected?"),
+        ("It is 11%.", "10-12%", "What margin is expected?"),
+        ("$35,121 in 2019 and $30,000 in 2018", "35,121; 30,973", PLAIN),
+        (" ".join(f"{n}.5" for n in range(1000)), "17.5; 18.5", PLAIN),
+        ("divide(1, 3)", "0.2", PLAIN),
+    ],
+)
+def test_incorrect(response, gold, question):
+    verdict = verify(response, gold, question=question)
+    assert (verdict.status, verdict.score) == ("incorrect", 0.0), verdict
+
+
+@pytest.mark.parametrize(
+    ("answer", "gold", "correct"),
+    [
+        ("8.738", "8.7", True),
+        ("8.76", "8.7", False),
+        ("65.3%", "65.4%", True),
+        ("65.2%", "65.4%", False),
+        ("93.89", "93.86", True),
+        ("93.95", "93.86", False),
+        ("1.43%", "0.01", True),
+        ("1.6%", "0.01", False),
+        ("1,577.4", "1577", True),
+        ("1,580", "1577", False),
+        ("42.9%", "~42%", True),
+        ("43.5%", "~42%", False),
+    ],
+)
+def test_the_golds_precision_is_the_tolerance(answer, gold, correct):
+    assert verify(f"It is {answer}.", gold).score == float(correct)
+
+
+def test_a_tolerance_of_ones_own():
+    assert verify("It is 103.", "100", tolerance=0.05).score == 1.0
+    assert verify("It is 100.04.", "100", tolerance=0.0).score == 0.0
+    verdict = verify("It is 103.", "100", tolerance=3.0)
+    assert verdict.score is None
+    assert "tolerance 3.0" in verdict.reason
+
+
+@pytest.mark.parametrize(
+    ("response", "scale", "correct"),
+    [
+        ("35,121", "thousand", True),
+        ("$35.121 million", "thousand", True),
+        ("$35,121,000", "thousand", True),
+        ("$35.121 million", "million", False),
+        ("35,121", "percent", True),
+        ("35121%", "percent", True),
+    ],
+)
+def test_the_scale_column_is_the_golds_unit(response, scale, correct):
+    assert verify(response, "35,121", scale=scale).score == float(correct)
+
+
+def test_an_unknown_scale_is_an_error_not_a_zero():
+    verdict = verify("5", "5", scale="dozen")
+    assert (verdict.score, verdict.status) == (None, "error")
+    assert "'dozen'" in verdict.reason
+
+
+@pytest.mark.parametrize(
+    "response",
+    [
+        "I'm sorry, but the information provided does not include the total revenue.",
+        "The document does not provide the FY2018 net PP&E.",
+        "I don't have enough information to give a helpful answer.",
+        "Based on the provided context, it is not possible to calculate the ratio.",
+        "To calculate the ratio, we need the revenue.\nRatio = revenue / PP&E.\nPlease provide the actual figures.",
+        "As an AI, I do not have access to financial filings.",
+        "The question cannot be answered from the context.",
+    ],
+)
+def test_refusals(response):
+    assert verify(response, "17.98", question=RATIO).status == "refusal"
+    assert verify(response, "Yes, it does.", question="Does it?").score == 0.0
+    assert verify(response, "Cannot be answered from the context.", question=RATIO).status == "correct"
+
+
+def test_an_answer_where_the_gold_says_there_is_none():
+    verdict = verify("The ratio is 5.", "not answerable", question=RATIO)
+    assert (verdict.status, verdict.score) == ("incorrect", 0.0)
+
+
+def test_a_box_is_an_answer_whatever_stands_around_it():
+    response = r"The filing does not provide the ratio directly. Still, \boxed{17.98}"
+    assert verify(response, "17.98", question=RATIO).status == "correct"
+
+
+MARGIN = "Does Boeing have an improving gross margin profile as of FY2022?"
+QUICK = "Does AMD have a healthy liquidity profile based on its quick ratio for FY22?"
+
+
+@pytest.mark.parametrize(
+    ("response", "gold", "question", "correct"),
+    [
+        ("Yes, it has improved.", "Yes. It improved.", MARGIN, True),
+        ("No, it has declined.", "Yes. It improved.", MARGIN, False),
+        ("Boeing's gross margin profile has been declining.", "No.", MARGIN, True),
+        ("Boeing does not have an improving gross margin profile.", "No.", MARGIN, True),
+        ("Boeing has an improving gross margin profile.", "No.", MARGIN, False),
+        ("In summary, the gross margin profile of Boeing did not decline.", "Yes.", MARGIN, True),
+        ("Yes. The quick ratio is 1.57.", "Yes. The quick ratio is 1.57", QUICK, True),
+        ("Yes. The quick ratio is 2.35.", "Yes. The quick ratio is 1.57", QUICK, False),
+        ("No. The quick ratio is 1.57.", "Yes. The quick ratio is 1.57", QUICK, False),
+    ],
+)
+def test_yes_and_no_with_the_figure_that_supports_it(response, gold, question, correct):
+    assert verify(response, gold, question=question).score == float(correct)
+
+
+@pytest.mark.parametrize(
+    ("response", "gold", "question", "correct"),
+    [
+        ("It was the Data Center segment.", "Data Center", "Which segment grew most?", True),
+        ("It was the Gaming segment.", "Data Center", "Which segment grew most?", False),
+        ("JnJ got $13.2 billion.", "JnJ realised $13.2 billion in cash", "How much cash did JnJ get?", True),
+        ("JnJ got $12.2 billion.", "JnJ realised $13.2 billion in cash", "How much cash did JnJ get?", False),
+        ("Wages decreased.", "Wages increased.", "Did wages increase or decrease?", False),
+        ("Wages increased in that year.", "Wages increased.", "Did wages increase or decrease?", True),
+    ],
+)
+def test_free_text_is_judged_by_overlap_with_low_confidence(response, gold, question, correct):
+    verdict = verify(response, gold, question=question)
+    assert verdict.score == float(correct)
+    assert verdict.reason.startswith("low confidence")
+
+
+@pytest.mark.parametrize(
+    "gold", ["", "  ", "nan", "None", "?", "***", "x" * 6000, "divide(1, 0)", "table_sum(x, none)"]
+)
+def test_a_gold_that_cannot_be_read_is_never_scored(gold):
+    verdict = verify("5", gold)
+    assert (verdict.score, verdict.status) == (None, "error")
+    assert "gold answer" in verdict.reason
+
+
+@pytest.mark.parametrize("response", ["", "   ", "\x00", "I like it.", "<answer></answer>"])
+def test_no_answer(response):
+    assert (verify(response, "5").score, verify(response, "5").status) == (0.0, "unparseable")
+
+
+def test_a_response_that_is_too_long_is_not_read():
+    verdict = verify("5" + " " * MAX_CHARACTERS, "5")
+    assert (verdict.score, verdict.status) == (0.0, "unparseable")
+    assert "100001 characters" in verdict.reason
