@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from rayrl.verify.finance.cues import CONCLUDES
 from rayrl.verify.finance.sentences import Sentence
 
+MAX_SENTENCE = 1000
+
 _SOURCE = (
     r"(?:texts?|filings?|documents?|contexts?|information|excerpts?|passages?|data|reports?|exhibits?|evidence|statements?|"
     r"materials?|details?|10-[KQ]|8-K|tables?|sources?|snippets?|pages?|graph|question|pieces|content)"
@@ -75,7 +77,7 @@ def _concludes(text: str) -> bool:
 
 
 def _has_result(sentence: Sentence) -> bool:
-    return bool(sentence.amounts) and bool(_RESULT.search(sentence.text)) and not _lacks(sentence.text)
+    return bool(sentence.amounts) and bool(_RESULT.search(sentence.text)) and not _lacks(sentence.text[:MAX_SENTENCE])
 
 
 _RESULT = re.compile(r"=|≈|\\approx|\b(?:approximately|is|was|estimate)\b", re.IGNORECASE)
@@ -89,7 +91,7 @@ def is_refusal(listed: Sequence[Sentence]) -> bool:
     """
     if not listed:
         return False
-    texts = [sentence.text for sentence in listed]
+    texts = [sentence.text[:MAX_SENTENCE] for sentence in listed]
     if _NO_ACCESS.search(texts[0]) or _ASKS_FIGURES.search(texts[-1]):
         return True
     if any(_concludes(text) for text in texts[-3:]) or any(_GOES_ON.search(text) for text in texts[1:4]):
