@@ -31,6 +31,12 @@ def parser() -> argparse.ArgumentParser:
         "--dry-run", action="store_true", help="print settings, what trains and the placement; start nothing"
     )
 
+    sft = commands.add_parser("sft", help="train on examples (supervised fine-tuning)", epilog=overrides)
+    sft.add_argument("config", type=Path, metavar="CONFIG", help="YAML file, such as configs/demo/sft.yaml")
+    sft.add_argument(
+        "--dry-run", action="store_true", help="print settings, what trains and the placement; start nothing"
+    )
+
     verify = commands.add_parser("verify", help="judge the answers of a file, as training would")
     verify.add_argument("verifier", choices=("maths", "finance"))
     verify.add_argument("--input", type=Path, required=True, metavar="ROWS", help="JSON lines: gold, response, …")
@@ -63,7 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 raise ConfigError(f"rayrl verify has no option {rest[0]!r}; rayrl verify --help lists them")
             return _verify(known)
         path = demo_config() if known.command == "demo" else known.config
-        return _grpo(path, rest, known.dry_run)
+        return _train(path, rest, known.dry_run, supervised=known.command == "sft")
     except RayrlError as error:
         print(f"rayrl: {error}", file=sys.stderr)
         return error.exit_code
@@ -76,17 +82,17 @@ def demo_config() -> Path:
     return Path(__file__).resolve().parent.parent / DEMO
 
 
-def _grpo(path: Path, overrides: list[str], dry_run: bool) -> int:
-    from rayrl.config import load_config, parse_overrides
+def _train(path: Path, overrides: list[str], dry_run: bool, supervised: bool) -> int:
+    from rayrl.config import GRPOConfig, SFTConfig, load_config, parse_overrides
 
-    config = load_config(path, parse_overrides(overrides))
+    config = load_config(path, parse_overrides(overrides), SFTConfig if supervised else GRPOConfig)
     if dry_run:
         from rayrl.train.plan import print_plan
 
         return print_plan(config)
-    from rayrl.train.driver import run_grpo
+    from rayrl.train.driver import train
 
-    return run_grpo(config)
+    return train(config)
 
 
 def _verify(known: argparse.Namespace) -> int:

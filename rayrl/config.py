@@ -7,7 +7,7 @@ and `microbatch_tokens`.
 import contextlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, ClassVar, Literal, Self, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -18,9 +18,6 @@ from rayrl.plugins import is_import_path
 
 class Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True, validate_default=True)
-
-
-Model = TypeVar("Model", bound=Settings)
 
 
 class RunSettings(Settings):
@@ -140,32 +137,57 @@ class GeneratorSettings(Settings):
 
 
 class ObjectiveSettings(Settings):
-    name: Literal["grpo", "dr_grpo", "dapo"] = "dr_grpo"
+    name: Literal["grpo", "dr_grpo", "dapo", "gspo", "rloo"] = "dr_grpo"
     """Preset of the parts below: a part left at None takes the preset's value.
-    grpo: std, sequence; dr_grpo: no std, constant; dapo: std, token, clip_high 0.28, truncated masked."""
+    dr_grpo (arXiv:2503.20783): mean, no std, token ratio, constant normaliser, clip 0.2.
+    grpo (arXiv:2402.03300): the same with std and the sequence normaliser.
+    dapo (arXiv:2503.14476): std, token normaliser, clip_high 0.28, truncated completions masked.
+    gspo (arXiv:2507.18071): grpo with the sequence ratio, clip 3e-4 and 4e-4.
+    rloo (arXiv:2402.14740): dr_grpo with the leave-one-out baseline."""
+    baseline: Literal["mean", "leave_one_out"] | None = None
+    """What a reward is compared with: its group's mean, or the mean of the group's other rewards."""
     scale_by_std: bool | None = None
     """Divide a group's advantages by its standard deviation."""
+    ratio: Literal["token", "sequence"] | None = None
+    """Policy ratio (and importance weight) of each token, or of the sequence: the geometric mean over its tokens."""
     normalizer: Literal["token", "sequence", "constant"] | None = None
     """What the summed loss is divided by: all loss tokens; each sequence's tokens, then sequences; or sequences x
     `sampling.max_tokens` (arXiv:2503.20783)."""
-    clip_low: float = Field(0.2, gt=0)
+    clip_low: float | None = Field(None, gt=0)
     """Lower clip distance of the policy ratio."""
     clip_high: float | None = Field(None, gt=0)
     """Upper clip distance of the policy ratio."""
     mask_truncated: bool | None = None
     """Leave completions that hit the length limit out of the loss."""
     importance_cap: float | None = Field(2.0, gt=0)
-    """Cap of the truncated importance weight learner / generator per token; None: no correction."""
+    """Cap of the truncated importance weight learner / generator; None: no correction."""
+    kl_coefficient: float = Field(0.0, ge=0)
+    """Weight of the KL divergence to the model that training started from (k3 estimator, arXiv:2402.03300 eq. 4).
+    Above 0 it costs a forward pass more and a copy, in `model.compute_dtype`, of the weights that train."""
 
     def resolved(self) -> "ObjectiveSettings":
         """The same with every None replaced by the preset's value."""
-        presets: dict[str, dict[str, Any]] = {
-            "grpo": {"scale_by_std": True, "normalizer": "sequence", "clip_high": 0.2, "mask_truncated": False},
-            "dr_grpo": {"scale_by_std": False, "normalizer": "constant", "clip_high": 0.2, "mask_truncated": False},
-            "dapo": {"scale_by_std": True, "normalizer": "token", "clip_high": 0.28, "mask_truncated": True},
-        }
-        missing = {key: value for key, value in presets[self.name].items() if getattr(self, key) is None}
-        return self.model_copy(update=missing)
+        parts = _DR_GRPO | _OBJECTIVES[self.name]
+        return self.model_copy(update={key: value for key, value in parts.items() if getattr(self, key) is None})
+
+
+_DR_GRPO: dict[str, Any] = {
+    "baseline": "mean",
+    "scale_by_std": False,
+    "ratio": "token",
+    "normalizer": "constant",
+    "clip_low": 0.2,
+    "clip_high": 0.2,
+    "mask_truncated": False,
+}
+# What each preset changes.
+_OBJECTIVES: dict[str, dict[str, Any]] = {
+    "dr_grpo": {},
+    "grpo": {"scale_by_std": True, "normalizer": "sequence"},
+    "dapo": {"scale_by_std": True, "normalizer": "token", "clip_high": 0.28, "mask_truncated": True},
+    "gspo": {"scale_by_std": True, "normalizer": "sequence", "ratio": "sequence", "clip_low": 3e-4, "clip_high": 4e-4},
+    "rloo": {"baseline": "leave_one_out"},
+}
 
 
 class FreezeRule(Settings):
@@ -217,8 +239,8 @@ class EvalSettings(Settings):
     """Held-out evaluation every so many steps; 0: before and after only."""
     temperature: float = Field(0.0, ge=0)
     """Sampling of held-out completions; 0 is greedy."""
-    max_tokens: int | None = None
-    """Longest held-out completion; None: as in rollouts."""
+    max_tokens: int | None = Field(None, ge=1)
+    """Longest held-out completion, in tokens; None: as in rollouts, in SFT 256."""
 
 
 class CheckpointSettings(Settings):
@@ -228,23 +250,107 @@ class CheckpointSettings(Settings):
     """Newest full checkpoints that are kept."""
 
 
-class GRPOConfig(Settings):
-    """Everything `rayrl grpo` needs."""
+class TargetSettings(Settings):
+    template: str = "{answer}"
+    """Assistant message that is learned; `{column}` is replaced by the row's column."""
+    messages_column: str | None = None
+    """Column with a chat (list of role and content): every assistant message is learned, and `prompt.template` and
+    `template` are not used. `prompt.system` is put before a chat that has no system message."""
+    loss: Literal["answers", "all"] = "answers"
+    """Tokens that bear a loss: the assistant's, or all."""
+    max_tokens: int = Field(4096, ge=2)
+    """Longest example (prompt and answer), in tokens."""
+    too_long: Literal["drop", "truncate"] = "drop"
+    """What happens to longer ones: left out, or cut at the end. Both are counted and listed."""
+    share_column: str | None = None
+    """Rows with the same value here (such as `context`) stay together, and what their prompts begin with is computed
+    once. None: each row alone."""
+
+
+class TrainingConfig(Settings):
+    """What GRPO and SFT have in common."""
+
+    command: ClassVar[str]
+    """`rayrl COMMAND CONFIG` runs it."""
 
     run: RunSettings = RunSettings()
     model: ModelSettings
     train_data: DatasetSettings
     eval_data: DatasetSettings | None = None
     prompt: PromptSettings = PromptSettings()
-    rewards: list[RewardSettings] = Field(min_length=1)
+    rewards: list[RewardSettings] = Field([RewardSettings(function="maths")], min_length=1)
+    """Functions whose weighted sum is a completion's reward. The first that is a verifier also scores the held-out
+    completions."""
     verifier: VerifierSettings = VerifierSettings()
-    sampling: SamplingSettings = SamplingSettings()
     generator: GeneratorSettings = GeneratorSettings()
-    objective: ObjectiveSettings = ObjectiveSettings()
     freeze: FreezeSettings = FreezeSettings()
     learner: LearnerSettings = LearnerSettings()
     evaluation: EvalSettings = EvalSettings()
     checkpoint: CheckpointSettings = CheckpointSettings()
+    steps: int = Field(ge=1)
+    """Steps of the loop."""
+
+    @field_validator("rewards")
+    @classmethod
+    def known_rewards(cls, rewards: list[RewardSettings]) -> list[RewardSettings]:
+        for reward in rewards:
+            if reward.function not in BUILT_IN_REWARDS and not is_import_path(reward.function):
+                raise ValueError(
+                    f"function {reward.function!r} is neither built in ({', '.join(BUILT_IN_REWARDS)}) nor an import "
+                    "path 'package.module:function'"
+                )
+        return rewards
+
+    @property
+    def step_in_words(self) -> str:
+        """What one step takes, for the plan."""
+        raise NotImplementedError
+
+    def resolved(self, steps: int) -> Self:
+        """The same with what the settings leave open filled in."""
+        return self.model_copy(update={"steps": steps})
+
+    @property
+    def evaluation_tokens(self) -> int:
+        """Longest held-out completion."""
+        return self.evaluation.max_tokens or 256
+
+    @property
+    def completion_tokens(self) -> int:
+        """Longest completion that a generator is asked for."""
+        return self.evaluation_tokens
+
+    @property
+    def samples(self) -> bool:
+        """Whether anything is sampled: held-out completions, or what is trained on."""
+        return self.eval_data is not None
+
+    @property
+    def updates(self) -> int:
+        """Optimiser updates of the whole run."""
+        return self.steps
+
+    @property
+    def temperature(self) -> float:
+        """Softmax temperature of the policy that is trained."""
+        return 1.0
+
+    @property
+    def keeps_reference(self) -> bool:
+        """Whether the learner needs the base model's log-probabilities."""
+        return False
+
+
+class GRPOConfig(TrainingConfig):
+    """Everything `rayrl grpo` needs."""
+
+    command = "grpo"
+
+    rewards: list[RewardSettings] = Field(min_length=1)
+    """Functions whose weighted sum is a completion's reward. The first that is a verifier also scores the held-out
+    completions."""
+    sampling: SamplingSettings = SamplingSettings()
+    objective: ObjectiveSettings = ObjectiveSettings()
     steps: int = Field(ge=1)
     """Steps of the loop: each takes P prompts and makes `updates_per_step` updates."""
     prompts_per_step: int = Field(16, ge=1)
@@ -265,19 +371,66 @@ class GRPOConfig(Settings):
             )
         return self
 
-    @field_validator("rewards")
-    @classmethod
-    def known_rewards(cls, rewards: list[RewardSettings]) -> list[RewardSettings]:
-        for reward in rewards:
-            if reward.function not in BUILT_IN_REWARDS and not is_import_path(reward.function):
-                raise ValueError(
-                    f"function {reward.function!r} is neither built in ({', '.join(BUILT_IN_REWARDS)}) nor an import "
-                    "path 'package.module:function'"
-                )
-        return rewards
+    @property
+    def step_in_words(self) -> str:
+        return f"{self.prompts_per_step} prompts x {self.group_size} completions, staleness <= {self.max_staleness}"
+
+    def resolved(self, steps: int) -> Self:
+        return self.model_copy(update={"steps": steps, "objective": self.objective.resolved()})
+
+    @property
+    def evaluation_tokens(self) -> int:
+        return self.evaluation.max_tokens or self.sampling.max_tokens
+
+    @property
+    def completion_tokens(self) -> int:
+        return max(self.sampling.max_tokens, self.evaluation_tokens)
+
+    @property
+    def samples(self) -> bool:
+        return True
+
+    @property
+    def updates(self) -> int:
+        return self.steps * self.updates_per_step
+
+    @property
+    def temperature(self) -> float:
+        return self.sampling.temperature or 1.0
+
+    @property
+    def keeps_reference(self) -> bool:
+        return self.objective.kl_coefficient > 0
+
+
+class SFTConfig(TrainingConfig):
+    """Everything `rayrl sft` needs."""
+
+    command = "sft"
+
+    run: RunSettings = RunSettings(name="sft")
+    target: TargetSettings = TargetSettings()
+    normalizer: Literal["token", "sequence"] = "token"
+    """What the summed loss of an update is divided by: all loss tokens; or each example's tokens, then examples."""
+    examples_per_step: int = Field(16, ge=1)
+    """Examples of one update."""
+    prompts_per_step: ClassVar[int] = 0
+    """Nothing is sampled to train on."""
+    max_staleness: ClassVar[int] = 0
+    steps: int = Field(0, ge=0)
+    """Updates. 0: as many as `epochs` makes."""
+    epochs: float = Field(1.0, gt=0)
+    """Times that each example is seen, where `steps` is 0."""
+
+    @property
+    def step_in_words(self) -> str:
+        return f"{self.examples_per_step} examples"
 
 
 BUILT_IN_REWARDS = ("maths", "finance", "format")
+
+
+C = TypeVar("C", bound=Settings)
 
 
 def _set(tree: dict[str, Any], path: str, value: Any) -> None:
@@ -312,12 +465,12 @@ def parse_overrides(arguments: list[str]) -> dict[str, Any]:
     return overrides
 
 
-def _explain(error: ValidationError, where: str) -> str:
+def _explain(error: ValidationError, where: str, settings: type[Settings]) -> str:
     lines = [f"{where}:"]
     for item in error.errors():
         field = ".".join(str(part) for part in item["loc"]) or "(top level)"
         if item["type"] == "extra_forbidden":
-            lines.append(f"  {field}: unknown setting (value {item['input']!r}); {_known(item['loc'])}")
+            lines.append(f"  {field}: unknown setting (value {item['input']!r}); {_known(item['loc'], settings)}")
         elif item["type"] == "missing":
             lines.append(f"  {field}: missing, and has no default")
         else:
@@ -325,10 +478,10 @@ def _explain(error: ValidationError, where: str) -> str:
     return "\n".join(lines)
 
 
-def _known(location: tuple[int | str, ...]) -> str:
+def _known(location: tuple[int | str, ...], settings: type[Settings]) -> str:
     import difflib
 
-    model: Any = GRPOConfig
+    model: Any = settings
     for part in location[:-1]:
         if isinstance(part, str) and part in model.model_fields:
             annotation = model.model_fields[part].annotation
@@ -339,16 +492,16 @@ def _known(location: tuple[int | str, ...]) -> str:
     return f"did you mean {close[0]!r}?" if close else f"known here: {', '.join(model.model_fields)}"
 
 
-def validated(model: type[Model], where: str, values: Mapping[str, Any]) -> Model:
+def validated(settings: type[C], where: str, values: Mapping[str, Any]) -> C:
     """`values` as settings, or ConfigError with `where`, field, value and fix."""
     try:
-        return model.model_validate(values)
+        return settings.model_validate(values)
     except ValidationError as error:
-        raise ConfigError(_explain(error, where)) from error
+        raise ConfigError(_explain(error, where, settings)) from error
 
 
-def load_config(path: Path, overrides: dict[str, Any]) -> GRPOConfig:
-    """Reads a YAML file, applies dotted overrides, validates.
+def load_config(path: Path, overrides: dict[str, Any], settings: type[C]) -> C:
+    """Reads a YAML file, applies dotted overrides, validates as `settings`.
 
     Raises:
         ConfigError: No such file, not YAML, an unknown key, a wrong type or value; names field, value and fix.
@@ -363,7 +516,7 @@ def load_config(path: Path, overrides: dict[str, Any]) -> GRPOConfig:
         raise ConfigError(f"{path}: must hold settings (a mapping), holds {type(tree).__name__}")
     for name, value in overrides.items():
         _set(tree, name, value)
-    return validated(GRPOConfig, str(path), tree)
+    return validated(settings, str(path), tree)
 
 
 def dump_config(config: Settings) -> str:

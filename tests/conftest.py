@@ -49,6 +49,18 @@ class Command:
             assert time.monotonic() < end, f"waited {timeout} s for {what}"
             time.sleep(0.2)
 
+    def interrupt(self, timeout: float = 15) -> None:
+        """Ctrl-C: within `timeout` seconds it must say how to go on and leave a checkpoint and no process."""
+        self.process.send_signal(signal.SIGINT)
+        end = time.monotonic() + timeout
+        assert self.wait(timeout) == 130, (self.stdout, self.stderr)
+        while self.left_running():
+            assert time.monotonic() < end, self.left_running()
+            time.sleep(0.2)
+        assert "--run.resume true" in self.stdout
+        assert self.records("event")[-1]["event"] == "interrupted"
+        assert list((self.run_dir / "checkpoints").glob("step_*"))
+
     def records(self, kind: str) -> list[dict[str, Any]]:
         path = self.run_dir / "metrics.jsonl"
         lines = path.read_text().splitlines() if path.exists() else []
@@ -145,3 +157,11 @@ def tiny(tiny_model: Path, tmp_path: Path) -> dict[str, Any]:
         "prompts_per_step": 4,
         "group_size": 4,
     }
+
+
+@pytest.fixture
+def tiny_sft(tiny_config: dict[str, Any]) -> dict[str, Any]:
+    """SFT on the same model and rows."""
+    shared = ("run", "model", "train_data", "eval_data", "prompt", "rewards", "generator", "learner", "checkpoint")
+    own = {"steps": 8, "examples_per_step": 12, "target": {"max_tokens": 100}, "evaluation": {"max_tokens": 8}}
+    return {key: tiny_config[key] for key in shared} | own

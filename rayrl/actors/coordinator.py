@@ -17,7 +17,7 @@ from rayrl.actors.generator import RestartedError
 from rayrl.actors.records import Records
 from rayrl.actors.replicas import Replicas
 from rayrl.actors.waiting import expect, original
-from rayrl.config import GRPOConfig
+from rayrl.config import GRPOConfig, SFTConfig
 from rayrl.data.stream import PromptOrder
 from rayrl.errors import RayrlError, SyncError
 from rayrl.types import Prompt, RolloutGroup, Sampling
@@ -56,7 +56,7 @@ class Coordinator:
 
     def __init__(
         self,
-        config: GRPOConfig,
+        config: GRPOConfig | SFTConfig,
         generators: list[Any],
         verifiers: list[Any],
         train_prompts: list[Prompt],
@@ -162,7 +162,7 @@ class Coordinator:
         sampling = Sampling(
             temperature=self.config.evaluation.temperature,
             top_p=1.0,
-            max_tokens=self.config.evaluation.max_tokens or self.config.sampling.max_tokens,
+            max_tokens=self.config.evaluation_tokens,
             seed=self.config.run.seed,
         )
         done = 0
@@ -232,6 +232,7 @@ class Coordinator:
             task.add_done_callback(self.tasks.discard)
 
     async def _run(self, at: int) -> None:
+        assert isinstance(self.config, GRPOConfig)  # SFT admits no prompts
         sampling = self.config.sampling
         drawn = Sampling(
             temperature=sampling.temperature,
@@ -324,7 +325,9 @@ class Coordinator:
 class CoordinatorActor(Coordinator):
     """The coordinator as an actor that Ray can restart: its prompts stay in the object store, owned by the driver."""
 
-    def __init__(self, config: GRPOConfig, generators: list[Any], verifiers: list[Any], prompts: list[Any]) -> None:
+    def __init__(
+        self, config: GRPOConfig | SFTConfig, generators: list[Any], verifiers: list[Any], prompts: list[Any]
+    ) -> None:
         super().__init__(config, generators, verifiers, *ray.get(prompts[0]))
 
 

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from rayrl.config import GRPOConfig
+from rayrl.config import TrainingConfig
 from rayrl.errors import SyncError
 from rayrl.generate.engine import Engine, EngineSettings
 from rayrl.generate.packets import Packet
@@ -16,13 +16,12 @@ from rayrl.types import Rollout, Sampling
 SHARED_MEMORY = Path("/dev/shm")
 
 
-def engine_settings(config: GRPOConfig, model: str) -> EngineSettings:
+def engine_settings(config: TrainingConfig, model: str) -> EngineSettings:
     """The engine's part of a run's settings."""
     generator = config.generator
-    completion = max(config.sampling.max_tokens, config.evaluation.max_tokens or 0)
     return EngineSettings(
         model=model,
-        max_model_len=config.prompt.max_tokens + completion,
+        max_model_len=config.prompt.max_tokens + config.completion_tokens,
         seed=config.run.seed,
         max_sequences=generator.max_sequences,
         tensor_parallel_size=generator.tensor_parallel_size,

@@ -41,7 +41,7 @@ def build_prompts(
     too_long: list[str] = []
     for index, row in enumerate(load_rows(data, field)):
         columns = row | {"question": row[data.question_column], "answer": row[data.answer_column]}
-        text = render(_messages(columns, settings))
+        text = render(prompt_messages(columns, settings))
         token_ids = encode(text)
         name = f"{field}-{index}"
         if len(token_ids) > settings.max_tokens:
@@ -55,12 +55,22 @@ def build_prompts(
     return PromptSet(prompts, too_long)
 
 
-def _messages(columns: Row, settings: PromptSettings) -> Messages:
-    try:
-        content = settings.template.format_map(columns)
-    except (KeyError, ValueError, IndexError) as error:
-        raise ConfigError(
-            f"prompt.template: {settings.template!r} cannot be filled ({error!r}); columns: {', '.join(columns)}"
-        ) from error
+def prompt_messages(columns: Row, settings: PromptSettings) -> Messages:
+    """The chat that asks a row's question.
+
+    Raises:
+        ConfigError: The template names a column that the row lacks.
+    """
+    content = fill(settings.template, columns, "prompt.template")
     system = [] if settings.system is None else [{"role": "system", "content": settings.system}]
     return [*system, {"role": "user", "content": content}]
+
+
+def fill(template: str, columns: Row, field: str) -> str:
+    """`{column}` replaced by the row's column."""
+    try:
+        return template.format_map(columns)
+    except (KeyError, ValueError, IndexError, AttributeError) as error:
+        raise ConfigError(
+            f"{field}: {template!r} cannot be filled ({error!r}); columns: {', '.join(columns)}"
+        ) from error

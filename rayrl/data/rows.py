@@ -2,7 +2,8 @@
 
 import json
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ Row = dict[str, Any]
 
 
 def load_rows(settings: DatasetSettings, field: str) -> list[Row]:
-    """All rows of a dataset, at most `settings.size`.
+    """All rows of a dataset, at most `settings.size`, each with a question and an answer.
 
     Args:
         settings: Names the source.
@@ -22,13 +23,9 @@ def load_rows(settings: DatasetSettings, field: str) -> list[Row]:
 
     Raises:
         ConfigError: The source's own options are wrong.
-        DataError: No such file, a broken row, or no rows at all.
+        DataError: No such file, a broken row, a row without question or answer, or no rows at all.
     """
-    rows = list(_source(settings, field))
-    if settings.size is not None:
-        rows = rows[: settings.size]
-    if not rows:
-        raise DataError(f"{field}.source: {settings.source!r} holds no rows; give a dataset with at least one")
+    rows = list(iterate_rows(settings, field))
     for column in {settings.question_column, settings.answer_column}:
         without = [index for index, row in enumerate(rows) if row.get(column) in (None, "")]
         if without:
@@ -37,6 +34,16 @@ def load_rows(settings: DatasetSettings, field: str) -> list[Row]:
                 f"{', '.join(rows[without[0]])}); set {field}.question_column / answer_column"
             )
     return rows
+
+
+def iterate_rows(settings: DatasetSettings, field: str) -> Iterator[Row]:
+    """The rows one after another, in memory that does not grow with their number. Raises as `load_rows` does."""
+    nothing = True
+    for row in islice(_source(settings, field), settings.size):
+        nothing = False
+        yield row
+    if nothing:
+        raise DataError(f"{field}.source: {settings.source!r} holds no rows; give a dataset with at least one")
 
 
 def _source(settings: DatasetSettings, field: str) -> Iterable[Row]:
@@ -96,8 +103,9 @@ def _jsonl(path: Path, field: str) -> Iterable[Row]:
 def _parquet(path: Path, field: str) -> Iterable[Row]:
     import pyarrow.parquet
 
-    rows: list[Row] = pyarrow.parquet.read_table(_existing(path, field)).to_pylist()
-    return rows
+    with pyarrow.parquet.ParquetFile(_existing(path, field)) as file:
+        for batch in file.iter_batches(1024):
+            yield from batch.to_pylist()
 
 
 def _hub(settings: DatasetSettings, field: str) -> Iterable[Row]:

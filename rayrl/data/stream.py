@@ -26,3 +26,25 @@ class PromptOrder:
         order = list(range(self.count))
         random.Random(f"{self.seed}/{epoch}").shuffle(order)
         return order
+
+
+class ExampleOrder:
+    """Position -> index of an example. Groups are shuffled each epoch; the examples of one follow each other."""
+
+    def __init__(self, groups: Sequence[int], seed: int) -> None:
+        self.members: dict[int, list[int]] = {}
+        for index, group in enumerate(groups):
+            self.members.setdefault(group, []).append(index)
+        self.numbers = list(self.members)
+        self.count = len(groups)
+        self.order = PromptOrder(len(self.numbers), seed)
+        self._epoch = lru_cache(maxsize=2)(self._laid_out)
+
+    def __getitem__(self, position: int) -> int:
+        epoch, offset = divmod(position, self.count)
+        return self._epoch(epoch)[offset]
+
+    def _laid_out(self, epoch: int) -> Sequence[int]:
+        start = epoch * len(self.numbers)
+        drawn = (self.numbers[self.order[at]] for at in range(start, start + len(self.numbers)))
+        return [index for group in drawn for index in self.members[group]]

@@ -6,9 +6,8 @@ from typing import Any
 
 import torch
 from torch.nn.functional import scaled_dot_product_attention as _sdpa
-from transformers import AttentionInterface
+from transformers import AttentionInterface, PreTrainedModel
 
-from rayrl.errors import ModelError
 from rayrl.learner.batch import Batch
 
 NAME = "rayrl_forest"  # under which transformers finds `forest_attention`
@@ -78,6 +77,16 @@ def flex_block_mask(batch: Batch, window: int | None = None) -> Any:
 
 
 @cache
+def _capped_score(softcap: float) -> Any:
+    """FlexAttention's score_mod of a cap. One function for each cap, so that nothing compiles twice."""
+
+    def capped(score: torch.Tensor, _b: Any, _h: Any, _query: Any, _key: Any) -> torch.Tensor:
+        return softcap * torch.tanh(score / softcap)
+
+    return capped
+
+
+@cache
 def _compiled_flex() -> Any:
     from torch.nn.attention.flex_attention import flex_attention
 
@@ -99,14 +108,12 @@ def forest_attention(
 ) -> tuple[torch.Tensor, None]:
     """transformers' attention interface: query [1, heads, N, d], key and value [1, kv heads, N, d] -> [1, N, heads, d].
 
-    Raises:
-        ModelError: The model caps attention logits, which SDPA cannot do.
+    `softcap` bounds the scores (Gemma 2): cap x tanh(score / cap).
     """
-    if softcap is not None:
-        raise ModelError(f"model.path: {type(module).__name__} caps attention logits (Gemma 2), which is not supported")
     if forest.flex:
         mask = forest.block_mask(sliding_window)
-        out = _compiled_flex()(query, key, value, block_mask=mask, scale=scaling, enable_gqa=True)
+        score = None if softcap is None else _capped_score(softcap)
+        out = _compiled_flex()(query, key, value, score_mod=score, block_mask=mask, scale=scaling, enable_gqa=True)
         return out.transpose(1, 2).contiguous(), None
     groups = query.shape[1] // key.shape[1]
     if groups > 1:
@@ -115,17 +122,35 @@ def forest_attention(
     parts = []
     for (start, end), bias in zip(forest.batch.spans, forest.biases(sliding_window, query.dtype), strict=True):
         tree = (query[:, :, start:end], key[:, :, start:end], value[:, :, start:end])
-        plain = query.device.type == "cpu" and end - start <= PLAIN_TOKENS
-        parts.append(_plain_attention(*tree, bias, scale) if plain else _sdpa(*tree, attn_mask=bias, scale=scale))
+        plain = softcap is not None or (query.device.type == "cpu" and end - start <= PLAIN_TOKENS)
+        attend = _plain_attention(*tree, bias, scale, softcap) if plain else _sdpa(*tree, attn_mask=bias, scale=scale)
+        parts.append(attend)
     return torch.cat([part.transpose(1, 2) for part in parts], dim=1), None
 
 
 def _plain_attention(
-    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, bias: torch.Tensor, scale: float
+    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, bias: torch.Tensor, scale: float, softcap: float | None
 ) -> torch.Tensor:
     """Two matmuls and a softmax, [1, heads, n, d] -> the same."""
-    scores = torch.baddbmm(bias[0].expand(query.shape[1], -1, -1), query[0], key[0].transpose(1, 2), alpha=scale)
+    if softcap is None:
+        scores = torch.baddbmm(bias[0].expand(query.shape[1], -1, -1), query[0], key[0].transpose(1, 2), alpha=scale)
+    else:
+        scores = (query[0] @ key[0].transpose(1, 2) * (scale / softcap)).tanh() * softcap + bias[0]
     return (scores.softmax(-1) @ value[0])[None]
+
+
+def forest_obstacle(model: PreTrainedModel) -> str | None:
+    """Why a model's attention cannot run over a forest; None: it can."""
+    if not model._supports_attention_backend:
+        return f"{type(model).__name__} does not let its attention be replaced"
+    kinds = set(getattr(model.config, "layer_types", None) or ())
+    if other := sorted(kinds - {"full_attention", "sliding_attention"}):
+        return f"it has layers of the kind {', '.join(other)}"
+    if "sliding_attention" in kinds and not any(hasattr(module, "sliding_window") for module in model.modules()):
+        return "its sliding window is not told to the attention"
+    if any(name.endswith(".sinks") for name, _ in model.named_parameters()):
+        return "it has attention sinks"
+    return None
 
 
 AttentionInterface.register(NAME, forest_attention)

@@ -1,12 +1,13 @@
 """Forests of segments and how they are packed into rows.
 
-A tree is one prompt with its completions as children, or one supervised example. A token sees its own segment
-causally and its ancestors in full. Segments lie in depth-first order, so `subtree_end` alone tells who sees whom.
+A tree is one prompt with its completions as children, or supervised examples with what they begin with in common. A
+token sees its own segment causally and its ancestors in full. Segments lie in depth-first order, so `subtree_end`
+alone tells who sees whom.
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
@@ -23,6 +24,7 @@ class Segment:
     advantage: float = 0.0
     generator_logprobs: list[float] | None = None
     old_logprobs: list[float] | None = None  # by the learner before this step's first update
+    reference_logprobs: list[float] | None = None  # by the model that training started from
     weight: float = 0.0  # of each loss token in the summed loss; set by objectives.weigh
 
     @property
@@ -44,7 +46,8 @@ class Tree:
     def __post_init__(self) -> None:
         path: list[int] = []
         for index, segment in enumerate(self.segments):
-            lists = (segment.loss_mask, segment.generator_logprobs, segment.old_logprobs)
+            logprobs = (segment.generator_logprobs, segment.old_logprobs, segment.reference_logprobs)
+            lists = (segment.loss_mask, *logprobs)
             if any(values is not None and len(values) != len(segment.token_ids) for values in lists):
                 raise ValueError(f"segment {index}: loss_mask and logprobs must be as long as token_ids")
             if not segment.token_ids:
@@ -67,6 +70,18 @@ class Tree:
     def loss_tokens(self) -> int:
         return sum(segment.loss_tokens for segment in self.segments)
 
+    def rows(self) -> list[list[int]]:
+        """The plain rows that the tree stands for: the segments of each path from the root to a leaf, in order."""
+        parents = {segment.parent for segment in self.segments}
+        rows = []
+        for index in range(len(self.segments)):
+            if index not in parents:
+                path = [index]
+                while (parent := self.segments[path[0]].parent) != -1:
+                    path.insert(0, parent)
+                rows.append(path)
+        return rows
+
 
 def grpo_tree(group: RolloutGroup, advantages: Sequence[float], keep: Sequence[bool]) -> Tree:
     """The prompt as a root without loss, and below it each completion whose `keep` [G] is True."""
@@ -79,17 +94,72 @@ def grpo_tree(group: RolloutGroup, advantages: Sequence[float], keep: Sequence[b
     return Tree(segments)
 
 
-def example_tree(example: Example) -> Tree:
-    """A supervised example as one root. Its first token bears no loss: nothing predicts it."""
-    return Tree([Segment(example.token_ids, [False, *example.loss_mask[1:]])])
+def sft_tree(examples: Sequence[Example], loss: Literal["answers", "all"] = "answers") -> Tree:
+    """Supervised rows as one tree: what several begin with is laid out, and computed, once.
+
+    One example is one root; a prompt with several completions is a root and leaves; questions on one context become
+    context -> questions -> answers. Each row's last token is a leaf of its own, so that the rows of the tree are the
+    examples, and a loss token that several rows share counts once for each (`objectives.weigh`).
+
+    Args:
+        examples: At least one; all begin with the same token.
+        loss: Where the loss is: `answers`, where their `loss_mask` is True; `all`, everywhere. Never on the first
+            token, which nothing predicts.
+
+    Raises:
+        ValueError: No example, one of fewer than two tokens, or first tokens that differ.
+    """
+    if len({tuple(example.token_ids[:1]) for example in examples}) != 1 or min(len(e.token_ids) for e in examples) < 2:
+        raise ValueError("a tree needs examples of two tokens or more that begin with the same token")
+    segments: list[Segment] = []
+
+    def grow(rows: list[list[tuple[int, bool]]], parent: int) -> None:
+        """Adds a segment of what `rows` begin with, at least one token, and below it what follows."""
+        shared = len(rows[0])
+        if len(rows) > 1:
+            last = min(map(len, rows)) - 1
+            shared = next((at for at in range(last) if len({row[at] for row in rows}) > 1), last)
+        ids, mask = zip(*rows[0][:shared], strict=True)
+        segments.append(Segment(list(ids), list(mask), parent))
+        own = len(segments) - 1
+        below: dict[object, list[list[tuple[int, bool]]]] = {}
+        for index, row in enumerate(rows):
+            if rest := row[shared:]:
+                below.setdefault(index if len(rest) == 1 else rest[0], []).append(rest)
+        for group in below.values():
+            grow(group, own)
+
+    masks = [[False, *(m or loss == "all" for m in example.loss_mask[1:])] for example in examples]
+    grow([list(zip(e.token_ids, mask, strict=True)) for e, mask in zip(examples, masks, strict=True)], -1)
+    return Tree(segments)
 
 
-def with_old_logprobs(trees: Sequence[Tree], logprobs: Sequence[Sequence[float]]) -> list[Tree]:
-    """The trees with what `Learner.logprobs` gave for them: the policy that later updates of this step clip against."""
+def unfolded(tree: Tree) -> list[Tree]:
+    """The rows of a tree that bear a loss, each a chain of segments that shares nothing.
+
+    A loss that several rows share stays in the first alone: sums over loss tokens, and their order, do not change.
+    """
+    chains: list[Tree] = []
+    seen: set[int] = set()
+    for path in tree.rows():
+        chain = []
+        for at, index in enumerate(path):
+            segment = tree.segments[index]
+            mask = [False] * len(segment.token_ids) if index in seen else segment.loss_mask
+            chain.append(replace(segment, parent=at - 1, loss_mask=mask))
+        seen.update(path)
+        chains.append(Tree(chain))
+    return [chain for chain in chains if chain.loss_tokens]
+
+
+def with_logprobs(
+    trees: Sequence[Tree], logprobs: Sequence[Sequence[float]], name: Literal["old_logprobs", "reference_logprobs"]
+) -> list[Tree]:
+    """The trees with what `Learner.logprobs` gave for them, under that name."""
 
     def held(segment: Segment, values: Iterator[float]) -> Segment:
-        old = [next(values) if bears_loss else 0.0 for bears_loss in segment.loss_mask]
-        return replace(segment, old_logprobs=old)
+        given: dict[str, Any] = {name: [next(values) if bears_loss else 0.0 for bears_loss in segment.loss_mask]}
+        return replace(segment, **given)
 
     pairs = zip(trees, map(iter, logprobs), strict=True)
     return [Tree([held(segment, values) for segment in tree.segments]) for tree, values in pairs]
@@ -110,6 +180,7 @@ class Batch:
     weights: torch.Tensor  # [K]
     generator_logprobs: torch.Tensor | None  # [K]
     old_logprobs: torch.Tensor | None  # [K]
+    reference_logprobs: torch.Tensor | None  # [K]
     spans: list[tuple[int, int]]  # start and end of each tree in this row
     trees: list[int]  # index of each packed tree in the list that was packed
 
@@ -117,15 +188,6 @@ class Batch:
         values: dict[str, Any] = {field.name: getattr(self, field.name) for field in fields(self)}
         tensors = {name: value.to(device) for name, value in values.items() if isinstance(value, torch.Tensor)}
         return Batch(**(values | tensors))
-
-
-def _column(values: list[float | None], name: str) -> torch.Tensor | None:
-    present = [value for value in values if value is not None]
-    if not present:
-        return None
-    if len(present) != len(values):
-        raise ValueError(f"{name}: either all segments with a loss have them or none")
-    return torch.tensor(present, dtype=torch.float32)
 
 
 def make_batch(trees: Sequence[Tree], indices: Sequence[int]) -> Batch:
@@ -162,8 +224,14 @@ def make_batch(trees: Sequence[Tree], indices: Sequence[int]) -> Batch:
         for end, segment in zip(below, tree.segments, strict=True):
             subtree_end.extend([end] * len(segment.token_ids))
         spans.append((start, len(tokens)))
-    generator = [s.generator_logprobs[o] if s.generator_logprobs else None for *_, s, o in targets]
-    old = [s.old_logprobs[o] if s.old_logprobs else None for *_, s, o in targets]
+
+    def column(name: str) -> torch.Tensor | None:
+        lists = [(getattr(segment, name), offset) for *_, segment, offset in targets]
+        if all(values is None for values, _ in lists):
+            return None
+        if any(values is None for values, _ in lists):
+            raise ValueError(f"{name}: either all segments with a loss have them or none")
+        return torch.tensor([values[offset] for values, offset in lists], dtype=torch.float32)
 
     def integers(values: list[int]) -> torch.Tensor:
         return torch.tensor(values, dtype=torch.int64)
@@ -178,8 +246,9 @@ def make_batch(trees: Sequence[Tree], indices: Sequence[int]) -> Batch:
         target_segments=integers([segment for _, _, segment, *_ in targets]),
         advantages=torch.tensor([segment.advantage for *_, segment, _ in targets], dtype=torch.float32),
         weights=torch.tensor([segment.weight for *_, segment, _ in targets], dtype=torch.float32),
-        generator_logprobs=_column(generator, "generator_logprobs"),
-        old_logprobs=_column(old, "old_logprobs"),
+        generator_logprobs=column("generator_logprobs"),
+        old_logprobs=column("old_logprobs"),
+        reference_logprobs=column("reference_logprobs"),
         spans=spans,
         trees=list(indices),
     )

@@ -1,7 +1,7 @@
 """Log-probabilities of chosen tokens, without ever holding [N, V] logits."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch.nn.functional import linear
@@ -15,9 +15,12 @@ def _chunks(count: int, vocabulary: int) -> Iterator[slice]:
         yield slice(start, min(start + step, count))
 
 
-def _logits(hidden: torch.Tensor, weight: torch.Tensor, temperature: float, softcap: float | None) -> torch.Tensor:
-    """[C, V] float32, divided by the temperature."""
-    logits = linear(hidden, weight).float()
+def _logits(
+    hidden: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None, temperature: float, softcap: float | None
+) -> torch.Tensor:
+    """[C, V] in float32 (float64 of float64), divided by the temperature."""
+    logits = linear(hidden, weight, bias)
+    logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
     if softcap is not None:
         logits = logits.div_(softcap).tanh_().mul_(softcap)
     return logits if temperature == 1.0 else logits.div_(temperature)
@@ -31,34 +34,37 @@ class _Head(torch.autograd.Function):
         ctx: Any,
         hidden: torch.Tensor,
         weight: torch.Tensor,
+        bias: torch.Tensor | None,
         targets: torch.Tensor,
         temperature: float,
         softcap: float | None,
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        logprobs, entropy, normalizers = (hidden.new_empty(len(hidden), dtype=torch.float32) for _ in range(3))
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        dtype = torch.promote_types(hidden.dtype, torch.float32)
+        logprobs, entropy, normalizers = (hidden.new_empty(len(hidden), dtype=dtype) for _ in range(3))
+        ranks = torch.empty_like(targets)
         for rows in _chunks(len(hidden), len(weight)):
-            logits = _logits(hidden[rows], weight, temperature, softcap)
+            logits = _logits(hidden[rows], weight, bias, temperature, softcap)
             normalizer = logits.logsumexp(-1, keepdim=True)
             chosen = logits.gather(1, targets[rows, None])
             logprobs[rows] = (chosen - normalizer)[:, 0]
+            ranks[rows] = (logits > chosen).sum(-1)
             probabilities = (logits - normalizer).exp_()
             entropy[rows] = normalizer[:, 0] - torch.linalg.vecdot(probabilities, logits)
             normalizers[rows] = normalizer[:, 0]
-        ctx.save_for_backward(hidden, weight, targets, normalizers)
+        ctx.save_for_backward(hidden, weight, bias, targets, normalizers)
         ctx.temperature, ctx.softcap = temperature, softcap
-        ctx.mark_non_differentiable(entropy)
-        return logprobs, entropy
+        ctx.mark_non_differentiable(entropy, ranks)
+        return logprobs, entropy, ranks
 
     @staticmethod
-    def backward(
-        ctx: Any, *gradients: torch.Tensor
-    ) -> tuple[torch.Tensor | None, torch.Tensor | None, None, None, None]:
-        hidden, weight, targets, normalizers = ctx.saved_tensors
-        needs_hidden, needs_weight = ctx.needs_input_grad[:2]
+    def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        hidden, weight, bias, targets, normalizers = ctx.saved_tensors
+        needs_hidden, needs_weight, needs_bias = ctx.needs_input_grad[:3]
         hidden_grad = torch.empty_like(hidden) if needs_hidden else None
         weight_grad = torch.zeros_like(weight) if needs_weight else None
+        bias_grad = torch.zeros_like(bias) if needs_bias else None
         for rows in _chunks(len(hidden), len(weight)):
-            logits = _logits(hidden[rows], weight, ctx.temperature, ctx.softcap)
+            logits = _logits(hidden[rows], weight, bias, ctx.temperature, ctx.softcap)
             slope = None if ctx.softcap is None else 1 - (logits * (ctx.temperature / ctx.softcap)).square_()
             upstream = gradients[0][rows, None] / ctx.temperature
             grad = logits.sub_(normalizers[rows, None]).exp_().mul_(-upstream)
@@ -68,13 +74,28 @@ class _Head(torch.autograd.Function):
                 hidden_grad[rows] = grad @ weight
             if weight_grad is not None:
                 weight_grad.addmm_(grad.T, hidden[rows])
-        return hidden_grad, weight_grad, None, None, None
+            if bias_grad is not None:
+                bias_grad += grad.sum(0)
+        return hidden_grad, weight_grad, bias_grad, None, None, None
+
+
+class TargetStatistics(NamedTuple):
+    """What one pass through the head says of each target. Of these, `logprobs` alone has a gradient."""
+
+    logprobs: torch.Tensor  # [K] float32, nats
+    entropy: torch.Tensor  # [K] float32, nats, of the whole distribution
+    ranks: torch.Tensor  # [K] int64, tokens more likely than the target; 0: the most likely one
 
 
 def target_logprobs(
-    hidden: torch.Tensor, weight: torch.Tensor, targets: torch.Tensor, temperature: float, softcap: float | None = None
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """log softmax(head(hidden) / temperature) at the targets, and the entropy of that distribution.
+    hidden: torch.Tensor,
+    weight: torch.Tensor,
+    targets: torch.Tensor,
+    temperature: float,
+    softcap: float | None = None,
+    bias: torch.Tensor | None = None,
+) -> TargetStatistics:
+    """log softmax(head(hidden) / temperature) at the targets, and that distribution's entropy and the target's rank.
 
     Args:
         hidden: [K, H]
@@ -82,9 +103,6 @@ def target_logprobs(
         targets: [K]
         temperature: That of the sampler, above 0.
         softcap: Gemma 2's cap of the final logits.
-
-    Returns:
-        logprobs [K] float32 in nats, differentiable; entropy [K] float32 in nats, without gradient.
+        bias: [V] of the output embedding.
     """
-    logprobs, entropy = _Head.apply(hidden, weight, targets, temperature, softcap)  # type: ignore[no-untyped-call]
-    return logprobs, entropy
+    return TargetStatistics(*_Head.apply(hidden, weight, bias, targets, temperature, softcap))  # type: ignore[no-untyped-call]

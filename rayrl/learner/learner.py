@@ -13,13 +13,16 @@ from torch.distributed.tensor import DTensor
 from rayrl.config import FreezeSettings, LearnerSettings, ModelSettings
 from rayrl.errors import FreezeError
 from rayrl.learner import checkpoint
-from rayrl.learner.batch import Batch, Tree, idle_batch, make_batch
+from rayrl.learner.batch import Batch, Tree, idle_batch, make_batch, with_logprobs
 from rayrl.learner.freeze import resolve
 from rayrl.learner.metrics import MetricSums
 from rayrl.learner.model import PolicyModule, decoder_layers, load_model, shard, tied_names
 from rayrl.learner.objectives import Objective, weigh
 from rayrl.learner.packing import plan, split_over_ranks
+from rayrl.learner.reference import Reference
 from rayrl.learner.schedule import learning_rate
+
+TOP_K = (1, 10)  # of which the share of targets among the k most likely tokens is measured
 
 
 class Learner:
@@ -33,6 +36,7 @@ class Learner:
         total_updates: Length of the schedule.
         seed: Of torch's generator.
         device: CPU or this rank's GPU.
+        keep_reference: Keep what training starts from, for objectives with a KL divergence to it.
 
     Raises:
         ModelError, FreezeError: See `load_model` and `freeze.resolve`.
@@ -48,6 +52,7 @@ class Learner:
         total_updates: int,
         seed: int,
         device: torch.device,
+        keep_reference: bool = False,
     ) -> None:
         if temperature <= 0:
             raise ValueError(f"the learner needs a temperature above 0, got {temperature}")
@@ -66,8 +71,11 @@ class Learner:
         self.trainable = resolve(freeze_settings, names, layers, tied_names(model))
         for name, parameter in model.named_parameters():
             parameter.requires_grad_(self.trainable[name])
+            if self.trainable[name]:
+                parameter.data = parameter.data.float()  # masters; what is frozen stays as it is stored
         self.policy = PolicyModule(model, model_settings, learner_settings.activation_checkpointing)
         shard(self.policy.to(device), init_device_mesh(device.type, (dist.get_world_size(),)), self.compute_dtype)
+        self.reference = Reference(self._trained().values(), self.compute_dtype) if keep_reference else None
         self.optimizer = torch.optim.AdamW(
             self._trained().values(),
             lr=learner_settings.learning_rate,
@@ -80,14 +88,18 @@ class Learner:
         """One optimiser update over `trees`, of which each rank takes its share.
 
         Returns:
-            The objective's metrics and policy/entropy_mean, train/loss, train/grad_norm, train/learning_rate,
-            train/packed_tokens, train/loss_tokens, train/microbatches, train/skipped_updates, over all ranks. Without
-            any loss token, or with a gradient that is not finite, the weights stay and train/skipped_updates is 1.
+            The objective's metrics and policy/entropy_mean, policy/top1_frac, policy/top10_frac, train/loss,
+            train/grad_norm, train/learning_rate, train/packed_tokens, train/loss_tokens, train/microbatches,
+            train/skipped_updates, over all ranks. Without any loss token, or with a gradient that is not finite, the
+            weights stay and train/skipped_updates is 1.
         """
         trees = weigh([tree for tree in trees if tree.loss_tokens], objective.normalizer, objective.max_tokens)
         if objective.by_advantage:
             # Groups in which all earned the same count in the denominator, and need neither forward nor backward.
             trees = [tree for tree in trees if any(segment.advantage for segment in tree.segments)]
+        if objective.reference:
+            trees = with_logprobs(trees, self.reference_logprobs(trees), "reference_logprobs")
+        trees = [part for tree in trees for part in self.policy.layout(tree)]
         rate = learning_rate(self.updates, self.total_updates, self.settings)
         self.updates += 1
         batches = self._batches(trees)
@@ -115,17 +127,33 @@ class Learner:
     @torch.no_grad()
     def logprobs(self, trees: Sequence[Tree]) -> list[list[float]]:
         """Log-probabilities in nats of each tree's loss tokens, in the order of its segments, on every rank."""
+        owners = [index for index, tree in enumerate(trees) for _ in self.policy.layout(tree)]
+        parts = [part for tree in trees for part in self.policy.layout(tree)]
         mine: dict[int, list[float]] = {}
-        for batch in self._batches(trees):
-            values, _ = self.policy(batch.to(self.device), self.temperature)
-            sizes = [trees[index].loss_tokens for index in batch.trees] if batch.targets.numel() else []
-            for index, part in zip(batch.trees, values.split(sizes) if sizes else [], strict=False):
-                mine[index] = part.tolist()
+        for batch in self._batches(parts):
+            values = self.policy(batch.to(self.device), self.temperature).logprobs
+            sizes = [parts[index].loss_tokens for index in batch.trees] if batch.targets.numel() else []
+            for index, own in zip(batch.trees, values.split(sizes) if sizes else [], strict=False):
+                mine[index] = own.tolist()
         self._reshard()
-        parts: list[dict[int, list[float]]] = [{} for _ in range(dist.get_world_size())]
-        dist.all_gather_object(parts, mine)
-        found = {index: values for part in parts for index, values in part.items()}
-        return [found.get(index, []) for index in range(len(trees))]
+        gathered: list[dict[int, list[float]]] = [{} for _ in range(dist.get_world_size())]
+        dist.all_gather_object(gathered, mine)
+        found = {index: values for part in gathered for index, values in part.items()}
+        result: list[list[float]] = [[] for _ in trees]
+        for index, owner in enumerate(owners):
+            result[owner] += found.get(index, [])
+        return result
+
+    def reference_logprobs(self, trees: Sequence[Tree]) -> list[list[float]]:
+        """As `logprobs`, of the model that training started from.
+
+        Raises:
+            ValueError: The learner was made without `keep_reference`.
+        """
+        if self.reference is None:
+            raise ValueError("log-probabilities of the reference need a Learner made with keep_reference=True")
+        with self.reference.in_place():
+            return self.logprobs(trees)
 
     def tensors(self, names: Sequence[str]) -> Iterator[tuple[str, torch.Tensor]]:
         """The named tensors, each whole, on the CPU, in the compute dtype, by their Hugging Face names."""
@@ -163,9 +191,11 @@ class Learner:
         return own + [idle_batch()] * (max(map(len, plans)) - len(own))
 
     def _accumulate(self, batch: Batch, objective: Objective) -> MetricSums:
-        logprobs, entropy = self.policy(batch, self.temperature)
+        logprobs, entropy, ranks = self.policy(batch, self.temperature)
         loss, metrics = objective.loss(logprobs, batch)
         metrics.mean("policy/entropy_mean", entropy)
+        for k in TOP_K:
+            metrics.mean(f"policy/top{k}_frac", ranks < k)
         metrics.total("train/loss", loss)
         # FSDP averages gradients over ranks; the weights already hold the global denominator.
         (loss * dist.get_world_size()).backward()  # type: ignore[no-untyped-call]

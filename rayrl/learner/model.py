@@ -1,5 +1,6 @@
 """Loading a causal language model and running it over a forest, sharded by FSDP2."""
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,8 @@ from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
 from rayrl.config import ModelSettings
 from rayrl.errors import ModelError
 from rayrl.learner import attention
-from rayrl.learner.batch import Batch
-from rayrl.learner.head import target_logprobs
+from rayrl.learner.batch import Batch, Tree, unfolded
+from rayrl.learner.head import TargetStatistics, target_logprobs
 
 
 def _config(path: str) -> Any:
@@ -42,21 +43,28 @@ def meta_model(path: str) -> PreTrainedModel:
 
 
 def load_model(path: str) -> PreTrainedModel:
-    """A causal language model with float32 weights on the CPU, from a local folder or the hub.
+    """A causal language model with its weights as they are stored, on the CPU, from a local folder or the hub.
 
     Raises:
         ModelError: There is no model at `path`, or its weights cannot be read.
     """
     config = _config(path)
     try:
-        model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
-            path, config=config, dtype=torch.float32, attn_implementation=attention.NAME
-        )
+        model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(path, config=config, dtype="auto")
     except (OSError, ValueError, RuntimeError) as error:
         raise ModelError(f"model.path: cannot load the weights of {path!r}: {error}") from error
     head = _head(model)
-    if not isinstance(head, nn.Linear) or head.bias is not None:
-        raise ModelError(f"model.path: {path!r} has no plain linear output embedding, which the learner needs")
+    if not isinstance(head, nn.Linear):
+        raise ModelError(f"model.path: {path!r} has no linear output embedding, which the learner needs")
+    obstacle = attention.forest_obstacle(model)
+    if obstacle is None:
+        model.set_attn_implementation(attention.NAME)
+    else:
+        warnings.warn(
+            f"model.path: {path!r} cannot share prompts ({obstacle}); it runs on plain rows, each completion with its "
+            "prompt, padded to the longest of a micro-batch: slower and larger, the same result",
+            stacklevel=2,
+        )
     return model
 
 
@@ -75,6 +83,7 @@ class PolicyModule(nn.Module):
         super().__init__()
         self.model = model
         self.flex = settings.attention == "flex"
+        self.forest = model.config._attn_implementation == attention.NAME
         self.softcap: float | None = getattr(model.config, "final_logit_softcapping", None)
         if activation_checkpointing:
             model.gradient_checkpointing_enable({"use_reentrant": False})
@@ -83,16 +92,39 @@ class PolicyModule(nn.Module):
             model.disable_input_require_grads()  # type: ignore[no-untyped-call]
         self.train()
 
-    def forward(self, batch: Batch, temperature: float) -> tuple[torch.Tensor, torch.Tensor]:
-        """(logprobs [K] float32 of the targets at this temperature, entropy [K] float32 without gradient), in nats."""
-        hidden = _decoder(self.model)(
+    def layout(self, tree: Tree) -> list[Tree]:
+        """The tree as this model can take it: whole, or as plain rows."""
+        return [tree] if self.forest else unfolded(tree)
+
+    def forward(self, batch: Batch, temperature: float) -> TargetStatistics:
+        """Log-probabilities of the targets at this temperature, and what else the head says of them.
+
+        Args:
+            batch: Of trees that went through `layout`.
+            temperature: That of the sampler, above 0.
+        """
+        hidden = self._forest_hidden(batch) if self.forest else self._plain_hidden(batch)
+        head = _head(self.model)
+        return target_logprobs(
+            hidden[batch.sources], head.weight, batch.targets, temperature, self.softcap, getattr(head, "bias", None)
+        )
+
+    def _forest_hidden(self, batch: Batch) -> torch.Tensor:
+        """[N, H]: the whole batch as one row."""
+        states: torch.Tensor = _decoder(self.model)(
             input_ids=batch.token_ids[None],
             position_ids=batch.position_ids[None],
             use_cache=False,
             forest=attention.Forest(batch, self.flex),
         ).last_hidden_state[0]
-        weight: torch.Tensor = _head(self.model).weight
-        return target_logprobs(hidden[batch.sources], weight, batch.targets, temperature, self.softcap)
+        return states
+
+    def _plain_hidden(self, batch: Batch) -> torch.Tensor:
+        """[N, H]: each chain a row of its own. Padding on the right is seen by nothing before it."""
+        parts = [batch.token_ids[start:end] for start, end in batch.spans]
+        rows = nn.utils.rnn.pad_sequence(parts, batch_first=True)
+        states = _decoder(self.model)(input_ids=rows, use_cache=False).last_hidden_state
+        return torch.cat([row[: len(part)] for row, part in zip(states, parts, strict=True)])
 
 
 def decoder_layers(model: PreTrainedModel) -> nn.ModuleList:
@@ -104,11 +136,16 @@ def decoder_layers(model: PreTrainedModel) -> nn.ModuleList:
 
 
 def shard(policy: PolicyModule, mesh: DeviceMesh, compute_dtype: torch.dtype) -> None:
-    """Shards each decoder layer, and the rest (embeddings, norm, head) as one unit, over the mesh, in place."""
+    """Shards each decoder layer, and the rest (embeddings, norm, head) as one unit, over the mesh, in place.
+
+    On one rank, frozen weights that are stored in the compute dtype are used as they lie: no second, gathered copy.
+    """
     precision = MixedPrecisionPolicy(param_dtype=compute_dtype, reduce_dtype=torch.float32)
+    alone = mesh.size() == 1
+    as_is = {p for p in policy.parameters() if alone and not p.requires_grad and p.dtype == compute_dtype}
     for layer in decoder_layers(policy.model):
-        fully_shard(layer, mesh=mesh, mp_policy=precision, reshard_after_forward=mesh.size() > 1)
-    fully_shard(policy, mesh=mesh, mp_policy=precision, reshard_after_forward=False)
+        fully_shard(layer, mesh=mesh, mp_policy=precision, reshard_after_forward=not alone, ignored_params=as_is)
+    fully_shard(policy, mesh=mesh, mp_policy=precision, reshard_after_forward=False, ignored_params=as_is)
 
 
 def tied_names(model: PreTrainedModel) -> dict[str, str]:

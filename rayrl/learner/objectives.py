@@ -11,7 +11,7 @@ from typing import Literal
 import torch
 
 from rayrl.config import ObjectiveSettings
-from rayrl.learner.batch import Batch, Segment, Tree
+from rayrl.learner.batch import Batch, Tree
 from rayrl.learner.metrics import MetricSums
 
 Normalizer = Literal["token", "sequence", "constant"]
@@ -28,6 +28,7 @@ class Objective:
     normalizer: Normalizer
     max_tokens: int = 0  # longest completion; the constant normaliser's length
     by_advantage: bool = False  # the loss is proportional to advantages: a tree without any has no gradient
+    reference: bool = False  # the loss compares with the model that training started from
 
 
 def grpo_objective(settings: ObjectiveSettings, max_tokens: int) -> Objective:
@@ -38,7 +39,8 @@ def grpo_objective(settings: ObjectiveSettings, max_tokens: int) -> Objective:
     def loss(logprobs: torch.Tensor, batch: Batch) -> tuple[torch.Tensor, MetricSums]:
         return policy_loss(logprobs, batch, settings)
 
-    return Objective(loss, settings.normalizer, max_tokens, by_advantage=True)
+    reference = settings.kl_coefficient > 0
+    return Objective(loss, settings.normalizer, max_tokens, by_advantage=not reference, reference=reference)
 
 
 def sft_objective(normalizer: Literal["token", "sequence"] = "token") -> Objective:
@@ -46,72 +48,98 @@ def sft_objective(normalizer: Literal["token", "sequence"] = "token") -> Objecti
     return Objective(sft_loss, normalizer)
 
 
-def group_advantages(rewards: Sequence[float | None], scale_by_std: bool) -> list[float]:
-    """Rewards less their group's mean, over its sample standard deviation if asked (arXiv:2402.03300, eq. 4).
+def group_advantages(rewards: Sequence[float | None], settings: ObjectiveSettings) -> list[float]:
+    """Rewards less their baseline, over the group's sample standard deviation if asked (arXiv:2402.03300, eq. 4).
 
-    None (no reward) counts in neither and gets 0; the caller leaves such completions out of the tree.
+    The baseline is the group's mean, or for each the mean of the others (arXiv:2402.14740). None (no reward) counts
+    in neither and gets 0; the caller leaves such completions out of the tree.
+
+    Args:
+        rewards: [G]
+        settings: Resolved (`ObjectiveSettings.resolved`).
     """
     known = [reward for reward in rewards if reward is not None]
-    mean = sum(known) / len(known) if known else 0.0
+    count, mean = len(known), sum(known) / max(1, len(known))
     scale = 1.0
-    if scale_by_std:
-        variance = sum((reward - mean) ** 2 for reward in known) / max(1, len(known) - 1)
-        scale = variance**0.5 + STD_FLOOR
+    if settings.baseline == "leave_one_out" and count > 1:
+        # r - (sum - r) / (n - 1) = n / (n - 1) x (r - mean)
+        scale = (count - 1) / count
+    if settings.scale_by_std:
+        variance = sum((reward - mean) ** 2 for reward in known) / max(1, count - 1)
+        scale *= variance**0.5 + STD_FLOOR
     return [0.0 if reward is None else (reward - mean) / scale for reward in rewards]
 
 
 def weigh(trees: Sequence[Tree], normalizer: Normalizer, max_tokens: int = 0) -> list[Tree]:
     """The trees with each segment's token weight set, for an update over exactly these trees.
 
-    A sequence is a segment with a loss token. token: 1 / loss tokens; sequence: 1 / (sequences x its loss tokens);
-    constant: 1 / (sequences x max_tokens) (arXiv:2503.20783).
+    What counts are plain rows with a loss (`Tree.rows`): the loss is that of the rows run one by one, and a token
+    that several share weighs as much as in all of them. token: 1 / loss tokens; sequence: 1 / (rows x the row's loss
+    tokens); constant: 1 / (rows x max_tokens) (arXiv:2503.20783).
 
     Raises:
         ValueError: The constant normaliser without a positive `max_tokens`.
     """
     if normalizer == "constant" and max_tokens < 1:
         raise ValueError(f"the constant normaliser needs max_tokens of at least 1, got {max_tokens}")
-    tokens = sum(tree.loss_tokens for tree in trees)
-    sequences = sum(segment.loss_tokens > 0 for tree in trees for segment in tree.segments)
-
-    def weight(segment: Segment) -> float:
-        own = segment.loss_tokens
-        if not own:
-            return 0.0
-        return 1.0 / {"token": tokens, "sequence": sequences * own, "constant": sequences * max_tokens}[normalizer]
-
-    return [Tree([replace(segment, weight=weight(segment)) for segment in tree.segments]) for tree in trees]
+    rows: list[tuple[int, list[int], int]] = []  # tree, segments, loss tokens
+    for index, tree in enumerate(trees):
+        for path in tree.rows():
+            if own := sum(tree.segments[at].loss_tokens for at in path):
+                rows.append((index, path, own))
+    tokens = sum(own for *_, own in rows)
+    weights = [[0.0] * len(tree.segments) for tree in trees]
+    for index, path, own in rows:
+        divisors = {"token": tokens, "sequence": len(rows) * own, "constant": len(rows) * max_tokens}
+        for at in path:
+            weights[index][at] += 1.0 / divisors[normalizer]
+    return [
+        Tree([replace(s, weight=w if s.loss_tokens else 0.0) for s, w in zip(tree.segments, own, strict=True)])
+        for tree, own in zip(trees, weights, strict=True)
+    ]
 
 
 def policy_loss(logprobs: torch.Tensor, batch: Batch, settings: ObjectiveSettings) -> tuple[torch.Tensor, MetricSums]:
-    """-sum of weight x w x min(r A, clip(r, 1 - clip_low, 1 + clip_high) A): PPO's clipped surrogate.
+    """-sum of weight x (w x min(r A, clip(r, 1 - clip_low, 1 + clip_high) A) - kl_coefficient x KL).
 
     r is the ratio to the learner before this step's first update (`batch.old_logprobs`; None: these very
     log-probabilities, so r is 1 and only its gradient is left). w = min(learner / generator, cap), without gradient,
-    corrects for the sampler's numerics (truncated importance sampling).
+    corrects for the sampler's numerics (truncated importance sampling). With the sequence ratio, r and w are
+    geometric means over the tokens of each completion (arXiv:2507.18071, eq. 7). KL is the k3 estimator
+    exp(d) - d - 1 at d = reference - learner (arXiv:2402.03300, eq. 4), whose gradient is (1 - exp(d)) x that of the
+    log-probability.
 
     Args:
         logprobs: [K] of the targets, in nats.
-        batch: Needs generator_logprobs.
+        batch: Needs generator_logprobs; with a kl_coefficient also reference_logprobs.
         settings: Resolved (`ObjectiveSettings.resolved`).
 
     Raises:
-        ValueError: The batch has targets and no generator_logprobs.
+        ValueError: The batch has targets and lacks log-probabilities that the loss needs.
     """
+    assert settings.clip_low is not None
     assert settings.clip_high is not None
-    if batch.generator_logprobs is None and len(batch.targets):
-        raise ValueError("policy_loss needs the generator's log-probability of every target")
-    old = logprobs.detach() if batch.old_logprobs is None else batch.old_logprobs
-    generator = old if batch.generator_logprobs is None else batch.generator_logprobs
-    importance = torch.exp(old - generator)
+    current = logprobs.detach()
+    old = current if batch.old_logprobs is None else batch.old_logprobs
+    generator = _needed(batch.generator_logprobs, "generator", current)
+
+    def pooled(gaps: torch.Tensor) -> torch.Tensor:
+        return gaps if settings.ratio == "token" else _sequence_means(gaps, batch)
+
+    importance = torch.exp(pooled(old - generator))
     capped = importance if settings.importance_cap is None else importance.clamp(max=settings.importance_cap)
     factor = torch.ones_like(old) if settings.importance_cap is None else capped
-    ratio = torch.exp(logprobs - old)
+    ratio = torch.exp(pooled(logprobs - old))
     clipped = ratio.clamp(1 - settings.clip_low, 1 + settings.clip_high)
     surrogate = torch.minimum(ratio * batch.advantages, clipped * batch.advantages)
     loss = -(batch.weights * factor * surrogate).sum()
 
     metrics = MetricSums()
+    if settings.kl_coefficient:
+        gap = _needed(batch.reference_logprobs, "reference", current) - logprobs
+        divergence = torch.expm1(gap) - gap
+        loss = loss + settings.kl_coefficient * (batch.weights * divergence).sum()
+        metrics.mean("policy/kl_to_base_mean", divergence)
     # Where the clip decides, the surrogate lies below the unclipped one.
     metrics.mean("policy/clip_frac", surrogate < ratio * batch.advantages)
     metrics.mean("sync/logprob_diff_mean", (old - generator).abs())
@@ -119,6 +147,21 @@ def policy_loss(logprobs: torch.Tensor, batch: Batch, settings: ObjectiveSetting
     metrics.mean("policy/importance_weight_mean", capped)
     metrics.mean("policy/importance_capped_frac", capped < importance)
     return loss, metrics
+
+
+def _needed(values: torch.Tensor | None, whose: str, current: torch.Tensor) -> torch.Tensor:
+    """`values`; an idle batch has none and needs none."""
+    if values is None and len(current):
+        raise ValueError(f"policy_loss needs the {whose}'s log-probability of every target")
+    return current if values is None else values
+
+
+def _sequence_means(values: torch.Tensor, batch: Batch) -> torch.Tensor:
+    """At each target the mean of `values` [K] over its segment's targets, [K]."""
+    segments = int(batch.segment_ids[-1]) + 1
+    sums = values.new_zeros(segments).index_add(0, batch.target_segments, values)
+    counts = batch.target_segments.bincount(minlength=segments)
+    return (sums / counts)[batch.target_segments]
 
 
 def sft_loss(logprobs: torch.Tensor, batch: Batch) -> tuple[torch.Tensor, MetricSums]:

@@ -50,7 +50,7 @@ def main_charts(run: Run) -> list[Chart]:
     """What the run was for, and where its time went."""
     no_steps = "No training step has been logged."
     reward = figures.banded(run.steps, "reward/mean", "reward/ci_low", "reward/ci_high", "mean reward")
-    return [
+    charts = [
         Chart(
             "accuracy",
             "Held-out accuracy",
@@ -58,7 +58,9 @@ def main_charts(run: Run) -> list[Chart]:
             _accuracy(run.evals),
             "The run has no held-out evaluation.",
         ),
-        Chart("reward", "Reward", "Mean over the step's completions; band: 95 % interval.", reward, no_steps),
+        Chart("loss", "Loss", "Cross-entropy of the learned tokens.", _loss(run), no_steps)
+        if run.supervised
+        else Chart("reward", "Reward", "Mean over the step's completions; band: 95 % interval.", reward, no_steps),
         Chart("time", "Time per step", _time_caption(run.steps), _time(run.steps), "No phase of a step was timed."),
         Chart(
             "verdicts",
@@ -68,6 +70,7 @@ def main_charts(run: Run) -> list[Chart]:
             "No verdict has been logged.",
         ),
     ]
+    return _that_apply(run, charts)
 
 
 def health_charts(run: Run) -> list[Chart]:
@@ -104,7 +107,16 @@ def health_charts(run: Run) -> list[Chart]:
         figure = figures.lines(steps, names, "staleness (updates)", y=zero)
         caption = "Updates by which the sampling policy was behind the learner."
         charts.append(Chart("staleness", "Staleness", caption, figure, ""))
-    return charts
+    return _that_apply(run, charts)
+
+
+def _that_apply(run: Run, charts: list[Chart]) -> list[Chart]:
+    """All, but for what supervised training has no figures of."""
+    return [chart for chart in charts if chart.figure or not run.supervised]
+
+
+def _loss(run: Run) -> Figure | None:
+    return figures.line(run.steps, "train/loss", "nats per token")
 
 
 def time_shares(steps: list[Row]) -> list[Share]:

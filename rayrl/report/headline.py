@@ -21,7 +21,11 @@ class Headline:
 
 
 def headlines(run: Run, paired: PairedChange | None) -> list[Headline]:
-    return [accuracy(run.evals), same_problems(paired), reward(run.steps), throughput(run.steps), total_time(run)]
+    return [accuracy(run.evals), same_problems(paired), *learning(run), total_time(run)]
+
+
+def learning(run: Run) -> list[Headline]:
+    return [loss(run.steps)] if run.supervised else [reward(run.steps), throughput(run.steps)]
 
 
 def accuracy(evals: list[Row]) -> Headline:
@@ -60,6 +64,19 @@ def same_problems(paired: PairedChange | None) -> Headline:
     if paired.unscored:
         details += (f"{paired.unscored} not scored in both, left out.",)
     return Headline(label, f"{signed_points(paired.change)} points", details)
+
+
+def loss(steps: list[Row]) -> Headline:
+    label = "Training loss"
+    values = series(steps, "train/loss")[1]
+    if not values:
+        return Headline(label, "–", ("No loss has been logged.",))
+    tokens = sum(series(steps, "data/tokens")[1])
+    seconds = sum(series(steps, "time/train_s")[1])
+    details = ["Nats per learned token, first and last step", f"{tokens:,.0f} tokens, prompts included"]
+    if seconds:
+        details.append(f"{number(tokens / seconds)} tokens/s")
+    return Headline(label, f"{values[0]:.3f} → {values[-1]:.3f}", tuple(details))
 
 
 def reward(steps: list[Row]) -> Headline:

@@ -52,6 +52,11 @@ class Run:
         return last if last in ENDS else "unfinished"
 
     @property
+    def supervised(self) -> bool:
+        """Whether it learned from examples, so that there are no rewards nor rollouts to speak of."""
+        return any("data/examples" in record for record in self.steps)
+
+    @property
     def elapsed_s(self) -> float | None:
         """Wall time of the last record, in seconds since the run's start."""
         times = [record["elapsed_s"] for record in self.steps + self.evals + self.events if _is_timed(record)]

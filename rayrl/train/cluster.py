@@ -4,16 +4,18 @@ import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import ray
 
-from rayrl.config import GRPOConfig
+from rayrl.config import TrainingConfig
 from rayrl.errors import ResourceError
 
 # Ray Train and Ray's workers tell little that a user of a run needs; the run's own view does.
 QUIET = {
     "RAY_TRAIN_V2_ENABLED": "1",
     "RAY_TRAIN_ENABLE_STATE_TRACKING": "0",
+    "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",
     "VLLM_LOGGING_LEVEL": "ERROR",
     "TOKENIZERS_PARALLELISM": "false",
     "RAY_DEDUP_LOGS": "0",
@@ -25,18 +27,20 @@ QUIET = {
 def connect() -> Iterator[dict[str, float]]:
     """Yields the cluster's free resources. A cluster named by RAY_ADDRESS (as in a Ray job) is used and left running;
     without one, Ray starts here and is shut down with every process of the run."""
+    verbose = os.environ.get("RAYRL_VERBOSE") == "1"
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
-    there = "RAY_ADDRESS" in os.environ
-    options = {} if there else {"include_dashboard": False, "num_cpus": max(2, len(os.sched_getaffinity(0)))}
-    verbose = os.environ.get("RAYRL_VERBOSE") == "1"
-    path = os.environ.get("PYTHONPATH")
-    environment = {name: os.environ[name] for name in QUIET} | ({"PYTHONPATH": path} if path else {})
+    if not verbose:  # what Ray's C++ core prints over the view; the log files of this Ray tell less then
+        os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
+    if "RAY_ADDRESS" in os.environ:
+        names = [*QUIET, *(name for name in ("PYTHONPATH",) if name in os.environ)]
+        options: dict[str, Any] = {"runtime_env": {"env_vars": {name: os.environ[name] for name in names}}}
+    else:  # workers inherit this environment, and start faster than with one made for them
+        options = {"include_dashboard": False, "num_cpus": max(2, len(os.sched_getaffinity(0)))}
     ray.init(
         **options,
         log_to_driver=verbose,
         logging_level=logging.INFO if verbose else logging.ERROR,
-        runtime_env={"env_vars": environment},
     )
     for name in ("ray.train", "ray.tune", "ray"):
         logging.getLogger(name).setLevel(logging.INFO if verbose else logging.ERROR)
@@ -46,24 +50,30 @@ def connect() -> Iterator[dict[str, float]]:
         ray.shutdown()
 
 
-def require_resources(config: GRPOConfig, available: dict[str, float]) -> None:
+def require_resources(config: TrainingConfig, available: dict[str, float]) -> None:
     """Raises ResourceError where the cluster can never give what the run asks for."""
     needed = needed_resources(config)
     for kind, amount in needed.items():
         if amount > available.get(kind, 0.0):
             raise ResourceError(
-                f"the run asks for {amount:g} {kind}s (generators {config.generator.replicas}, verifiers "
+                f"the run asks for {amount:g} {kind}s (generators {generator_replicas(config)}, verifiers "
                 f"{config.verifier.actors}, learner ranks {config.learner.workers}), the Ray cluster has "
                 f"{available.get(kind, 0.0):g} free; lower generator.cpus/gpus, learner.cpus_per_worker/"
                 "gpus_per_worker or their counts, or add nodes"
             )
 
 
-def needed_resources(config: GRPOConfig) -> dict[str, float]:
+def needed_resources(config: TrainingConfig) -> dict[str, float]:
     """What all actors of a run reserve."""
     generator, verifier, learner = config.generator, config.verifier, config.learner
-    cpus = generator.replicas * generator.cpus + verifier.actors * verifier.cpus
+    replicas = generator_replicas(config)
+    cpus = replicas * generator.cpus + verifier.actors * verifier.cpus
     return {
         "CPU": cpus + learner.workers * learner.cpus_per_worker,
-        "GPU": generator.replicas * generator.gpus + learner.workers * learner.gpus_per_worker,
+        "GPU": replicas * generator.gpus + learner.workers * learner.gpus_per_worker,
     }
+
+
+def generator_replicas(config: TrainingConfig) -> int:
+    """Generators of a run: none where nothing is sampled."""
+    return config.generator.replicas if config.samples else 0

@@ -15,28 +15,31 @@ from rayrl.actors.coordinator import CoordinatorActor
 from rayrl.actors.generator import GeneratorActor, engine_settings
 from rayrl.actors.verifier import VerifierActor
 from rayrl.actors.waiting import fetch, original
-from rayrl.config import GRPOConfig
+from rayrl.config import TrainingConfig
 from rayrl.errors import RayrlError
 from rayrl.metrics import MetricsLog, read_metrics
 from rayrl.report.page import write_report
-from rayrl.train.cluster import connect, require_resources
-from rayrl.train.entry import train_loop
+from rayrl.train.cluster import connect, generator_replicas, require_resources
+from rayrl.train.entry import fit
 from rayrl.train.preflight import Preflight, check
-from rayrl.train.run_directory import open_run_directory, write_rows
+from rayrl.train.run_directory import EXAMPLES, open_run_directory, write_rows
 from rayrl.train.view import View
 
 POLL_S = 0.3
 INTERRUPTED = 130
 
 
-def run_grpo(config: GRPOConfig) -> int:
+def train(config: TrainingConfig) -> int:
     """Runs to the end and returns the exit code: 0, or 130 after Ctrl-C (the run can be resumed).
 
     Raises:
         RayrlError: Bad input (before anything starts), or what made the run fail; no actor is left running.
     """
     plan = check(config)
+    config = config.model_copy(update={"steps": plan.steps})
     folder = open_run_directory(config)
+    if plan.examples:
+        plan.examples.move(folder / EXAMPLES)
     view = View(config, folder)
     view.show_plan(plan)
     writer = Writer(folder, config)
@@ -47,7 +50,7 @@ def run_grpo(config: GRPOConfig) -> int:
         writer.event("finished", "")
         return 0
     except KeyboardInterrupt:
-        command = f"rayrl grpo {folder / 'config.yaml'} --run.resume true"
+        command = f"rayrl {config.command} {folder / 'config.yaml'} --run.resume true"
         writer.event("interrupted", f"go on with: {command}")
         view.say(f"interrupted; go on with:\n  {command}")
         return INTERRUPTED
@@ -59,16 +62,16 @@ def run_grpo(config: GRPOConfig) -> int:
             view.say(f"report: {write_report(folder)}")
 
 
-def _train(config: GRPOConfig, plan: Preflight, folder: Path, writer: "Writer", view: View) -> None:
+def _train(config: TrainingConfig, plan: Preflight, folder: Path, writer: "Writer", view: View) -> None:
     """Starts the actors and Ray Train, and passes on what they say until the end."""
     actors = _Actors(config, plan)
     try:
         view.phase({"phase": "start", "done": 0, "total": 0})
-        training = _Training(config, plan, folder, actors.coordinator)
+        training = actors.start_training(folder)
         seen, token = 0, ""
         finished = False
         while not finished:
-            finished = training.done.wait(POLL_S)
+            finished = bool(ray.wait([training], timeout=POLL_S)[0])
             try:
                 records, now, phase = fetch(
                     actors.coordinator.poll.remote(seen, token), "the coordinator's records", 60
@@ -85,8 +88,10 @@ def _train(config: GRPOConfig, plan: Preflight, folder: Path, writer: "Writer", 
         failure = fetch(actors.coordinator.error.remote(), "the coordinator's last word", 60)
         if failure is not None:
             raise failure
-        if training.error is not None:
-            raise training.error
+        try:
+            fetch(training, "the learner's end", 60)
+        except Exception as error:
+            raise RayrlError(f"the learner failed: {str(original(error))[-1500:]}") from error
     finally:
         actors.stop()
 
@@ -94,8 +99,9 @@ def _train(config: GRPOConfig, plan: Preflight, folder: Path, writer: "Writer", 
 class _Actors:
     """Generators, verifiers and the coordinator of a run."""
 
-    def __init__(self, config: GRPOConfig, plan: Preflight) -> None:
+    def __init__(self, config: TrainingConfig, plan: Preflight) -> None:
         self.config = config
+        self.plan = plan
         generator, verifier = config.generator, config.verifier
         # Ray restarts an actor that dies; the coordinator brings it up to date.
         generators = ray.remote(GeneratorActor).options(
@@ -103,13 +109,24 @@ class _Actors:
         )
         verifiers = ray.remote(VerifierActor).options(num_cpus=verifier.cpus, max_restarts=-1, max_concurrency=1000)
         settings = engine_settings(config, plan.model)
-        self.generators = [generators.remote(generator.engine, settings) for _ in range(generator.replicas)]
+        replicas = generator_replicas(config)
+        self.generators = [generators.remote(generator.engine, settings) for _ in range(replicas)]
         for handle in self.generators:
             handle.start.remote()  # the coordinator waits for it; meanwhile the learner starts
         self.verifiers = [verifiers.remote(config.rewards, verifier, "answer") for _ in range(verifier.actors)]
         self.prompts = ray.put((plan.train, plan.held_out))
         coordinators = ray.remote(CoordinatorActor).options(num_cpus=0, max_restarts=-1, max_concurrency=10_000)
         self.coordinator = coordinators.remote(config, self.generators, self.verifiers, [self.prompts])
+
+    def start_training(self, folder: Path) -> Any:
+        """Ray Train in a task of its own, so that this process stays free to show progress and to take Ctrl-C."""
+        context = {
+            "config": self.config,
+            "model": self.plan.model,
+            "coordinator": self.coordinator,
+            "run_dir": str(folder),
+        }
+        return ray.remote(fit).options(num_cpus=0, max_retries=0).remote(context)
 
     def stop(self) -> None:
         """Closes engines and worker processes in order, then kills; never waits longer than a few seconds."""
@@ -119,53 +136,10 @@ class _Actors:
             ray.kill(handle)
 
 
-class _Training:
-    """Ray Train's controller, waited for in a thread so that the main thread can show progress and take Ctrl-C."""
-
-    def __init__(self, config: GRPOConfig, plan: Preflight, folder: Path, coordinator: Any) -> None:
-        from ray.train import FailureConfig, RunConfig, ScalingConfig
-        from ray.train.torch import TorchConfig, TorchTrainer
-
-        learner = config.learner
-        context = {
-            "config": config.model_dump(mode="json"),
-            "model": plan.model,
-            "coordinator": coordinator,
-            "run_dir": str(folder),
-        }
-        resources = {"CPU": learner.cpus_per_worker}
-        if learner.gpus_per_worker:
-            resources["GPU"] = learner.gpus_per_worker
-        self.trainer = TorchTrainer(
-            train_loop,
-            train_loop_config=context,
-            scaling_config=ScalingConfig(
-                num_workers=learner.workers, use_gpu=learner.gpus_per_worker > 0, resources_per_worker=resources
-            ),
-            torch_config=TorchConfig(backend="nccl" if learner.gpus_per_worker else "gloo"),
-            run_config=RunConfig(
-                name=config.run.name,
-                storage_path=str(folder / "ray_train"),
-                failure_config=FailureConfig(max_failures=config.run.max_failures),
-            ),
-        )
-        self.done = threading.Event()
-        self.error: Exception | None = None
-        threading.Thread(target=self._fit, name="ray-train", daemon=True).start()
-
-    def _fit(self) -> None:
-        try:
-            self.trainer.fit()
-        except Exception as error:
-            self.error = RayrlError(f"the learner failed: {str(original(error))[-1500:]}")
-        finally:
-            self.done.set()
-
-
 class Writer:
     """Puts records where they belong: metrics.jsonl, rollouts/, and Weights & Biases when it is configured."""
 
-    def __init__(self, folder: Path, config: GRPOConfig) -> None:
+    def __init__(self, folder: Path, config: TrainingConfig) -> None:
         self.folder = folder
         self.config = config
         path = folder / "metrics.jsonl"
@@ -199,8 +173,10 @@ class Writer:
             write_rows(self.folder / "rollouts" / f"eval_{self.step:06d}.jsonl", values.pop("rows"))
         elif kind == "step":
             self.steps += 1
-            rows = values.pop("samples")[: self.config.run.samples_per_step * self.config.group_size]
-            write_rows(self.folder / "rollouts" / f"step_{self.step:06d}.jsonl", rows)
+            groups = values.pop("samples", [])[: self.config.run.samples_per_step]
+            if groups:
+                rows = [row for group in groups for row in group]
+                write_rows(self.folder / "rollouts" / f"step_{self.step:06d}.jsonl", rows)
         values["elapsed_s"] = round(time.monotonic() - self.started, 3)
         self.log.append(kind, self.step, values)
         if self.tracker is not None:

@@ -1,10 +1,33 @@
-"""What Ray Train calls on each rank. Light: its controller and the driver import this, and need no torch for it."""
+"""What Ray Train is given, and what it calls on each rank. Light: its controller imports this without torch."""
 
+from pathlib import Path
 from typing import Any
 
 
+def fit(context: dict[str, Any]) -> None:
+    """Runs Ray Train to its end. `context`: config, model, coordinator, run_dir."""
+    from ray.train import FailureConfig, RunConfig, ScalingConfig
+    from ray.train.torch import TorchConfig, TorchTrainer
+
+    config = context["config"]
+    learner = config.learner
+    gpu = learner.gpus_per_worker > 0
+    resources = {"CPU": learner.cpus_per_worker} | ({"GPU": learner.gpus_per_worker} if gpu else {})
+    TorchTrainer(
+        train_loop,
+        train_loop_config=context,
+        scaling_config=ScalingConfig(num_workers=learner.workers, use_gpu=gpu, resources_per_worker=resources),
+        torch_config=TorchConfig(backend="nccl" if gpu else "gloo"),
+        run_config=RunConfig(
+            name=config.run.name,
+            storage_path=str(Path(context["run_dir"]) / "ray_train"),
+            failure_config=FailureConfig(max_failures=config.run.max_failures),
+        ),
+    ).fit()
+
+
 def train_loop(context: dict[str, Any]) -> None:
-    """Entry point on each rank. `context`: config (dict), model, coordinator, run_dir."""
+    """Entry point on each rank, with the same context."""
     import ray
 
     from rayrl.actors.waiting import original

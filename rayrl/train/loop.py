@@ -10,14 +10,16 @@ import torch
 
 from rayrl.actors.coordinator import CoordinatorState, StepBatch
 from rayrl.actors.waiting import fetch
-from rayrl.config import GRPOConfig
+from rayrl.config import GRPOConfig, SFTConfig, TrainingConfig
 from rayrl.errors import SyncError
 from rayrl.generate.packets import pack, with_fused_partners
-from rayrl.learner.batch import Tree, grpo_tree
 from rayrl.learner.learner import Learner
-from rayrl.learner.objectives import group_advantages, grpo_objective
 from rayrl.train.checkpoints import Checkpoints
-from rayrl.train.statistics import evaluation_statistics, step_statistics
+from rayrl.train.grpo import Rollouts
+from rayrl.train.run_directory import EXAMPLES
+from rayrl.train.sft import Examples
+from rayrl.train.source import Source, StepWork
+from rayrl.train.statistics import evaluation_statistics
 
 SYNC_TOLERANCE = 0.4
 """Largest mean |log-probability| difference between generator and learner on the generator's own completions. In step
@@ -30,8 +32,9 @@ class Rank:
     def __init__(self, context: dict[str, Any]) -> None:
         import ray.train
 
-        self.config = GRPOConfig.model_validate(context["config"])
+        self.config: TrainingConfig = context["config"]
         self.coordinator = context["coordinator"]
+        folder = Path(context["run_dir"])
         worker = ray.train.get_context()
         self.rank, self.world_size = worker.get_world_rank(), worker.get_world_size()
         self.first = self.rank == 0
@@ -40,25 +43,37 @@ class Rank:
         if device.type == "cpu":
             cores = len(os.sched_getaffinity(0))
             torch.set_num_threads(settings.threads or max(1, cores // worker.get_local_world_size()))
-        self.checkpoints = Checkpoints(Path(context["run_dir"]) / "checkpoints", self.config.checkpoint.keep)
+        self.checkpoints = Checkpoints(folder / "checkpoints", self.config.checkpoint.keep)
+        self.source = self._source(folder)
         self.learner = Learner(
             self.config.model.model_copy(update={"path": context["model"]}),
             settings,
             self.config.freeze,
-            temperature=self.config.sampling.temperature or 1.0,
-            total_updates=self.config.steps * self.config.updates_per_step,
+            temperature=self.config.temperature,
+            total_updates=self.config.updates,
             seed=self.config.run.seed,
             device=device,
+            keep_reference=self.config.keeps_reference,
         )
-        self.settings = self.config.objective.resolved()
-        self.objective = grpo_objective(self.settings, self.config.sampling.max_tokens)
+
+    def _source(self, folder: Path) -> Source:
+        if isinstance(self.config, SFTConfig):
+            return Examples(self.config, folder / EXAMPLES)
+        assert isinstance(self.config, GRPOConfig)
+
+        def take(step: int) -> StepBatch:
+            batch: StepBatch = self._wait(self.coordinator.batch.remote(step), f"the groups of step {step + 1}")
+            return batch
+
+        return Rollouts(self.config, take)
 
     def run(self) -> None:
         """Restores, then steps until the last; leaves the model in Hugging Face format."""
         state = self.checkpoints.restore(self.learner)
         if self.first:
             self._wait(self.coordinator.restore.remote(state), "the coordinator to restore its state")
-        self._publish(state.next_step)
+        if self.source.needs_generators or state.next_step == 0:
+            self._publish(state.next_step)
         if state.next_step == 0:
             self._evaluate(0)
         if self.first:
@@ -70,13 +85,14 @@ class Rank:
 
     def _step(self, step: int) -> None:
         started = time.monotonic()
-        batch: StepBatch = self._wait(self.coordinator.batch.remote(step), f"the groups of step {step + 1}")
+        work = self.source.take(step)
         received = time.monotonic()
         self._phase("train")
-        statistics = self._learn(batch, step)
+        statistics = self._learn(work)
         trained = time.monotonic()
-        self._phase("sync")
-        self._publish(step + 1)
+        if self.source.needs_generators:
+            self._phase("sync")
+            self._publish(step + 1)
         synced = time.monotonic()
         if self.first:
             clock = {
@@ -85,13 +101,13 @@ class Rank:
                 "time/sync_s": synced - trained,
                 "time/step_s": synced - started,
             }
-            self._log(
-                {"kind": "step", "step": step + 1} | step_statistics(batch, step, self.settings) | statistics | clock
-            )
-        self._check_sync(statistics, batch, step)
+            self._log({"kind": "step", "step": step + 1} | work.record() | statistics | clock)
+        self._check_sync(statistics, work, step)
         last = step + 1 == self.config.steps
         every = self.config.evaluation.every_steps
         if last or (every and (step + 1) % every == 0):
+            if not self.source.needs_generators:
+                self._publish(step + 1)
             self._evaluate(step + 1)
         if last or (step + 1) % self.config.checkpoint.every_steps == 0:
             self._phase("checkpoint")
@@ -99,28 +115,19 @@ class Rank:
             state = self._wait(self.coordinator.state.remote(step + 1), "the state") if self.first else empty
             self.checkpoints.save(self.learner, state)
 
-    def _learn(self, batch: StepBatch, step: int) -> dict[str, float]:
-        """`updates_per_step` updates over the step's groups; metrics of the last, and of sync from the first."""
-        per_update = len(batch.groups) // self.config.updates_per_step
+    def _learn(self, work: StepWork) -> dict[str, float]:
+        """The step's updates; metrics of the last, and of sync from the first."""
         metrics: dict[str, float] = {}
-        for start in range(0, len(batch.groups), per_update):
-            trees = [tree for group in batch.groups[start : start + per_update] if (tree := self._tree(group))]
-            update = self.learner.update(trees, self.objective)
+        for trees in work.updates:
+            update = self.learner.update(trees, self.source.objective)
             metrics = update | {key: value for key, value in metrics.items() if key.startswith("sync/")}
         self.learner.check_frozen()
         return metrics
 
-    def _tree(self, group: Any) -> Tree | None:
-        """The group as the learner sees it; None where nothing in it can move the policy."""
-        advantages = group_advantages(group.rewards, bool(self.settings.scale_by_std))
-        keep = [
-            reward is not None and not (self.settings.mask_truncated and rollout.finish_reason == "length")
-            for reward, rollout in zip(group.rewards, group.rollouts, strict=True)
-        ]
-        return grpo_tree(group, advantages, keep) if any(keep) else None
-
     def _publish(self, version: int) -> None:
         """Sends what trains (and what vLLM fuses with it) to every generator. Every rank takes part in gathering."""
+        if not self.config.samples:
+            return
         trainable = self.learner.trainable
         names = with_fused_partners([name for name, trains in trainable.items() if trains], trainable)
         tensors = self.learner.tensors(names)
@@ -132,10 +139,9 @@ class Rank:
         what = f"generators to load weights of version {version}"
         self._wait(self.coordinator.publish.remote(version, packets), what)
 
-    def _check_sync(self, statistics: dict[str, float], batch: StepBatch, step: int) -> None:
+    def _check_sync(self, statistics: dict[str, float], work: StepWork, step: int) -> None:
         difference = statistics.get("sync/logprob_diff_mean")
-        stale = max(step - version for g in batch.groups for r in g.rollouts for version in r.policy_versions or [step])
-        if difference is not None and difference > SYNC_TOLERANCE and stale == 0:
+        if difference is not None and difference > SYNC_TOLERANCE and work.on_policy:
             raise SyncError(
                 f"weight sync: at step {step + 1} the generators' log-probabilities differ from the learner's by "
                 f"{difference:.2f} nats on average (tolerance {SYNC_TOLERANCE}): a generator does not hold the weights "

@@ -1,18 +1,21 @@
 """Everything that can be found wrong before an actor starts."""
 
 import contextlib
+import math
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import psutil
 
-from rayrl.config import DatasetSettings, GRPOConfig
-from rayrl.data.prompts import build_prompts
-from rayrl.errors import DataError, ModelError
+from rayrl.config import DatasetSettings, SFTConfig, TrainingConfig
+from rayrl.data.examples import ExampleFile, RenderChat, write_examples
+from rayrl.data.prompts import Encode, build_prompts
+from rayrl.errors import ConfigError, DataError, ModelError
 from rayrl.models import resolve_model
 from rayrl.plugins import load
+from rayrl.train.run_directory import EXAMPLES, run_folder
 from rayrl.types import Prompt
 from rayrl.verify.golds import check_golds
 
@@ -26,7 +29,11 @@ class Preflight:
     model: str
     """Folder or hub name of the model."""
     train: list[Prompt]
+    """Prompts to sample from; empty in SFT."""
     held_out: list[Prompt]
+    examples: ExampleFile | None
+    """What SFT learns, in a draft file."""
+    steps: int
     left_out: dict[str, list[str]]
     """Why -> ids of the rows that are left out."""
     freeze_rows: list[Any]
@@ -38,7 +45,7 @@ class Preflight:
     """Of one generator."""
 
 
-def check(config: GRPOConfig) -> Preflight:
+def check(config: TrainingConfig) -> Preflight:
     """Model, freeze rules, memory, datasets, golds, plugins: a RayrlError for whatever cannot work."""
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     from rayrl.learner.estimate import estimate
@@ -52,21 +59,26 @@ def check(config: GRPOConfig) -> Preflight:
     tied = tied_names(structure)
     trainable = resolve(config.freeze, list(sizes), len(decoder_layers(structure)), tied)
     units = {name: layer_of(name) for name in sizes}
-    learner_bytes = estimate(trainable, sizes, units, config.model, config.learner).total
+    stored = getattr(structure.config.dtype, "itemsize", 4)
+    memory = estimate(trainable, sizes, units, config.model, config.learner, stored, config.keeps_reference)
+    learner_bytes = memory.total
     generator_bytes = 2 * sum(sizes.values()) + int(config.generator.kv_cache_gb * GB)
     require_memory(config, learner_bytes, generator_bytes)
+    require_context(config, getattr(structure.config, "max_position_embeddings", None))
 
     for reward in config.rewards:
         if ":" in reward.function:
             load(reward.function, "rewards.function")
     if config.generator.engine != "vllm":
         load(config.generator.engine, "generator.engine")
-    train, held_out, left_out = _prompts(config, model)
+    data = _data(config, model)
     return Preflight(
         model=model,
-        train=train,
-        held_out=held_out,
-        left_out=left_out,
+        train=data.train,
+        held_out=data.held_out,
+        examples=data.examples,
+        steps=data.steps,
+        left_out={reason: ids for reason, ids in data.left_out.items() if ids},
         freeze_rows=table(trainable, sizes, tied),
         parameters=sum(sizes.values()),
         learner_bytes=learner_bytes,
@@ -74,7 +86,7 @@ def check(config: GRPOConfig) -> Preflight:
     )
 
 
-def require_memory(config: GRPOConfig, learner_bytes: int, generator_bytes: int) -> None:
+def require_memory(config: TrainingConfig, learner_bytes: int, generator_bytes: int) -> None:
     """Raises ModelError where this machine's memory cannot hold what runs on CPU here.
 
     On a cluster that is already there (RAY_ADDRESS) the machines are unknown: Ray and vLLM report for themselves.
@@ -84,7 +96,7 @@ def require_memory(config: GRPOConfig, learner_bytes: int, generator_bytes: int)
     needed = 0
     if not config.learner.gpus_per_worker:
         needed += config.learner.workers * learner_bytes
-    if not config.generator.gpus:
+    if config.samples and not config.generator.gpus:
         needed += config.generator.replicas * generator_bytes
     available = memory_available()
     if needed > available:
@@ -94,6 +106,18 @@ def require_memory(config: GRPOConfig, learner_bytes: int, generator_bytes: int)
             f"{generator_bytes / GB:.1f}), {available / GB:.1f} GB are free; freeze more (freeze.preset), lower "
             "generator.kv_cache_gb, use more machines or a smaller model"
         )
+
+
+def require_context(config: TrainingConfig, positions: int | None) -> None:
+    """Raises ConfigError where a prompt and its completion, or an example, can be longer than the model's context."""
+    longest = {"prompt.max_tokens and the longest completion": config.prompt.max_tokens + config.completion_tokens}
+    if isinstance(config, SFTConfig):
+        longest["target.max_tokens"] = config.target.max_tokens
+    for name, tokens in longest.items():
+        if positions is not None and tokens > positions:
+            raise ConfigError(
+                f"{name}: {tokens} tokens are more than the {positions} positions of {config.model.path!r}; lower them"
+            )
 
 
 def memory_available() -> int:
@@ -106,8 +130,17 @@ def memory_available() -> int:
     return free
 
 
-def _prompts(config: GRPOConfig, model: str) -> tuple[list[Prompt], list[Prompt], dict[str, list[str]]]:
-    """Prompts to train on, held-out prompts, and what was left out of either."""
+@dataclass(slots=True)
+class _Data:
+    train: list[Prompt] = field(default_factory=list)
+    held_out: list[Prompt] = field(default_factory=list)
+    examples: ExampleFile | None = None
+    steps: int = 0
+    left_out: dict[str, list[str]] = field(default_factory=dict)
+
+
+def _data(config: TrainingConfig, model: str) -> _Data:
+    """What to train on, what to evaluate on, and what was left out of either."""
     from transformers import AutoTokenizer
 
     tokenizer: Any = AutoTokenizer.from_pretrained(model)
@@ -117,33 +150,48 @@ def _prompts(config: GRPOConfig, model: str) -> tuple[list[Prompt], list[Prompt]
             "a chat_template.jinja into its folder"
         )
 
-    def render(messages: list[dict[str, str]]) -> str:
-        return str(tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False))
+    def render(messages: list[dict[str, str]], answer_next: bool = True) -> str:
+        return str(tokenizer.apply_chat_template(messages, add_generation_prompt=answer_next, tokenize=False))
 
     def encode(text: str) -> list[int]:
         return list(tokenizer.encode(text, add_special_tokens=False))
 
-    left_out: dict[str, list[str]] = {}
+    data = _Data(steps=config.steps)
 
-    def usable(data: DatasetSettings, field: str) -> list[Prompt]:
-        found = build_prompts(data, config.prompt, render, encode, field)
-        left_out[f"{field}: longer than {config.prompt.max_tokens} tokens"] = found.too_long
-        good, bad = _readable_golds(config, data, found.prompts, field)
-        left_out[f"{field}: gold answer cannot be read"] = bad
+    def usable(dataset: DatasetSettings, name: str) -> list[Prompt]:
+        found = build_prompts(dataset, config.prompt, render, encode, name)
+        data.left_out[f"{name}: longer than {config.prompt.max_tokens} tokens"] = found.too_long
+        good, bad = _readable_golds(config, dataset, found.prompts, name)
+        data.left_out[f"{name}: gold answer cannot be read"] = bad
         return good
 
-    train = usable(config.train_data, "train_data")
-    held_out = usable(config.eval_data, "eval_data") if config.eval_data else []
-    texts = {prompt.text for prompt in held_out}
-    left_out["train_data: held out too"] = [prompt.id for prompt in train if prompt.text in texts]
-    train = [prompt for prompt in train if prompt.text not in texts]
-    if not train:
+    data.held_out = usable(config.eval_data, "eval_data") if config.eval_data else []
+    texts = {prompt.text for prompt in data.held_out}
+    if isinstance(config, SFTConfig):
+        data.examples = _examples(config, render, encode, tokenizer.eos_token, texts)
+        data.left_out |= data.examples.left_out
+        data.steps = config.steps or math.ceil(config.epochs * len(data.examples) / config.examples_per_step)
+        return data
+    data.train = usable(config.train_data, "train_data")
+    data.left_out["train_data: held out too"] = [prompt.id for prompt in data.train if prompt.text in texts]
+    data.train = [prompt for prompt in data.train if prompt.text not in texts]
+    if not data.train:
         raise DataError("train_data: every problem is held out too (eval_data); give them different seeds or files")
-    return train, held_out, {reason: ids for reason, ids in left_out.items() if ids}
+    return data
+
+
+def _examples(config: SFTConfig, render: RenderChat, encode: Encode, eos: str, held_out: set[str]) -> ExampleFile:
+    """The examples of a run that goes on; else made anew, beside the run's folder until that is opened."""
+    made = run_folder(config) / EXAMPLES
+    if config.run.resume and made.exists():
+        return ExampleFile(made)
+    draft = config.run.dir / f".{config.run.name}.{EXAMPLES}"
+    draft.parent.mkdir(parents=True, exist_ok=True)
+    return write_examples(config, render, encode, eos, held_out, draft)
 
 
 def _readable_golds(
-    config: GRPOConfig, data: DatasetSettings, prompts: list[Prompt], field: str
+    config: TrainingConfig, data: DatasetSettings, prompts: list[Prompt], field: str
 ) -> tuple[list[Prompt], list[str]]:
     problems = check_golds([prompt.columns for prompt in prompts], config.rewards, "answer", config.verifier)
     if problems and (data.bad_golds == "error" or len(problems) == len(prompts)):

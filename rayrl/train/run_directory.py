@@ -5,17 +5,24 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from rayrl.config import GRPOConfig, dump_config
+from rayrl.config import TrainingConfig, dump_config
 from rayrl.errors import ConfigError
 
+EXAMPLES = "examples.arrow"
 
-def open_run_directory(config: GRPOConfig) -> Path:
+
+def run_folder(config: TrainingConfig) -> Path:
+    """`run.dir`/`run.name`."""
+    return (config.run.dir / config.run.name).resolve()
+
+
+def open_run_directory(config: TrainingConfig) -> Path:
     """`run.dir`/`run.name`, made or found as `run.resume` and `run.overwrite` say.
 
     Raises:
         ConfigError: It exists and neither is set; or there is nothing to resume.
     """
-    folder = (config.run.dir / config.run.name).resolve()
+    folder = run_folder(config)
     exists = (folder / "config.yaml").exists()
     if config.run.resume and not exists:
         raise ConfigError(f"run.resume: there is no run at {folder}; check run.dir and run.name")

@@ -9,8 +9,8 @@ from rayrl.config import ObjectiveSettings
 from rayrl.metrics import mean_interval
 
 
-def step_statistics(batch: StepBatch, step: int, objective: ObjectiveSettings) -> dict[str, float | list[Any]]:
-    """Metrics of one step's groups. `samples` holds readable rows for rollouts/."""
+def rollout_statistics(batch: StepBatch, step: int, objective: ObjectiveSettings) -> dict[str, float | list[Any]]:
+    """Metrics of one step's groups. `samples` holds readable rows for rollouts/, a list for each group."""
     groups = batch.groups
     rollouts = [rollout for group in groups for rollout in group.rollouts]
     rewards = [reward for group in groups for reward in group.rewards]
@@ -46,7 +46,7 @@ def step_statistics(batch: StepBatch, step: int, objective: ObjectiveSettings) -
     for status in ("correct", "incorrect", "refusal", "unparseable", "timeout", "error"):
         if verdicts:
             result[f"verify/{status}_frac"] = _share(verdict.status == status for verdict in verdicts)
-    result["samples"] = [row for group in groups for row in sample_rows(group, step)]
+    result["samples"] = [sample_rows(group, step) for group in groups]
     return result
 
 

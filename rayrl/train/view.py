@@ -1,5 +1,6 @@
 """What a person watches: one live view on a terminal, one line a step elsewhere."""
 
+import math
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -10,17 +11,16 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from rayrl.config import GRPOConfig
+from rayrl.config import TrainingConfig
 from rayrl.metrics import wilson_interval
+from rayrl.train.cluster import generator_replicas
 from rayrl.train.preflight import GB, Preflight
-
-PHASES = ("generate", "verify", "train", "sync")
 
 
 class View:
     """Shows the plan, then step, reward, held-out accuracy, tokens/s and time by phase."""
 
-    def __init__(self, config: GRPOConfig, folder: Path) -> None:
+    def __init__(self, config: TrainingConfig, folder: Path) -> None:
         self.config = config
         self.folder = folder
         self.console = Console(highlight=False, soft_wrap=True)
@@ -79,11 +79,15 @@ class View:
 
 def step_line(record: dict[str, Any], steps: int) -> str:
     """One step on one line."""
-    times = "  ".join(f"{phase} {record.get(f'time/{phase}_s', 0.0):.1f}" for phase in PHASES)
-    return (
-        f"step {record['step']:>3}/{steps}  reward {record['reward/mean']:.3f}  "
-        f"{record['generate/tokens_per_s']:>4.0f} tokens/s  seconds: {times}"
-    )
+    if "reward/mean" in record:
+        phases = ["generate", "verify", "train", "sync"]
+        learned, rate = f"reward {record['reward/mean']:.3f}", record["generate/tokens_per_s"]
+    else:
+        phases = ["train"]
+        learned = f"loss {record.get('train/loss', math.nan):.4f}"
+        rate = record["data/tokens"] / record["time/train_s"]
+    times = "  ".join(f"{phase} {record[f'time/{phase}_s']:.1f}" for phase in phases)
+    return f"step {record['step']:>3}/{steps}  {learned}  {rate:>4.0f} tokens/s  seconds: {times}"
 
 
 def evaluation_line(record: dict[str, Any]) -> str:
@@ -99,18 +103,18 @@ def evaluation_line(record: dict[str, Any]) -> str:
     )
 
 
-def plan_table(config: GRPOConfig, plan: Preflight, folder: Path) -> Table:
+def plan_table(config: TrainingConfig, plan: Preflight, folder: Path) -> Table:
     """The plan of a run as a table."""
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
     table.add_row("run", str(folder))
     table.add_row("model", f"{config.model.path}, {plan.parameters / 1e6:.1f} million parameters")
-    table.add_row("problems", f"{len(plan.train)} to train on, {len(plan.held_out)} held out")
+    if plan.examples:
+        table.add_row("examples", f"{len(plan.examples)} to learn, {len(plan.held_out)} held-out problems")
+    else:
+        table.add_row("problems", f"{len(plan.train)} to train on, {len(plan.held_out)} held out")
     for reason, ids in plan.left_out.items():
         table.add_row("left out", f"{len(ids)} of {reason} ({', '.join(ids[:3])}{', …' if len(ids) > 3 else ''})")
-    table.add_row(
-        "a step",
-        f"{config.prompts_per_step} prompts x {config.group_size} completions, staleness <= {config.max_staleness}",
-    )
+    table.add_row("a step", config.step_in_words)
     for row in plan.freeze_rows:
         fate = "train " if row.trainable else "frozen"
         where = f" of layers {row.layers}" if row.layers else ""
@@ -118,7 +122,7 @@ def plan_table(config: GRPOConfig, plan: Preflight, folder: Path) -> Table:
     generator, learner = config.generator, config.learner
     table.add_row(
         "generators",
-        f"{generator.replicas} x ({generator.cpus:g} CPU, {generator.gpus:g} GPU), "
+        f"{generator_replicas(config)} x ({generator.cpus:g} CPU, {generator.gpus:g} GPU), "
         f"about {plan.generator_bytes / GB:.1f} GB",
     )
     table.add_row(

@@ -1,12 +1,10 @@
 """An inference engine in plain transformers, slow and small: it drives the full loop without vLLM."""
 
-import asyncio
 from collections.abc import Sequence
 
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from rayrl.errors import SyncError
 from rayrl.generate.engine import EngineSettings, PacketFile
 from rayrl.generate.packets import read
 from rayrl.types import Rollout, Sampling
@@ -65,18 +63,3 @@ class SkipsUpdates(TransformersEngine):
         if version <= 1:
             await super().load_weights(version, packets)
         self.version = version
-
-
-class NeverAnswers(TransformersEngine):
-    """Hangs on every prompt."""
-
-    async def generate(self, prompt_token_ids: list[int], sampling: Sampling) -> list[Rollout]:
-        await asyncio.sleep(3600)
-        raise SyncError("unreachable")
-
-
-class DoesNotStart(TransformersEngine):
-    """Fails at start."""
-
-    async def start(self) -> None:
-        raise RuntimeError("no such accelerator")

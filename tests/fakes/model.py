@@ -7,7 +7,10 @@ from tokenizers import Regex, Tokenizer, models, pre_tokenizers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 CHARACTERS = "0123456789+-*/= .,?!'\nabcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ:()"
-TEMPLATE = "{% for message in messages %}<u>{{ message['content'] }}<s>{% endfor %}"
+TEMPLATE = (
+    "{% for message in messages %}{% if message['role'] == 'assistant' %}{{ message['content'] }}<end>\n"
+    "{% else %}<u>{{ message['content'] }}<s>{% endif %}{% endfor %}"
+)
 
 
 def make_model(folder: Path, seed: int = 0, layers: int = 2) -> Path:

@@ -3,7 +3,6 @@
 import asyncio
 import os
 import signal
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -30,59 +29,38 @@ def demo(tmp_path: Path) -> dict[str, Any]:
     return config
 
 
-@pytest.mark.timeout(400)
-def test_a_run_trains_survives_a_killed_generator_and_leaves_a_model_that_loads(
-    rayrl: Start, demo: dict[str, Any]
-) -> None:
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-
+@pytest.mark.timeout(500)
+def test_a_run_survives_a_killed_generator_and_ctrl_c_ends_everything_soon(rayrl: Start, demo: dict[str, Any]) -> None:
     demo["max_staleness"] = 1
-    run = rayrl("grpo", demo, "--steps", 4)
+    run = rayrl("grpo", demo, "--steps", 100)
     run.wait_for(lambda: len(run.records("step")) >= 1, 200, "the first step")
-    killed = kill_generator(run)
-    assert run.wait(250) == 0, (run.stdout, run.stderr)
+    seen = len(run.records("step"))
+    kill_generator(run)
+    run.wait_for(lambda: len(run.records("step")) >= seen + 3, 200, "three steps after the generator's death")
+    run.interrupt()
     steps = run.records("step")
-    assert [record["step"] for record in steps] == [1, 2, 3, 4]
+    assert [record["step"] for record in steps] == list(range(1, len(steps) + 1))
     # bfloat16 rounding between vLLM and the learner; one update apart adds a little, a broken load several nats.
     # (A step whose groups all earned the same has nothing to learn from, and is not measured.)
     differences = [record["sync/logprob_diff_mean"] for record in steps if "sync/logprob_diff_mean" in record]
     assert differences
     assert all(0 < difference < 0.2 for difference in differences)
     assert max(record["policy/staleness_max"] for record in steps) == 1
-    assert killed
     assert "actor_lost" in {record["event"] for record in run.records("event")}
-    model = AutoModelForCausalLM.from_pretrained(run.run_dir / "model")
-    tokenizer = AutoTokenizer.from_pretrained(run.run_dir / "model")
-    prompt = tokenizer("1 + 1 =", return_tensors="pt")
-    assert model.generate(**prompt, max_new_tokens=2, do_sample=False).shape[1] == prompt["input_ids"].shape[1] + 2
     assert "<script" in (run.run_dir / "report.html").read_text()
-    assert run.left_running() == []
 
 
-def kill_generator(run: Command) -> bool:
+def kill_generator(run: Command) -> None:
     """SIGKILLs the generator actor; its vLLM processes must go with it."""
     for folder in Path("/proc").glob("[0-9]*"):
         try:
             ours = run.mark.encode() in (folder / "environ").read_bytes()
             if ours and b"GeneratorActor" in (folder / "cmdline").read_bytes():
                 os.kill(int(folder.name), signal.SIGKILL)
-                return True
+                return
         except OSError:
             continue
-    return False
-
-
-@pytest.mark.timeout(240)
-def test_ctrl_c_with_vllm_running_ends_everything_within_fifteen_seconds(rayrl: Start, demo: dict[str, Any]) -> None:
-    run = rayrl("grpo", demo, "--steps", 100)
-    run.wait_for(lambda: len(run.records("step")) >= 1, 200, "the first step")
-    run.process.send_signal(signal.SIGINT)
-    interrupted = time.monotonic()
-    assert run.wait(15) == 130
-    while run.left_running():
-        assert time.monotonic() < interrupted + 15, run.left_running()
-        time.sleep(0.2)
-    assert "--run.resume true" in run.stdout
+    raise AssertionError("no generator runs")
 
 
 @pytest.mark.timeout(240)

@@ -136,8 +136,13 @@ def test_config_outside_the_checkout_is_refused(tmp_path: Path) -> None:
     assert "outside" in done.stderr
 
 
-def test_demo_runs_as_a_job(address: str, tmp_path: Path) -> None:
+def test_demo_runs_as_a_job_and_leaves_a_model_that_loads(address: str, tmp_path: Path) -> None:
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
     small = ["--steps", "1", "--prompts_per_step", "2", "--group_size", "2", "--eval_data.size", "4"]
     done = submit(address, CONFIG, "--run.dir", tmp_path, "--run.name", "job", *small, timeout_s=600)
     assert done.returncode == 0, done.stdout + done.stderr
     assert (tmp_path / "job" / "metrics.jsonl").is_file()
+    model = AutoModelForCausalLM.from_pretrained(tmp_path / "job" / "model")
+    prompt = AutoTokenizer.from_pretrained(tmp_path / "job" / "model")("1 + 1 =", return_tensors="pt")
+    assert model.generate(**prompt, max_new_tokens=2, do_sample=False).shape[1] == prompt["input_ids"].shape[1] + 2

@@ -54,7 +54,7 @@ def test_dry_run_prints_settings_freeze_table_and_placement_and_starts_nothing(
         ({"generator": {"kv_cache_gb": 1e6}}, 4, ["model.path", "GB are free", "kv_cache_gb"]),
         ({"generator": {"engine": "tests.fakes.engine:Absent"}}, 2, ["generator.engine", "'Absent'"]),
         ({"rewards": [{"function": "tests.fakes.rewards:absent"}]}, 2, ["rewards", "'absent'"]),
-        ({"prompt": {"template": "{problem}"}}, 2, ["prompt.template", "'{problem}'", "question"]),
+        ({"prompt": {"template": "{problem}", "max_tokens": 100}}, 2, ["prompt.template", "'{problem}'", "question"]),
         ({"prompt": {"max_tokens": 2}}, 3, ["prompt.max_tokens", "leaves none"]),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else None,

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
-from rayrl.config import GRPOConfig, dump_config, load_config, parse_overrides
+from rayrl.config import GRPOConfig, SFTConfig, dump_config, load_config, parse_overrides
 from rayrl.errors import ConfigError
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -15,10 +15,11 @@ SHIPPED = sorted((ROOT / "configs").rglob("*.yaml"))
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: str(path.relative_to(ROOT)))
 def test_every_shipped_config_loads_and_survives_a_round_trip(path: Path, tmp_path: Path) -> None:
-    config = load_config(path, {})
+    settings = SFTConfig if path.name.startswith("sft") else GRPOConfig
+    config = load_config(path, {}, settings)
     again = tmp_path / "again.yaml"
     again.write_text(dump_config(config))
-    assert load_config(again, {}) == config
+    assert load_config(again, {}, settings) == config
 
 
 def test_overrides_are_read_as_yaml_and_beat_the_file() -> None:
@@ -26,7 +27,7 @@ def test_overrides_are_read_as_yaml_and_beat_the_file() -> None:
         ["--learner.learning_rate", "1e-5", "--run.name=x", "--steps", "3", "--run.resume", "true"]
     )
     assert overrides == {"learner.learning_rate": 1e-5, "run.name": "x", "steps": 3, "run.resume": True}
-    config = load_config(ROOT / "configs/demo/grpo.yaml", overrides)
+    config = load_config(ROOT / "configs/demo/grpo.yaml", overrides, GRPOConfig)
     assert (config.learner.learning_rate, config.run.name, config.steps) == (1e-5, "x", 3)
 
 
@@ -46,20 +47,20 @@ def test_overrides_are_read_as_yaml_and_beat_the_file() -> None:
 )
 def test_wrong_settings_are_named_with_value_and_fix(overrides: dict[str, Any], says: list[str]) -> None:
     with pytest.raises(ConfigError) as raised:
-        load_config(ROOT / "configs/demo/grpo.yaml", overrides)
+        load_config(ROOT / "configs/demo/grpo.yaml", overrides, GRPOConfig)
     assert all(part in str(raised.value) for part in says), raised.value
 
 
 def test_a_missing_or_broken_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="does not exist"):
-        load_config(tmp_path / "no.yaml", {})
+        load_config(tmp_path / "no.yaml", {}, GRPOConfig)
     broken = tmp_path / "broken.yaml"
     broken.write_text("a: [")
     with pytest.raises(ConfigError, match="not valid YAML"):
-        load_config(broken, {})
+        load_config(broken, {}, GRPOConfig)
     broken.write_text("- 1")
     with pytest.raises(ConfigError, match="must hold settings"):
-        load_config(broken, {})
+        load_config(broken, {}, GRPOConfig)
 
 
 def test_an_override_without_value_or_dashes_is_refused() -> None:
@@ -81,7 +82,7 @@ def test_every_setting_is_documented() -> None:
         return found
 
     sections = {"train_data", "eval_data", "rewards"}
-    assert set(undocumented(GRPOConfig, "")) <= sections
+    assert set(undocumented(GRPOConfig, "")) | set(undocumented(SFTConfig, "")) <= sections
 
 
 def test_objective_presets_fill_only_what_is_not_set() -> None:

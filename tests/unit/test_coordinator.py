@@ -8,7 +8,7 @@ from ray.exceptions import ActorDiedError
 
 from rayrl.actors.coordinator import Coordinator, CoordinatorState
 from rayrl.config import GRPOConfig
-from rayrl.errors import DeadlineError, RewardError, SyncError
+from rayrl.errors import DeadlineError, RayrlError, RewardError, SyncError
 from rayrl.types import Prompt, Rollout, Sampling, Verdict
 from rayrl.verify.rewards import ScoredGroup
 
@@ -143,6 +143,17 @@ async def test_a_batch_that_does_not_come_names_what_was_waited_for() -> None:
     await coordinator.start()
     with pytest.raises(DeadlineError, match=r"waited 0.2 s for .*step 1|completions of p"):
         await coordinator.batch(0)
+
+
+async def test_a_generator_that_does_not_start_ends_the_run_with_its_own_words() -> None:
+    coordinator, generator, _ = make()
+
+    async def no_start() -> None:
+        raise RuntimeError("no such accelerator")
+
+    generator.start = Method(no_start)
+    with pytest.raises(RayrlError, match="did not start: no such accelerator"):
+        await coordinator.restore(CoordinatorState(0))
 
 
 async def test_a_dead_generator_is_started_again_with_the_newest_weights_and_nothing_is_lost() -> None:

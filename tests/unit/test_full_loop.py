@@ -2,7 +2,6 @@
 
 import os
 import signal
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from rayrl.config import SFTConfig
+from rayrl.learner.learner import Learner
+from rayrl.train.run_directory import EXAMPLES
+from rayrl.train.sft import Examples
 from tests.conftest import Command, commands, tiny
 
 Start = Callable[..., Command]
@@ -49,13 +52,12 @@ def test_trains_and_leaves_a_whole_run_directory(whole: Command) -> None:
     assert whole.left_running() == []
 
 
-def test_a_killed_run_resumes_to_the_weights_and_figures_of_one_left_alone(
+def test_ctrl_c_ends_everything_and_the_run_resumes_to_the_weights_and_figures_of_one_left_alone(
     whole: Command, rayrl: Start, tiny_config: dict[str, Any]
 ) -> None:
-    killed = rayrl("grpo", tiny_config, "--steps", 10)
-    killed.wait_for(lambda: len(killed.records("step")) >= 3, 90, "the third step")
-    killed.process.send_signal(signal.SIGKILL)
-    killed.wait(10)
+    stopped = rayrl("grpo", tiny_config, "--steps", 10)
+    stopped.wait_for(lambda: len(stopped.records("step")) >= 3, 90, "the third step")
+    stopped.interrupt()
     resumed = rayrl("grpo", tiny_config, "--run.resume", "true", "--steps", 10)
     assert resumed.wait(120) == 0, resumed.stderr
     assert same(weights(whole.run_dir), weights(resumed.run_dir))
@@ -63,7 +65,7 @@ def test_a_killed_run_resumes_to_the_weights_and_figures_of_one_left_alone(
     last = {record["step"]: [record[key] for key in keys] for record in resumed.records("step")}
     assert last == {record["step"]: [record[key] for key in keys] for record in whole.records("step")}
     assert sum(record["step"] <= 2 for record in resumed.records("step")) == 2, "steps before the checkpoint ran again"
-    assert [record["event"] for record in resumed.records("event")] == ["resumed", "finished"]
+    assert [record["event"] for record in resumed.records("event")] == ["interrupted", "resumed", "finished"]
 
 
 def test_two_ranks_train_as_one_does(whole: Command, rayrl: Start, tiny_config: dict[str, Any]) -> None:
@@ -75,20 +77,6 @@ def test_two_ranks_train_as_one_does(whole: Command, rayrl: Start, tiny_config: 
     assert len(two.records("step")) == 10
     digits = "reward/tests.fakes.rewards:digits"
     assert two.records("step")[-1][digits] > second[digits] + 0.1
-
-
-def test_ctrl_c_ends_everything_soon_and_leaves_a_checkpoint(rayrl: Start, tiny_config: dict[str, Any]) -> None:
-    run = rayrl("grpo", tiny_config, "--steps", 500)
-    run.wait_for(lambda: len(run.records("step")) >= 3, 90, "the third step")
-    run.process.send_signal(signal.SIGINT)
-    interrupted = time.monotonic()
-    assert run.wait(15) == 130
-    assert "--run.resume true" in run.stdout
-    while run.left_running():
-        assert time.monotonic() < interrupted + 15, run.left_running()
-        time.sleep(0.2)
-    assert run.records("event")[-1]["event"] == "interrupted"
-    assert list((run.run_dir / "checkpoints").glob("step_*"))
 
 
 def test_a_killed_learner_and_a_killed_coordinator_cost_steps_since_the_checkpoint_and_no_more(
@@ -124,10 +112,8 @@ def kill(run: Command, name: bytes) -> None:
     [
         ({"rewards": [{"function": "tests.fakes.rewards:raises"}]}, 6, ["tests.fakes.rewards:raises", "no column"]),
         ({"generator": {"engine": "tests.fakes.engine:SkipsUpdates"}}, 7, ["log-probabilities differ"]),
-        ({"generator": {"engine": "tests.fakes.engine:NeverAnswers"}}, 8, ["waited 40 s for ", "eval", "deadline_s"]),
-        ({"generator": {"engine": "tests.fakes.engine:DoesNotStart"}}, 1, ["did not start", "no such accelerator"]),
     ],
-    ids=["reward raises", "sync lied about", "generator hangs", "engine fails"],
+    ids=["reward raises", "sync lied about"],
 )
 def test_what_goes_wrong_while_it_runs_ends_with_one_message_and_nothing_running(
     rayrl: Start, tiny_config: dict[str, Any], change: dict[str, Any], code: int, says: list[str]
@@ -135,11 +121,35 @@ def test_what_goes_wrong_while_it_runs_ends_with_one_message_and_nothing_running
     tiny_config |= change
     tiny_config["steps"] = 30
     tiny_config["learner"]["learning_rate"] = 0.05
-    if code == 8:
-        tiny_config["run"]["deadline_s"] = 40
     run = rayrl("grpo", tiny_config)
     assert run.wait(150) == code, (run.stdout, run.stderr)
     message = run.stderr[run.stderr.index("rayrl: ") :]
     assert all(part in message for part in says), message
     assert "Traceback" not in message
     assert run.left_running() == []
+
+
+def test_sft_killed_and_resumed_gives_the_weights_of_a_plain_learner(rayrl: Start, tiny_sft: dict[str, Any]) -> None:
+    killed = rayrl("sft", tiny_sft, "--steps", 200)
+    killed.wait_for(lambda: len(killed.records("step")) >= 3, 90, "the third step")
+    killed.process.send_signal(signal.SIGKILL)
+    killed.wait(10)
+    steps = 2 * ((len(killed.records("step")) + 5) // 2)
+    resumed = rayrl("sft", tiny_sft, "--run.resume", "true", "--steps", steps)
+    assert resumed.wait(120) == 0, resumed.stderr
+    records = resumed.records("step")
+    assert {record["step"] for record in records} == set(range(1, steps + 1))
+    assert records[-1]["train/loss"] < records[0]["train/loss"]
+    assert [record["event"] for record in resumed.records("event")] == ["resumed", "finished"]
+    assert {record["step"] for record in resumed.records("eval")} == {0, steps}
+
+    config = SFTConfig.model_validate(tiny_sft)
+    examples = Examples(config, resumed.run_dir / EXAMPLES)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    learner = Learner(config.model, config.learner, config.freeze, 1.0, 200, config.run.seed, torch.device("cpu"))
+    for step in range(steps):
+        learner.update(examples.take(step).updates[0], examples.objective)
+    torch.set_num_threads(threads)
+    learner.export(resumed.run_dir / "again" / "model")
+    assert same(weights(resumed.run_dir), weights(resumed.run_dir / "again"))

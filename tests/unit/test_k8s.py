@@ -200,7 +200,7 @@ def settings_of(manifest: dict[str, Any], tmp_path: Path) -> tuple[str, GRPOConf
     shown = subprocess.run(shell, env=environment, check=True, capture_output=True, text=True).stdout
     flag, module, command, config, *overrides = shown.splitlines()
     assert (flag, module) == ("-m", "rayrl.cli")
-    return command, load_config(ROOT / Path(config).relative_to(IMAGE_ROOT), parse_overrides(overrides))
+    return command, load_config(ROOT / Path(config).relative_to(IMAGE_ROOT), parse_overrides(overrides), GRPOConfig)
 
 
 @pytest.mark.parametrize("name", JOBS)

@@ -1,6 +1,7 @@
 import random
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 import pytest
 import torch
@@ -8,6 +9,7 @@ from transformers import AutoModelForCausalLM, Gemma3TextConfig, LlamaConfig, Pr
 
 from rayrl.config import FreezeSettings, LearnerSettings, ModelSettings
 from rayrl.learner.batch import Segment, Tree
+from rayrl.learner.checkpoint import gathered
 from rayrl.learner.learner import Learner
 
 VOCABULARY = 61
@@ -75,21 +77,27 @@ def make_trees(count: int = 5, seed: int = 0) -> list[Tree]:
     return trees
 
 
-def make_learner(path: str, freeze: FreezeSettings | None = None, total: int = 4, **settings: object) -> Learner:
+def make_learner(
+    path: str,
+    freeze: FreezeSettings | None = None,
+    total: int = 4,
+    compute_dtype: Literal["bfloat16", "float32"] = "float32",
+    keep_reference: bool = False,
+    **settings: object,
+) -> Learner:
     values = {"learning_rate": 1e-2, "microbatch_tokens": 64, "warmup_fraction": 0.0, "max_grad_norm": 1e6} | settings
     return Learner(
-        ModelSettings(path=path, compute_dtype="float32"),
+        ModelSettings(path=path, compute_dtype=compute_dtype),
         LearnerSettings.model_validate(values),
         freeze or FreezeSettings(),
         temperature=1.0,
         total_updates=total,
         seed=0,
         device=torch.device("cpu"),
+        keep_reference=keep_reference,
     )
 
 
 def weights(learner: Learner) -> dict[str, torch.Tensor]:
-    return {
-        name: value.detach().full_tensor().clone()  # type: ignore[attr-defined]
-        for name, value in learner.policy.model.named_parameters()
-    }
+    parameters = learner.policy.model.named_parameters()
+    return {name: gathered(value, value.dtype).clone() for name, value in parameters}

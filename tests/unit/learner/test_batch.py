@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rayrl.learner.attention import dense_mask
-from rayrl.learner.batch import Segment, Tree, example_tree, grpo_tree, make_batch
+from rayrl.learner.batch import Segment, Tree, grpo_tree, make_batch, sft_tree, unfolded
 from rayrl.learner.packing import pack, plan, split_over_ranks
 from rayrl.types import Example, Prompt, Rollout, RolloutGroup
 
@@ -76,8 +76,53 @@ def test_group_becomes_a_prompt_with_its_kept_completions() -> None:
     assert (tree.segments[1].advantage, tree.loss_tokens) == (0.5, 2)
 
 
-def test_example_bears_no_loss_on_its_first_token() -> None:
-    assert example_tree(Example("e", [5, 6, 7], [True, True, False])).segments[0].loss_mask == [False, True, False]
+def shape(tree: Tree) -> list[tuple[list[int], list[int], int]]:
+    """Tokens, places with a loss, parent of each segment."""
+    return [(s.token_ids, [at for at, bears in enumerate(s.loss_mask) if bears], s.parent) for s in tree.segments]
+
+
+def example(tokens: str, answer: str) -> Example:
+    ids = [ord(letter) for letter in tokens + answer]
+    return Example("e", ids, [False] * len(tokens) + [True] * len(answer))
+
+
+def test_an_example_is_a_root_without_loss_on_its_first_token() -> None:
+    row = Example("e", [5, 6, 7], [True, True, False])
+    assert shape(sft_tree([row])) == [([5, 6, 7], [1], -1)]
+    assert shape(sft_tree([row], "all")) == [([5, 6, 7], [1, 2], -1)]
+
+
+def test_context_questions_and_answers_become_three_levels() -> None:
+    rows = [example("ctx q1", "ab"), example("ctx r2", "c"), example("ctx q1", "xyz")]
+    spelled = [("".join(map(chr, ids)), loss, parent) for ids, loss, parent in shape(sft_tree(rows))]
+    assert spelled == [
+        ("ctx ", [], -1),
+        ("q1", [], 0),
+        ("ab", [0, 1], 1),
+        ("xyz", [0, 1, 2], 1),
+        ("r2c", [2], 0),
+    ]
+    assert sft_tree(rows, "all").loss_tokens == 3 + 2 + 2 + 3 + 3
+
+
+@given(st.lists(st.tuples(st.text("ab", max_size=4), st.text("ab", min_size=1, max_size=3)), min_size=1, max_size=6))
+def test_the_rows_of_a_supervised_tree_are_the_examples(texts: list[tuple[str, str]]) -> None:
+    rows = [example("^" + prompt, answer) for prompt, answer in texts]
+    tree = sft_tree(rows)
+    found = []
+    for path in tree.rows():
+        ids = [token for index in path for token in tree.segments[index].token_ids]
+        found.append((ids, [bears for index in path for bears in tree.segments[index].loss_mask]))
+    assert sorted(found) == sorted((row.token_ids, row.loss_mask) for row in rows)
+    chains = unfolded(tree)
+    assert all(chain.rows() == [list(range(len(chain.segments)))] for chain in chains)
+    assert sum(chain.loss_tokens for chain in chains) == tree.loss_tokens
+
+
+@pytest.mark.parametrize("ids", [[], [[1]], [[1, 2], [2, 1]], [[1, 2], [1]]])
+def test_examples_that_make_no_tree_are_refused(ids: list[list[int]]) -> None:
+    with pytest.raises(ValueError, match="same token"):
+        sft_tree([Example("e", tokens, [True] * len(tokens)) for tokens in ids])
 
 
 def test_generator_logprobs_are_all_or_none() -> None:

@@ -52,7 +52,7 @@ def test_forest_equals_plain_rows(kind: str, checkpointing: bool, folders: Calla
     policy = PolicyModule(load_model(folders(kind)), ModelSettings(path=folders(kind)), checkpointing)
     sizes = [tree.loss_tokens for tree in trees]
     for batch in pack(trees, 48):
-        logprobs, entropy = policy(batch, 0.7)
+        logprobs, entropy, _ = policy(batch, 0.7)
         rows = [index for tree in batch.trees for index in range(sum(sizes[:tree]), sum(sizes[: tree + 1]))]
         torch.testing.assert_close(logprobs, expected[rows].detach(), rtol=1e-5, atol=1e-5)
         assert not entropy.requires_grad
@@ -78,7 +78,7 @@ def test_head_matches_float64(softcap: float | None, chunk: int, monkeypatch: py
     exact = logits.log_softmax(-1)
     (exact[torch.arange(7), targets] * upstream).sum().backward()
 
-    logprobs, entropy = target_logprobs(hidden, weight, targets, 0.8, softcap)
+    logprobs, entropy, _ = target_logprobs(hidden, weight, targets, 0.8, softcap)
     (logprobs * upstream).sum().backward()
     torch.testing.assert_close(logprobs.double(), exact[torch.arange(7), targets], rtol=1e-5, atol=1e-5)
     torch.testing.assert_close(entropy.double(), -(exact.exp() * exact).sum(-1), rtol=1e-5, atol=1e-5)

@@ -8,7 +8,7 @@ from transformers import AutoModelForCausalLM
 
 from rayrl.config import FreezeSettings, ObjectiveSettings
 from rayrl.errors import FreezeError, ModelError
-from rayrl.learner.batch import Segment, Tree, example_tree, with_old_logprobs
+from rayrl.learner.batch import Segment, Tree, sft_tree, with_logprobs
 from rayrl.learner.learner import Learner
 from rayrl.learner.objectives import grpo_objective, sft_objective
 from rayrl.types import Example
@@ -90,7 +90,7 @@ def test_export_loads_and_holds_the_trained_weights(kind: str, folders: Folders,
 
 def test_supervised_loss_falls(folders: Folders) -> None:
     learner = make_learner(folders("llama"), total=10)
-    trees = [example_tree(Example(str(i), list(range(i, i + 9)), [False] * 3 + [True] * 6)) for i in range(4)]
+    trees = [sft_tree([Example(str(i), list(range(i, i + 9)), [False] * 3 + [True] * 6)]) for i in range(4)]
     losses = [learner.update(trees, sft_objective())["train/loss"] for _ in range(8)]
     assert losses[-1] < losses[0] / 2
 
@@ -98,7 +98,7 @@ def test_supervised_loss_falls(folders: Folders) -> None:
 def test_several_updates_of_one_step_clip_against_the_first_policy(folders: Folders) -> None:
     learner = make_learner(folders("llama"), learning_rate=0.05)
     trees = make_trees()
-    held = with_old_logprobs(trees, learner.logprobs(trees))
+    held = with_logprobs(trees, learner.logprobs(trees), "old_logprobs")
     assert learner.update(held, GRPO)["policy/clip_frac"] == 0
     assert learner.update(held, GRPO)["policy/clip_frac"] > 0
 

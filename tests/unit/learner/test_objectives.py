@@ -1,5 +1,6 @@
 import math
 import statistics
+from typing import Any
 
 import pytest
 import torch
@@ -12,14 +13,43 @@ from rayrl.learner.schedule import learning_rate
 from .conftest import make_trees
 
 
-def test_advantages_are_centred_and_scaled() -> None:
+def objective(**settings: Any) -> ObjectiveSettings:
+    return ObjectiveSettings(**settings).resolved()
+
+
+@pytest.mark.parametrize("baseline", ["mean", "leave_one_out"])
+@pytest.mark.parametrize("scale", [False, True])
+def test_advantages_are_the_formula(baseline: str, scale: bool) -> None:
+    settings = objective(baseline=baseline, scale_by_std=scale)
     rewards = [1.0, 0.0, None, 0.5]
-    known = [1.0, 0.0, 0.5]
-    assert group_advantages(rewards, False) == pytest.approx([0.5, -0.5, 0.0, 0.0])
-    scale = statistics.stdev(known) + STD_FLOOR
-    assert group_advantages(rewards, True) == pytest.approx([0.5 / scale, -0.5 / scale, 0.0, 0.0])
-    assert group_advantages([None, None], True) == [0.0, 0.0]
-    assert group_advantages([1.0, 1.0], True) == [0.0, 0.0]
+    expected = []
+    for index, reward in enumerate(rewards):
+        others = [r for at, r in enumerate(rewards) if r is not None and (baseline == "mean" or at != index)]
+        expected.append(0.0 if reward is None else reward - statistics.fmean(others))
+    divisor = statistics.stdev([1.0, 0.0, 0.5]) + STD_FLOOR if scale else 1.0
+    assert group_advantages(rewards, settings) == pytest.approx([value / divisor for value in expected])
+    assert group_advantages([None, None], settings) == [0.0, 0.0]
+    assert group_advantages([1.0, 1.0], settings) == [0.0, 0.0]
+    assert group_advantages([1.0, None], settings) == [0.0, 0.0]
+
+
+@pytest.mark.parametrize(
+    ("name", "parts"),
+    [
+        ("dr_grpo", ("mean", False, "token", "constant", 0.2, 0.2, False)),
+        ("grpo", ("mean", True, "token", "sequence", 0.2, 0.2, False)),
+        ("dapo", ("mean", True, "token", "token", 0.2, 0.28, True)),
+        ("gspo", ("mean", True, "sequence", "sequence", 3e-4, 4e-4, False)),
+        ("rloo", ("leave_one_out", False, "token", "constant", 0.2, 0.2, False)),
+    ],
+)
+def test_presets_are_named_parts_that_can_be_replaced(name: str, parts: tuple[object, ...]) -> None:
+    fields = ("baseline", "scale_by_std", "ratio", "normalizer", "clip_low", "clip_high", "mask_truncated")
+    settings = objective(name=name)
+    assert tuple(getattr(settings, field) for field in fields) == parts
+    assert (settings.kl_coefficient, settings.importance_cap) == (0.0, 2.0)
+    assert objective(name=name, baseline="leave_one_out", clip_low=0.5).baseline == "leave_one_out"
+    assert objective(name=name, clip_low=0.5).clip_low == 0.5
 
 
 @pytest.mark.parametrize("normalizer", ["token", "sequence", "constant"])
@@ -34,48 +64,78 @@ def test_weights_sum_to_what_the_normaliser_says(normalizer: str) -> None:
         assert {round(s.weight * s.loss_tokens * len(segments), 9) for s in segments} == {1.0}
 
 
+@pytest.mark.parametrize("normalizer", ["token", "sequence", "constant"])
+def test_a_loss_that_rows_share_weighs_as_in_each_of_them(normalizer: str) -> None:
+    shared = Tree([Segment([1, 2, 3], [False, True, True]), Segment([4], [True], 0), Segment([5, 6], [True] * 2, 0)])
+    plain = [
+        Tree([Segment([1, 2, 3, 4], [False] + [True] * 3)]),
+        Tree([Segment([1, 2, 3, 5, 6], [False] + [True] * 4)]),
+    ]
+    first, second = (tree.segments[0].weight for tree in weigh(plain, normalizer, 9))  # type: ignore[arg-type]
+    weights = [segment.weight for segment in weigh([shared], normalizer, 9)[0].segments]  # type: ignore[arg-type]
+    assert weights == pytest.approx([first + second, first, second])
+
+
 def test_the_constant_normaliser_needs_a_length() -> None:
     with pytest.raises(ValueError, match="max_tokens"):
         weigh(make_trees(), "constant", 0)
 
 
-def batch_of(old: bool) -> tuple[torch.Tensor, Batch]:
+def batch_of(old: bool, reference: bool = False, length: int = 1) -> tuple[torch.Tensor, Batch]:
+    """40 targets in sequences of `length`, far enough apart that clips, caps and divergences all happen."""
     torch.manual_seed(0)
     k = 40
     generator = (-torch.rand(k) * 4).tolist()
     previous = (torch.tensor(generator) + torch.randn(k)).tolist()
+    base = (-torch.rand(k) * 4).tolist()
     segments = [Segment([0], [False])]
-    segments += [
-        Segment([1], [True], 0, (-1.0) ** i * (1 + i / k), [generator[i]], [previous[i]] if old else None, (i + 1) / k)
-        for i in range(k)
-    ]
+    for i in range(0, k, length):
+        own = slice(i, i + length)
+        lists = (generator[own], previous[own] if old else None, base[own] if reference else None)
+        segments.append(
+            Segment([1] * length, [True] * length, 0, (-1.0) ** (i // length) * (1 + i / k), *lists, (i + 1) / k)
+        )
     logprobs = (torch.tensor(previous) + 0.5 * torch.randn(k)).requires_grad_()
     return logprobs, make_batch([Tree(segments)], [0])
 
 
-@pytest.mark.parametrize("cap", [2.0, None])
+@pytest.mark.parametrize("ratio", ["token", "sequence"])
+@pytest.mark.parametrize("beta", [0.0, 0.3])
+@pytest.mark.parametrize("cap", [1.5, None])
 @pytest.mark.parametrize("old", [True, False])
-def test_policy_loss_is_the_formula(old: bool, cap: float | None) -> None:
-    logprobs, batch = batch_of(old)
-    settings = ObjectiveSettings(clip_low=0.2, clip_high=0.3, importance_cap=cap).resolved()
+def test_policy_loss_is_the_formula(old: bool, cap: float | None, beta: float, ratio: str) -> None:
+    """Against float64, token by token, each clip and cap decided by comparisons."""
+    length = 4
+    logprobs, batch = batch_of(old, beta > 0, length)
+    settings = objective(clip_low=0.1, clip_high=0.15, importance_cap=cap, kl_coefficient=beta, ratio=ratio)
     loss, metrics = policy_loss(logprobs, batch, settings)
     loss.backward()
 
     x = logprobs.detach().double().requires_grad_()
     assert batch.generator_logprobs is not None
+    generator = batch.generator_logprobs.double()
     before = batch.old_logprobs.double() if batch.old_logprobs is not None else x.detach()
-    expected, clips = torch.zeros((), dtype=torch.float64), 0
+    expected, clips, divergences = torch.zeros((), dtype=torch.float64), 0, []
     for i in range(len(x)):
-        gap = math.exp(float(before[i].detach() - batch.generator_logprobs[i].double()))
+        first = i // length * length
+        own = range(first, first + length) if ratio == "sequence" else range(i, i + 1)
+        gap = math.prod(math.exp(float(before[j] - generator[j])) for j in own) ** (1 / len(own))
         factor = 1.0 if cap is None else min(gap, cap)
-        ratio, advantage = torch.exp(x[i] - before[i]), float(batch.advantages[i])
-        if advantage > 0 and ratio.item() > 1.3:
-            term, clips = torch.tensor(1.3 * advantage, dtype=torch.float64), clips + 1
-        elif advantage < 0 and ratio.item() < 0.8:
-            term, clips = torch.tensor(0.8 * advantage, dtype=torch.float64), clips + 1
+        moved = torch.stack([torch.exp(x[j] - before[j]) for j in own]).prod() ** (1 / len(own))
+        advantage = float(batch.advantages[i])
+        if advantage > 0 and moved.item() > 1.15:
+            term, clips = torch.tensor(1.15 * advantage, dtype=torch.float64), clips + 1
+        elif advantage < 0 and moved.item() < 0.9:
+            term, clips = torch.tensor(0.9 * advantage, dtype=torch.float64), clips + 1
         else:
-            term = ratio * advantage
-        expected = expected - float(batch.weights[i]) * factor * term
+            term = moved * advantage
+        loss_here = -factor * term
+        if batch.reference_logprobs is not None:
+            odds = torch.exp(batch.reference_logprobs[i].double()) / torch.exp(x[i])
+            divergence = odds - torch.log(odds) - 1
+            divergences.append(divergence.item())
+            loss_here = loss_here + beta * divergence
+        expected = expected + float(batch.weights[i]) * loss_here
     expected.backward()
     torch.testing.assert_close(loss.detach().double(), expected.detach(), rtol=1e-5, atol=1e-6)
     assert logprobs.grad is not None
@@ -83,15 +143,62 @@ def test_policy_loss_is_the_formula(old: bool, cap: float | None) -> None:
     values = metrics.reduced()
     assert values["policy/clip_frac"] == pytest.approx(clips / len(x))
     assert (clips > 0) == old
-    gaps = (before - batch.generator_logprobs.double()).abs()
+    assert ("policy/kl_to_base_mean" in values) == (beta > 0)
+    if divergences:
+        assert values["policy/kl_to_base_mean"] == pytest.approx(statistics.fmean(divergences), rel=1e-5)
+    gaps = (before - generator).abs()
     assert values["sync/logprob_diff_mean"] == pytest.approx(float(gaps.mean()), rel=1e-5)
     assert values["sync/logprob_diff_max"] == pytest.approx(float(gaps.max()), rel=1e-5)
+
+
+@pytest.mark.parametrize("name", ["dr_grpo", "grpo", "dapo", "gspo", "rloo"])
+def test_each_objective_is_its_papers_sum_over_sequences(name: str) -> None:
+    """From rewards to the loss, in float64 and over whole sequences, on-policy up to a known step away."""
+    torch.manual_seed(1)
+    lengths, longest = [3, 5, 2, 4], 6
+    rewards, truncated = [1.0, 0.0, 0.25, 1.0], [False, False, True, False]
+    settings = objective(name=name, importance_cap=None)
+    keep = [not (settings.mask_truncated and cut) for cut in truncated]
+    old = [(-torch.rand(n) * 3).tolist() for n in lengths]
+    new = [[value + 0.3 * torch.randn(()).item() for value in values] for values in old]
+    advantages = group_advantages(rewards, settings)
+    segments = [Segment([0], [False])]
+    for own, advantage, kept in zip(old, advantages, keep, strict=True):
+        if kept:
+            segments.append(Segment([1] * len(own), [True] * len(own), 0, advantage, own, own))
+    policy = grpo_objective(settings, longest)
+    batch = make_batch(weigh([Tree(segments)], policy.normalizer, policy.max_tokens), [0])
+    flat = [value for values, kept in zip(new, keep, strict=True) if kept for value in values]
+    loss, _ = policy.loss(torch.tensor(flat), batch)
+
+    sums, used = [], [i for i in range(4) if keep[i]]
+    deviation = statistics.stdev(rewards) + STD_FLOOR
+    for i in used:
+        mean, others = statistics.fmean(rewards), statistics.fmean(rewards[:i] + rewards[i + 1 :])
+        advantage = {"rloo": rewards[i] - others, "dr_grpo": rewards[i] - mean}.get(
+            name, (rewards[i] - mean) / deviation
+        )
+        ratios = [math.exp(a - b) for a, b in zip(new[i], old[i], strict=True)]
+        low, high = {"gspo": (1 - 3e-4, 1 + 4e-4), "dapo": (0.8, 1.28)}.get(name, (0.8, 1.2))
+        if name == "gspo":
+            ratios = [math.exp(statistics.fmean(math.log(ratio) for ratio in ratios))]
+        sums.append([min(r * advantage, min(max(r, low), high) * advantage) for r in ratios])
+    if name in ("grpo", "gspo"):
+        expected = statistics.fmean(statistics.fmean(values) for values in sums)
+    elif name == "dapo":
+        expected = sum(map(sum, sums)) / sum(lengths[i] for i in used)
+    else:
+        expected = sum(map(sum, sums)) / (len(used) * longest)
+    assert float(loss) == pytest.approx(-expected, rel=1e-5)
 
 
 def test_policy_loss_needs_the_generators_logprobs() -> None:
     batch = make_batch([Tree([Segment([0], [False]), Segment([1], [True], 0)])], [0])
     with pytest.raises(ValueError, match="generator"):
         grpo_objective(ObjectiveSettings(), 4).loss(torch.zeros(1), batch)
+    _, batch = batch_of(old=False)
+    with pytest.raises(ValueError, match="reference"):
+        policy_loss(torch.zeros(40), batch, objective(kl_coefficient=0.1))
 
 
 def test_sft_loss_is_weighted_cross_entropy() -> None:
