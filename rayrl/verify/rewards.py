@@ -51,6 +51,7 @@ def function_paths(rewards: Iterable[RewardSettings]) -> list[str]:
     for reward in rewards:
         if reward.function in VERIFIERS:
             _check_options(reward, VERIFIERS[reward.function].verify, "", "")
+            VERIFIERS[reward.function].verify("", "", **reward.options)
             continue
         path = FUNCTIONS.get(reward.function, reward.function)
         if reward.function in FUNCTIONS:
