@@ -3,7 +3,7 @@
     python tests/benchmarks/verifier_agreement.py --data ../shared/data/labelled [--half development|held-out|both]
         [--output agreement.md] [--judge-url URL --judge-model NAME]
 
-Prints Markdown: figures, confusion tables and every disagreement, sorted, with our view of it where we have one
+Prints Markdown: figures, confusion tables and every disagreement, sorted; on the development half with our view of it
 (`views.json`). A FinanceBench row belongs to the development half if the first byte of the SHA-256 of its question's id
 is even: all answers to a question are in one half. A gold is numeric if the whole of it is one or several amounts.
 """
@@ -129,7 +129,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         lines += [f"GSM8K solutions, maths verifier: {gsm8k(known.data / 'gsm8k_solutions.jsonl')}", ""]
     halves = ("development", "held-out") if known.half == "both" else (known.half,)
     for half in halves:
-        lines += report(judge_financebench(known.data / "financebench_answers.jsonl", half, judge), half, views)
+        rows = judge_financebench(known.data / "financebench_answers.jsonl", half, judge)
+        lines += report(rows, half, views if half == "development" else {})
     text = "\n".join(lines)
     if known.output:
         known.output.write_text(text)
