@@ -208,6 +208,26 @@ class FreezeSettings(Settings):
     """Applied after the preset, in order: the later wins. One that matches nothing is an error."""
 
 
+class LoRASettings(Settings):
+    """A low-rank adapter (arXiv:2106.09685) beside frozen base weights; `freeze` then says which modules get one."""
+
+    rank: int = Field(16, ge=1, le=512)
+    """Rank of each pair of matrices."""
+    alpha: int = Field(32, ge=1)
+    """The adapter's output is scaled by alpha / rank."""
+    dropout: float = Field(0.0, ge=0, lt=1)
+    """Dropout before the adapter. GRPO takes 0 only: it compares probabilities of one policy."""
+    targets: Literal["all-linear"] | list[str] = "all-linear"
+    """Linear modules that get an adapter: `all-linear` (all but the head), or names such as `q_proj`."""
+    quantize: Literal["nf4"] | None = None
+    """nf4: the base's linear weights are held in 4 bits by bitsandbytes (QLoRA, arXiv:2305.14314)."""
+    double_quantization: bool = True
+    """With nf4: the scales of the blocks are quantised too."""
+    merge: bool = False
+    """What is exported. False: a PEFT folder. True: a whole model, the adapter added to the base's own weights (with
+    nf4 to the original ones, not to those rounded to 4 bits that it was trained on)."""
+
+
 class LearnerSettings(Settings):
     workers: int = Field(1, ge=1)
     """Ranks: FSDP2 shards the model over them."""
@@ -285,6 +305,8 @@ class TrainingConfig(Settings):
     verifier: VerifierSettings = VerifierSettings()
     generator: GeneratorSettings = GeneratorSettings()
     freeze: FreezeSettings = FreezeSettings()
+    adapter: LoRASettings | None = None
+    """LoRA or QLoRA; None: the weights themselves train."""
     learner: LearnerSettings = LearnerSettings()
     evaluation: EvalSettings = EvalSettings()
     checkpoint: CheckpointSettings = CheckpointSettings()
@@ -369,6 +391,10 @@ class GRPOConfig(TrainingConfig):
             raise ValueError(
                 f"prompts_per_step ({self.prompts_per_step}) must be a multiple of updates_per_step "
                 f"({self.updates_per_step}): each update takes the same number of groups"
+            )
+        if self.adapter is not None and self.adapter.dropout:
+            raise ValueError(
+                f"adapter.dropout ({self.adapter.dropout}) must be 0: GRPO compares probabilities of one policy"
             )
         return self
 

@@ -6,7 +6,7 @@ the weights that generators hold. It computes nothing: generators sample, verifi
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -71,6 +71,7 @@ class Coordinator:
         self.order = PromptOrder(len(train_prompts), config.run.seed)
         self.records = Records()
         self.version = 0
+        self.base: list[Any] = []  # packets that a generator needs before the first of the newest, `packets`
         self.packets: list[Any] = []
         self.failure: BaseException | None = None
         self.open = False  # admission: closed until restore(), and while an evaluation runs
@@ -145,15 +146,21 @@ class Coordinator:
             verify_s=max(0.0, clock.last_scored - clock.last_sampled),
         )
 
-    async def publish(self, version: int, packets: list[Any]) -> None:
+    async def publish(self, version: int, packets: list[Any], base: Sequence[Any] = ()) -> None:
         """Gives new weights to every generator and admits the prompts that this allows.
+
+        Args:
+            version: Of the policy.
+            packets: References to `Packet`s with all that differs between versions.
+            base: References to others that stay as they are; sent once, and again to a generator that was restarted.
 
         Raises:
             SyncError: A generator does not hold them afterwards.
         """
+        self.base = list(base) or self.base
         self.packets = packets
         self.version = version
-        await asyncio.gather(*(self._push(generator) for generator in self.generators.handles))
+        await asyncio.gather(*(self._push(generator, [*base, *packets]) for generator in self.generators.handles))
         self._admit()
 
     async def evaluate(self, step: int) -> list[dict[str, Any]]:
@@ -298,24 +305,24 @@ class Coordinator:
         while True:
             try:
                 await generator.start.remote()
-                await self._load(generator)
+                await self._load(generator, [*self.base, *self.packets])
                 return
             except LOST:
                 await asyncio.sleep(0.5)
 
-    async def _push(self, generator: Any) -> None:
+    async def _push(self, generator: Any, packets: list[Any]) -> None:
         what = f"a generator to load weights of version {self.version}"
         try:
-            await expect(self._load(generator), what, self.deadline_s)
+            await expect(self._load(generator, packets), what, self.deadline_s)
         except LOST as error:
             self.records.add({"kind": "event", "event": "actor_lost", "detail": f"{what}: {error}"[:300]})
             await expect(self.generators.revive(generator), what, self.deadline_s)
 
-    async def _load(self, generator: Any) -> None:
-        if not self.packets:
+    async def _load(self, generator: Any, packets: list[Any]) -> None:
+        if not packets:
             return
         try:
-            held = await generator.load_weights.remote(self.version, self.packets)
+            held = await generator.load_weights.remote(self.version, packets)
         except RayTaskError as error:
             raise original(error) from error
         if held != self.version:

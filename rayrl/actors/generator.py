@@ -16,8 +16,8 @@ from rayrl.types import Rollout, Sampling
 SHARED_MEMORY = Path("/dev/shm")
 
 
-def engine_settings(config: TrainingConfig, model: str) -> EngineSettings:
-    """The engine's part of a run's settings."""
+def engine_settings(config: TrainingConfig, model: str, adapter: dict[str, Any] | None = None) -> EngineSettings:
+    """The engine's part of a run's settings; `adapter` as in `EngineSettings`."""
     generator = config.generator
     return EngineSettings(
         model=model,
@@ -29,6 +29,7 @@ def engine_settings(config: TrainingConfig, model: str) -> EngineSettings:
         kv_cache_bytes=int(generator.kv_cache_gb * (1 << 30)),
         gpu_memory_utilization=generator.gpu_memory_utilization,
         options=generator.options,
+        adapter=adapter,
     )
 
 

@@ -23,6 +23,8 @@ class EngineSettings:
     kv_cache_bytes: int
     gpu_memory_utilization: float
     options: dict[str, Any]
+    adapter: dict[str, Any] | None = None
+    """Contents of adapter_config.json where `load_weights` brings a LoRA adapter; None: it brings none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,8 @@ class Engine(Protocol):
         """`sampling.n` completions; logprobs are of the distribution that was sampled from."""
 
     async def load_weights(self, version: int, packets: Sequence[PacketFile]) -> None:
-        """Replaces the named weights; completions in flight are frozen meanwhile and go on with the new weights.
+        """Replaces the named weights, the adapter's as a whole; completions in flight are frozen meanwhile and go on
+        with the new weights.
 
         Raises:
             SyncError: What arrived is not what was sent.

@@ -64,6 +64,11 @@ def read(file: PacketFile) -> Iterator[tuple[str, Any]]:
         yield info.name, torch.from_numpy(part).view(getattr(torch, info.dtype)).reshape(info.shape)
 
 
+def is_adapter(file: PacketFile) -> bool:
+    """Whether a packet holds a LoRA adapter (whose tensors never share a packet with others)."""
+    return any(".lora_" in info.name for info in file.tensors)
+
+
 FUSED = (("q_proj", "k_proj", "v_proj"), ("gate_proj", "up_proj"))
 
 

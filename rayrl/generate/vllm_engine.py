@@ -7,7 +7,9 @@ from typing import Any
 
 from rayrl.errors import ModelError, SyncError
 from rayrl.generate.engine import EngineSettings, PacketFile
+from rayrl.generate.packets import is_adapter, read
 from rayrl.generate.weight_sync import BACKEND
+from rayrl.peft_folder import write_peft_folder
 from rayrl.types import FinishReason, Rollout, Sampling
 
 
@@ -19,6 +21,7 @@ class VLLMEngine:
         self.version = 0
         self._requests = 0
         self._llm: Any = None
+        self._adapter: Any = None  # the LoRARequest that names the adapter now loaded
 
     async def start(self) -> None:
         settings = self.settings
@@ -57,6 +60,8 @@ class VLLMEngine:
         from vllm.config import WeightTransferConfig
         from vllm.v1.engine.async_llm import AsyncLLM
 
+        if settings.adapter is not None:
+            arguments |= {"enable_lora": True, "max_loras": 1, "max_lora_rank": _lora_rank(settings.adapter["r"])}
         arguments |= {"weight_transfer_config": WeightTransferConfig(backend=BACKEND)} | settings.options
         try:
             self._llm = AsyncLLM.from_engine_args(AsyncEngineArgs(**arguments))
@@ -84,8 +89,8 @@ class VLLMEngine:
         logprobs: list[list[float]] = [[] for _ in range(sampling.n)]
         versions: list[list[int]] = [[] for _ in range(sampling.n)]
         reasons: list[FinishReason] = ["abort"] * sampling.n
-        prompt = {"prompt_token_ids": prompt_token_ids}
-        async for output in self._llm.generate(prompt, parameters, request_id=str(self._requests)):
+        prompt, request = {"prompt_token_ids": prompt_token_ids}, str(self._requests)
+        async for output in self._llm.generate(prompt, parameters, request_id=request, lora_request=self._adapter):
             for part in output.outputs:
                 index = part.index
                 texts[index] += part.text
@@ -99,18 +104,39 @@ class VLLMEngine:
         return [Rollout(*fields) for fields in columns]
 
     async def load_weights(self, version: int, packets: Sequence[PacketFile]) -> None:
-        llm = self._llm
-        await llm.pause_generation(mode="keep", clear_cache=True)
+        await self._llm.pause_generation(mode="keep", clear_cache=True)
         try:
-            await llm.start_weight_update()
-            for packet in packets:
-                tensors = [dataclasses.astuple(info) for info in packet.tensors]
-                await llm.update_weights(_request(update_info={"path": str(packet.path), "tensors": tensors}))
-            await llm.finish_weight_update(weight_version=str(version))
+            own = [packet for packet in packets if not is_adapter(packet)]
+            if own:
+                await self._load_model(version, own)
+            if len(own) < len(packets):
+                await self._load_adapter([packet for packet in packets if is_adapter(packet)])
         except Exception as error:
             raise SyncError(f"weight sync to version {version} failed in vLLM: {error}") from error
         self.version = version
-        await llm.resume_generation()
+        await self._llm.resume_generation()
+
+    async def _load_model(self, version: int, packets: Sequence[PacketFile]) -> None:
+        await self._llm.start_weight_update()
+        for packet in packets:
+            tensors = [dataclasses.astuple(info) for info in packet.tensors]
+            await self._llm.update_weights(_request(update_info={"path": str(packet.path), "tensors": tensors}))
+        await self._llm.finish_weight_update(weight_version=str(version))
+
+    async def _load_adapter(self, packets: Sequence[PacketFile]) -> None:
+        """Replaces the adapter in place, under one id: completions in flight go on with the new one.
+
+        vLLM's prefix cache goes by the adapter's name and path. The path is another for each version, so what an old
+        version computed is never reused, nor what completions in flight compute at present.
+        """
+        from vllm.lora.request import LoRARequest
+
+        tensors = {name: tensor for packet in packets for name, tensor in read(packet)}
+        folder = packets[0].path.parent / "adapter"
+        write_peft_folder(folder, self.settings.adapter or {}, tensors)
+        if not await self._llm.add_lora(LoRARequest("policy", 1, str(folder), load_inplace=True)):
+            raise SyncError("vLLM did not take the adapter")
+        self._adapter = LoRARequest("policy", 1, str(folder))
 
     async def close(self) -> None:
         if self._llm is not None:
@@ -121,6 +147,15 @@ def _request(**fields: dict[str, Any]) -> Any:
     from vllm.distributed.weight_transfer.base import WeightTransferInitRequest, WeightTransferUpdateRequest
 
     return WeightTransferInitRequest(**fields) if "init_info" in fields else WeightTransferUpdateRequest(**fields)
+
+
+def _lora_rank(rank: int) -> int:
+    """The smallest rank that vLLM sets room aside for and that holds this one."""
+    from typing import get_args
+
+    from vllm.config.lora import MaxLoRARanks
+
+    return int(min(size for size in get_args(MaxLoRARanks) if size >= rank))
 
 
 def _preload_openmp() -> None:

@@ -11,12 +11,16 @@ BACKEND = "rayrl"
 
 
 def register() -> None:
-    """Registers the backend; and lets vLLM's own processes die with the actor that started them."""
+    """Registers the backend and, on CPU, the fast LoRA; and lets vLLM's own processes die with their actor."""
     from vllm.distributed.weight_transfer.factory import WeightTransferEngineFactory
+    from vllm.platforms import current_platform
 
     if BACKEND not in WeightTransferEngineFactory._registry:
         module = "rayrl.generate.weight_sync_engine"
         WeightTransferEngineFactory.register_engine(BACKEND, module, "PacketWeightTransferEngine")
+    if current_platform.is_cpu():
+        wrapper = "rayrl.generate.lone_adapter.LoneAdapterPunica"
+        type(current_platform).get_punica_wrapper = classmethod(lambda cls: wrapper)
     if multiprocessing.parent_process() is not None:
         pr_set_pdeathsig = 1
         ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)

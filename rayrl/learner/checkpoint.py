@@ -10,10 +10,11 @@ import torch.distributed as dist
 from torch.distributed.checkpoint.state_dict_loader import load
 from torch.distributed.checkpoint.state_dict_saver import save
 from torch.distributed.tensor import DTensor
-from transformers import AutoTokenizer, GenerationConfig, PreTrainedModel
+from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig, PreTrainedModel
 
 from rayrl.errors import FreezeError, ModelError
 from rayrl.learner.model import meta_model
+from rayrl.peft_folder import write_peft_folder
 
 _MOMENTS = ("exp_avg", "exp_avg_sq")
 
@@ -66,7 +67,7 @@ def load_state(folder: Path, trained: Mapping[str, torch.nn.Parameter], optimize
         changed = sorted(set(about["trained"]) ^ set(trained))
         raise FreezeError(
             f"freeze: the checkpoint {str(folder)!r} was written with other parameters trained "
-            f"({len(changed)} differ, {changed[0]!r} first); resume with the freeze settings of that run"
+            f"({len(changed)} differ, {changed[0]!r} first); resume with the freeze and adapter settings of that run"
         )
     optimizer.state.clear()
     if about["optimizer_steps"]:
@@ -104,6 +105,43 @@ def export(
         if (tokenizer := _tokenizer(source)) is not None:
             tokenizer.save_pretrained(folder)
     dist.barrier()
+
+
+def export_adapter(folder: Path, config: Mapping[str, Any], trained: Mapping[str, torch.Tensor], merge: bool) -> None:
+    """A PEFT folder, with its weights in float32. A collective; rank 0 writes.
+
+    Args:
+        folder: Where to.
+        config: Contents of adapter_config.json.
+        trained: The adapter's parameters, sharded or not.
+        merge: Write the whole model instead: the adapter added in float32 to the source's own weights, as stored there
+            (with nf4 that is not the rounded base that the adapter was trained on), in the source's dtype.
+    """
+    tensors = {name: gathered(tensor, torch.float32) for name, tensor in trained.items()}
+    source = config["base_model_name_or_path"]
+    if dist.get_rank() == 0:
+        if merge:
+            model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(source, dtype="auto")
+            model.save_pretrained(folder, state_dict=_merged(dict(model.named_parameters()), tensors, config))
+        else:
+            write_peft_folder(folder, config, tensors)
+        if (tokenizer := _tokenizer(source)) is not None:
+            tokenizer.save_pretrained(folder)
+    dist.barrier()
+
+
+def _merged(
+    base: Mapping[str, torch.Tensor], adapter: Mapping[str, torch.Tensor], config: Mapping[str, Any]
+) -> dict[str, torch.Tensor]:
+    """`base` with W + alpha / rank B A, computed in float32, for each weight W that has an adapter."""
+    scale = config["lora_alpha"] / config["r"]
+    whole = dict(base)
+    for name, first in adapter.items():
+        if name.endswith(".lora_A.weight"):
+            second = adapter[name.replace(".lora_A.", ".lora_B.")]
+            weight = name.replace(".lora_A.", ".")
+            whole[weight] = (whole[weight].float() + scale * (second.float() @ first.float())).to(whole[weight].dtype)
+    return whole
 
 
 def _tokenizer(source: str) -> Any | None:

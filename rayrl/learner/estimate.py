@@ -1,9 +1,10 @@
 """How much memory a learner takes, before anything is loaded."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import astuple, dataclass
 
-from rayrl.config import LearnerSettings, ModelSettings
+from rayrl.config import LearnerSettings, LoRASettings, ModelSettings
+from rayrl.learner.adapter import nf4_scale_bytes
 from rayrl.learner.head import CHUNK_LOGITS
 
 
@@ -11,18 +12,23 @@ from rayrl.learner.head import CHUNK_LOGITS
 class Memory:
     """Bytes on one rank, without activations, which `microbatch_tokens` bounds."""
 
-    weights: int  # sharded: float32 of what trains, as stored of what is frozen
+    weights: int  # sharded: float32 of what trains; frozen as stored, under an adapter in the compute dtype or NF4
     gradients: int  # float32, sharded, of what trains
     optimizer: int  # AdamW's two moments, float32, sharded, of what trains
-    gathered: int  # weights in the compute dtype, whole where they are not resharded
+    gathered: int  # weights as they are computed with, whole where they are not resharded
     gathered_gradients: int  # of the unit in backward, in the compute dtype, before they are sharded
+    unpacked: int  # the one NF4 weight that is being multiplied, in the compute dtype
     logits: int  # one chunk of the head, with its temporaries
     reference: int = 0  # base copy, in the compute dtype, sharded, of what trains: with a KL divergence to it
 
     @property
+    def frozen(self) -> int:
+        """Of `weights`: those that never train."""
+        return self.weights - self.gradients  # float32 both
+
+    @property
     def total(self) -> int:
-        held = (self.weights, self.gradients, self.optimizer, self.reference)
-        return sum(held) + self.gathered + self.gathered_gradients + self.logits
+        return sum(astuple(self))
 
 
 def estimate(
@@ -33,41 +39,50 @@ def estimate(
     learner: LearnerSettings,
     stored_bytes: int = 4,
     reference: bool = False,
+    adapter: LoRASettings | None = None,
+    quantizable: Collection[str] = (),
 ) -> Memory:
     """Memory of one of `learner.workers` ranks.
 
     Args:
-        trainable: From `freeze.resolve`.
+        trainable: From `freeze.resolve`, or `adapter.prepare`.
         sizes: Elements of each parameter.
         units: The decoder layer of each parameter, None outside (`freeze.layer_of`): what FSDP gathers together.
         model: Compute dtype.
         learner: Ranks.
         stored_bytes: Width of a weight in the model's files, in which the frozen are kept.
         reference: Whether the objective has a KL divergence to the model that training started from.
+        adapter: Then the base is held as it is computed with.
+        quantizable: The weights that `adapter.quantize` holds in 4 bits.
     """
     ranks = learner.workers
-    everything = sum(sizes.values())
-    trained = sum(size for name, size in sizes.items() if trainable[name])
     width = 2 if model.compute_dtype == "bfloat16" else 4
-    in_place = ranks == 1 and stored_bytes == width  # frozen weights are used as they lie (`model.shard`)
-
-    def gathered(names: Iterable[str], layers: int) -> int:
-        """Elements of the units outside the layers and of the `layers` largest layers."""
-        totals: dict[int | None, int] = {}
-        for name in names:
-            totals[units[name]] = totals.get(units[name], 0) + sizes[name]
-        root = totals.pop(None, 0)
-        return root + sum(sorted(totals.values(), reverse=True)[:layers])
-
-    training = [name for name in sizes if trainable[name]]
-    # On one rank nothing is resharded; else the root and two layers (one computing, one prefetched) are whole.
-    whole = gathered(training if in_place else sizes, len(sizes) if ranks == 1 else 2)
+    packed = set(quantizable) if adapter and adapter.quantize else set()
+    scales = sum(nf4_scale_bytes(sizes[name], adapter.double_quantization) for name in packed) if adapter else 0
+    computed = {name: size // 2 if name in packed else width * size for name, size in sizes.items()}
+    frozen = computed if adapter else {name: stored_bytes * size for name, size in sizes.items()}
+    stored = {name: 4 * size if trainable[name] else frozen[name] for name, size in sizes.items()}
+    # A lone rank computes with frozen weights as they lie there, where they need no cast (`model.shard`).
+    gathered = {name: size for name, size in computed.items() if ranks > 1 or trainable[name] or stored[name] != size}
+    trained = {name: size for name, size in sizes.items() if trainable[name]}
+    root, layers = _by_unit(gathered, units)
+    gradient_root, gradient_layers = _by_unit(trained, units)
     return Memory(
-        weights=(4 * trained + stored_bytes * (everything - trained)) // ranks,
-        gradients=4 * trained // ranks,
-        optimizer=8 * trained // ranks,
-        gathered=width * whole,
-        gathered_gradients=width * gathered(training, 1),
+        weights=sum(stored.values()) // ranks + scales,
+        gradients=4 * sum(trained.values()) // ranks,
+        optimizer=8 * sum(trained.values()) // ranks,
+        # On a lone rank all stay; else the root and two layers (one computing, one prefetched) are whole.
+        gathered=root + (sum(layers) if ranks == 1 else sum(sorted(layers)[-2:])),
+        gathered_gradients=width * (gradient_root + max(gradient_layers)),
+        unpacked=width * max((sizes[name] for name in packed), default=0),
         logits=3 * 4 * CHUNK_LOGITS,
-        reference=width * trained // ranks if reference else 0,
+        reference=width * sum(trained.values()) // ranks if reference else 0,
     )
+
+
+def _by_unit(values: Mapping[str, int], units: Mapping[str, int | None]) -> tuple[int, list[int]]:
+    """Sum outside the layers, and in each layer."""
+    totals: dict[int | None, int] = {None: 0, 0: 0}
+    for name, value in values.items():
+        totals[units[name]] = totals.get(units[name], 0) + value
+    return totals.pop(None), list(totals.values())

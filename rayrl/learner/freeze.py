@@ -2,7 +2,7 @@
 
 import difflib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
 
 from rayrl.config import FreezeRule, FreezeSettings
@@ -93,8 +93,20 @@ def resolve(
     Raises:
         FreezeError: A rule matches nothing (names rule, value and the closest fix), or nothing is left to train.
     """
-    aliases = {**{name: name for name in names}, **(tied or {})}
     trainable = dict.fromkeys(names, True)
+    for _, rule, matched in matches(settings, names, num_layers, tied):
+        for name in matched:
+            trainable[name] = rule.train
+    if not any(trainable.values()):
+        raise FreezeError(f"freeze: preset {settings.preset!r} and its rules leave nothing to train")
+    return trainable
+
+
+def matches(
+    settings: FreezeSettings, names: list[str], num_layers: int, tied: Mapping[str, str] | None = None
+) -> Iterator[tuple[str, FreezeRule, list[str]]]:
+    """(where it stands, rule, names that it speaks of) of the preset's rules, then one's own. As in `resolve`."""
+    aliases = {**{name: name for name in names}, **(tied or {})}
     preset = [(f"freeze.preset {settings.preset!r}", rule) for rule in _preset_rules(settings.preset, num_layers)]
     own = [(f"freeze.rules.{index}", rule) for index, rule in enumerate(settings.rules)]
     for where, rule in preset + own:
@@ -106,11 +118,7 @@ def resolve(
             named = [alias for alias in named if layer_of(alias) in layers]
             if not named:
                 raise FreezeError(f"{where}: match {rule.match!r} matches nothing in layers {rule.layers!r}")
-        for alias in named:
-            trainable[aliases[alias]] = rule.train
-    if not any(trainable.values()):
-        raise FreezeError(f"freeze: preset {settings.preset!r} and its rules leave nothing to train")
-    return trainable
+        yield where, rule, [aliases[alias] for alias in named]
 
 
 def _closest(pattern: str, names: Mapping[str, str]) -> str:

@@ -10,13 +10,12 @@ from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import FSDPModule
 from torch.distributed.tensor import DTensor
 
-from rayrl.config import FreezeSettings, LearnerSettings, ModelSettings
+from rayrl.config import FreezeSettings, LearnerSettings, LoRASettings, ModelSettings
 from rayrl.errors import FreezeError
-from rayrl.learner import checkpoint
+from rayrl.learner import adapter, checkpoint
 from rayrl.learner.batch import Batch, Tree, idle_batch, make_batch, with_logprobs
-from rayrl.learner.freeze import resolve
 from rayrl.learner.metrics import MetricSums
-from rayrl.learner.model import PolicyModule, decoder_layers, load_model, shard, tied_names
+from rayrl.learner.model import PolicyModule, load_model, shard
 from rayrl.learner.objectives import Objective, weigh
 from rayrl.learner.packing import plan, split_over_ranks
 from rayrl.learner.reference import Reference
@@ -37,9 +36,10 @@ class Learner:
         seed: Of torch's generator.
         device: CPU or this rank's GPU.
         keep_reference: Keep what training starts from, for objectives with a KL divergence to it.
+        adapter_settings: LoRA or QLoRA; None: the weights themselves train.
 
     Raises:
-        ModelError, FreezeError: See `load_model` and `freeze.resolve`.
+        ModelError, FreezeError, ConfigError: See `load_model` and `adapter.prepare`.
         ValueError: A temperature that is not above 0.
     """
 
@@ -53,6 +53,7 @@ class Learner:
         seed: int,
         device: torch.device,
         keep_reference: bool = False,
+        adapter_settings: LoRASettings | None = None,
     ) -> None:
         if temperature <= 0:
             raise ValueError(f"the learner needs a temperature above 0, got {temperature}")
@@ -64,15 +65,14 @@ class Learner:
         self.source, self.device = model_settings.path, device
         self.compute_dtype = getattr(torch, model_settings.compute_dtype)
         self.updates = 0  # calls of `update` so far: what the schedule counts
-        model = load_model(model_settings.path)
+        # Masters are float32; what is frozen stays as it is stored, the base of an adapter as it is computed with.
+        quantization = adapter.nf4(adapter_settings, self.compute_dtype)
+        model = load_model(
+            model_settings.path, self.compute_dtype if adapter_settings else "auto", quantization, device
+        )
         self.generation_config = model.generation_config
-        names = [name for name, _ in model.named_parameters()]
-        layers = len(decoder_layers(model))
-        self.trainable = resolve(freeze_settings, names, layers, tied_names(model))
-        for name, parameter in model.named_parameters():
-            parameter.requires_grad_(self.trainable[name])
-            if self.trainable[name]:
-                parameter.data = parameter.data.float()  # masters; what is frozen stays as it is stored
+        self.adapter_settings = adapter_settings
+        self.trainable = adapter.prepare(model, freeze_settings, adapter_settings)
         self.policy = PolicyModule(model, model_settings, learner_settings.activation_checkpointing)
         shard(self.policy.to(device), init_device_mesh(device.type, (dist.get_world_size(),)), self.compute_dtype)
         self.reference = Reference(self._trained().values(), self.compute_dtype) if keep_reference else None
@@ -157,14 +157,25 @@ class Learner:
 
     def tensors(self, names: Sequence[str]) -> Iterator[tuple[str, torch.Tensor]]:
         """The named tensors, each whole, on the CPU, in the compute dtype, by their Hugging Face names."""
-        parameters = dict(self.policy.model.named_parameters())
+        parameters = adapter.parameters(self.policy.model)
         for name in names:
             yield name, checkpoint.gathered(parameters[name], self.compute_dtype)
 
+    def rounded_base(self) -> Iterator[tuple[str, torch.Tensor]]:
+        """The frozen weights that this learner rounded to 4 bits, as `tensors` gives others; none without NF4."""
+        return adapter.rounded_base(self.policy.model, self.compute_dtype)
+
     def export(self, folder: Path) -> None:
-        """Writes a Hugging Face folder (model and tokenizer) in the source model's dtype."""
-        parameters = dict(self.policy.model.named_parameters())
-        checkpoint.export(folder, self.source, parameters, self.generation_config)
+        """Writes a Hugging Face folder (model and tokenizer) in the source model's dtype; an adapter as a PEFT folder.
+
+        With `adapter.merge` the adapter is added to the source model's own weights, whatever base it trained on.
+        """
+        if self.adapter_settings is None:
+            parameters = adapter.parameters(self.policy.model)
+            checkpoint.export(folder, self.source, parameters, self.generation_config)
+            return
+        config = adapter.adapter_config(self.policy.model, self.source)
+        checkpoint.export_adapter(folder, config, self._trained(), merge=self.adapter_settings.merge)
 
     def state(self, folder: Path) -> None:
         """Writes all that `load` needs to go on bit for bit, but for the frozen weights, which never move."""
@@ -176,12 +187,12 @@ class Learner:
 
     def check_frozen(self) -> None:
         """Raises FreezeError where a frozen parameter has a gradient or optimiser state."""
-        for name, parameter in self.policy.model.named_parameters():
+        for name, parameter in adapter.parameters(self.policy.model).items():
             if not self.trainable[name] and (parameter.grad is not None or parameter in self.optimizer.state):
                 raise FreezeError(f"the frozen parameter {name!r} has a gradient or optimiser state")
 
     def _trained(self) -> dict[str, torch.nn.Parameter]:
-        return {name: value for name, value in self.policy.model.named_parameters() if self.trainable[name]}
+        return {name: value for name, value in adapter.parameters(self.policy.model).items() if self.trainable[name]}
 
     def _batches(self, trees: Sequence[Tree]) -> list[Batch]:
         """This rank's micro-batches, filled up with idle ones: collectives need as many on every rank."""

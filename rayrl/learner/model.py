@@ -2,13 +2,13 @@
 
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import nn
 from torch.distributed.device_mesh import DeviceMesh
 from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
-from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
+from transformers import AutoConfig, AutoModelForCausalLM, BitsAndBytesConfig, PreTrainedModel
 
 from rayrl.config import ModelSettings
 from rayrl.errors import ModelError
@@ -42,15 +42,32 @@ def meta_model(path: str) -> PreTrainedModel:
     return model
 
 
-def load_model(path: str) -> PreTrainedModel:
-    """A causal language model with its weights as they are stored, on the CPU, from a local folder or the hub.
+def load_model(
+    path: str,
+    dtype: torch.dtype | Literal["auto"] = "auto",
+    quantization: BitsAndBytesConfig | None = None,
+    device: torch.device | str = "cpu",
+) -> PreTrainedModel:
+    """A causal language model, from a local folder or the hub.
+
+    Args:
+        path: Folder or hub name.
+        dtype: Of the weights; auto: as they are stored.
+        quantization: Quantise each linear weight on `device` as soon as it is read; None: load on the CPU.
+        device: Where a quantised model goes.
 
     Raises:
         ModelError: There is no model at `path`, or its weights cannot be read.
     """
     config = _config(path)
     try:
-        model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(path, config=config, dtype="auto")
+        model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
+            path,
+            config=config,
+            dtype=dtype,
+            quantization_config=quantization,
+            device_map={"": device} if quantization else None,
+        )
     except (OSError, ValueError, RuntimeError) as error:
         raise ModelError(f"model.path: cannot load the weights of {path!r}: {error}") from error
     head = _head(model)

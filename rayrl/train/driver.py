@@ -108,7 +108,7 @@ class _Actors:
             num_cpus=generator.cpus, num_gpus=generator.gpus, max_restarts=-1, max_concurrency=10_000
         )
         verifiers = ray.remote(VerifierActor).options(num_cpus=verifier.cpus, max_restarts=-1, max_concurrency=1000)
-        settings = engine_settings(config, plan.model)
+        settings = engine_settings(config, plan.model, plan.adapter)
         replicas = generator_replicas(config)
         self.generators = [generators.remote(generator.engine, settings) for _ in range(replicas)]
         for handle in self.generators:

@@ -2,6 +2,8 @@
 
 import os
 import time
+from collections.abc import Iterable
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +56,7 @@ class Rank:
             seed=self.config.run.seed,
             device=device,
             keep_reference=self.config.keeps_reference,
+            adapter_settings=self.config.adapter,
         )
 
     def _source(self, folder: Path) -> Source:
@@ -72,8 +75,7 @@ class Rank:
         state = self.checkpoints.restore(self.learner)
         if self.first:
             self._wait(self.coordinator.restore.remote(state), "the coordinator to restore its state")
-        if self.source.needs_generators or state.next_step == 0:
-            self._publish(state.next_step)
+        self._publish(state.next_step, self.learner.rounded_base())
         if state.next_step == 0:
             self._evaluate(0)
         if self.first:
@@ -124,20 +126,25 @@ class Rank:
         self.learner.check_frozen()
         return metrics
 
-    def _publish(self, version: int) -> None:
-        """Sends what trains (and what vLLM fuses with it) to every generator. Every rank takes part in gathering."""
+    def _publish(self, version: int, base: Iterable[tuple[str, torch.Tensor]] = ()) -> None:
+        """Sends what trains (and what vLLM fuses with it) to every generator. Every rank takes part in gathering.
+
+        What trains is the adapter, where there is one: generators put it beside their base. `base` holds for the whole
+        run: the weights that the learner rounded to 4 bits, without which they would sample from another policy.
+        """
         if not self.config.samples:
             return
         trainable = self.learner.trainable
-        names = with_fused_partners([name for name, trains in trainable.items() if trains], trainable)
+        trained = [name for name, trains in trainable.items() if trains]
+        names = trained if self.config.adapter else with_fused_partners(trained, trainable)
         tensors = self.learner.tensors(names)
         if not self.first:
-            for _ in tensors:
+            for _ in chain(base, tensors):
                 pass
             return
-        packets = [ray.put(packet) for packet in pack(tensors)]
+        held, packets = ([ray.put(packet) for packet in pack(part)] for part in (base, tensors))
         what = f"generators to load weights of version {version}"
-        self._wait(self.coordinator.publish.remote(version, packets), what)
+        self._wait(self.coordinator.publish.remote(version, packets, held), what)
 
     def _check_sync(self, statistics: dict[str, float], work: StepWork, step: int) -> None:
         difference = statistics.get("sync/logprob_diff_mean")

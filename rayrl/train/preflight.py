@@ -39,6 +39,11 @@ class Preflight:
     freeze_rows: list[Any]
     """learner.freeze_table.Row"""
     parameters: int
+    """Of the model, without an adapter."""
+    adapter: dict[str, Any] | None
+    """Contents of the adapter's adapter_config.json; None: the weights themselves train."""
+    frozen_bytes: int
+    """Of the learner's: what one rank holds of weights that never train."""
     learner_bytes: int
     """Of one learner rank, without activations."""
     generator_bytes: int
@@ -48,19 +53,23 @@ class Preflight:
 def check(config: TrainingConfig) -> Preflight:
     """Model, freeze rules, memory, datasets, golds, plugins: a RayrlError for whatever cannot work."""
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    from rayrl.learner.adapter import adapter_config, linear_modules, parameters, prepare
     from rayrl.learner.estimate import estimate
-    from rayrl.learner.freeze import layer_of, resolve
+    from rayrl.learner.freeze import layer_of
     from rayrl.learner.freeze_table import table
-    from rayrl.learner.model import decoder_layers, meta_model, tied_names
+    from rayrl.learner.model import meta_model, tied_names
 
     model = resolve_model(config.model.path)
     structure = meta_model(model)
-    sizes = {name: parameter.numel() for name, parameter in structure.named_parameters()}
+    own = sum(parameter.numel() for parameter in structure.parameters())
+    linear = [f"{module}.weight" for module in linear_modules(structure)]
     tied = tied_names(structure)
-    trainable = resolve(config.freeze, list(sizes), len(decoder_layers(structure)), tied)
+    trainable = prepare(structure, config.freeze, config.adapter)
+    sizes = {name: parameter.numel() for name, parameter in parameters(structure).items()}
     units = {name: layer_of(name) for name in sizes}
     stored = getattr(structure.config.dtype, "itemsize", 4)
-    memory = estimate(trainable, sizes, units, config.model, config.learner, stored, config.keeps_reference)
+    reference = config.keeps_reference
+    memory = estimate(trainable, sizes, units, config.model, config.learner, stored, reference, config.adapter, linear)
     learner_bytes = memory.total
     generator_bytes = 2 * sum(sizes.values()) + int(config.generator.kv_cache_gb * GB)
     require_memory(config, learner_bytes, generator_bytes)
@@ -80,7 +89,9 @@ def check(config: TrainingConfig) -> Preflight:
         steps=data.steps,
         left_out={reason: ids for reason, ids in data.left_out.items() if ids},
         freeze_rows=table(trainable, sizes, tied),
-        parameters=sum(sizes.values()),
+        parameters=own,
+        adapter=adapter_config(structure, model) if config.adapter else None,
+        frozen_bytes=memory.frozen,
         learner_bytes=learner_bytes,
         generator_bytes=generator_bytes,
     )

@@ -119,6 +119,12 @@ def plan_table(config: TrainingConfig, plan: Preflight, folder: Path) -> Table:
         fate = "train " if row.trainable else "frozen"
         where = f" of layers {row.layers}" if row.layers else ""
         table.add_row(fate, f"{row.kind}{where}: {row.tensors} tensors, {row.parameters / 1e6:.2f} million")
+    if (adapter := config.adapter) is not None:
+        base = "NF4" if adapter.quantize else config.model.compute_dtype
+        table.add_row(
+            "adapter",
+            f"rank {adapter.rank}, alpha {adapter.alpha}; base in {base}, {plan.frozen_bytes / GB:.2f} GB a rank",
+        )
     generator, learner = config.generator, config.learner
     table.add_row(
         "generators",

@@ -20,6 +20,10 @@ class TransformersEngine:
     async def start(self) -> None:
         torch.set_num_threads(1)
         self.model = AutoModelForCausalLM.from_pretrained(self.settings.model, dtype=torch.float32)
+        if self.settings.adapter is not None:
+            from peft import LoraConfig, inject_adapter_in_model
+
+            inject_adapter_in_model(LoraConfig(**self.settings.adapter), self.model)
         self.tokenizer = AutoTokenizer.from_pretrained(self.settings.model)
 
     async def generate(self, prompt_token_ids: list[int], sampling: Sampling) -> list[Rollout]:
@@ -46,7 +50,10 @@ class TransformersEngine:
         return Rollout(text, tokens, logprobs, [self.version] * len(tokens), reason)
 
     async def load_weights(self, version: int, packets: Sequence[PacketFile]) -> None:
-        named = dict(self.model.named_parameters())
+        named = {
+            name.replace(".default.", ".").replace(".base_layer.", "."): value
+            for name, value in self.model.named_parameters()
+        }
         for packet in packets:
             for name, tensor in read(packet):
                 named[name].data.copy_(tensor)

@@ -7,7 +7,8 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, Gemma3TextConfig, LlamaConfig, PreTrainedConfig, Qwen2Config, Qwen3Config
 
-from rayrl.config import FreezeSettings, LearnerSettings, ModelSettings
+from rayrl.config import FreezeSettings, LearnerSettings, LoRASettings, ModelSettings
+from rayrl.learner.adapter import parameters
 from rayrl.learner.batch import Segment, Tree
 from rayrl.learner.checkpoint import gathered
 from rayrl.learner.learner import Learner
@@ -25,9 +26,12 @@ SIZES = {
     "eos_token_id": 2,
     "pad_token_id": 0,
 }
+WHOLE_BLOCKS = {"hidden_size": 64, "intermediate_size": 128, "head_dim": 16}  # rows that nf4 takes
 KINDS: dict[str, Callable[[], PreTrainedConfig]] = {
     "llama": lambda: LlamaConfig(**SIZES, tie_word_embeddings=False),
     "llama_tied": lambda: LlamaConfig(**SIZES, tie_word_embeddings=True),
+    "llama_64": lambda: LlamaConfig(**SIZES | WHOLE_BLOCKS, tie_word_embeddings=False),
+    "gemma3_64": lambda: Gemma3TextConfig(**SIZES | WHOLE_BLOCKS, sliding_window=6, query_pre_attn_scalar=16),
     "qwen2": lambda: Qwen2Config(**SIZES),
     "qwen3": lambda: Qwen3Config(**SIZES),
     "gemma3": lambda: Gemma3TextConfig(**SIZES, sliding_window=6, query_pre_attn_scalar=8),
@@ -83,6 +87,7 @@ def make_learner(
     total: int = 4,
     compute_dtype: Literal["bfloat16", "float32"] = "float32",
     keep_reference: bool = False,
+    adapter: LoRASettings | None = None,
     **settings: object,
 ) -> Learner:
     values = {"learning_rate": 1e-2, "microbatch_tokens": 64, "warmup_fraction": 0.0, "max_grad_norm": 1e6} | settings
@@ -95,9 +100,10 @@ def make_learner(
         seed=0,
         device=torch.device("cpu"),
         keep_reference=keep_reference,
+        adapter_settings=adapter,
     )
 
 
 def weights(learner: Learner) -> dict[str, torch.Tensor]:
-    parameters = learner.policy.model.named_parameters()
-    return {name: gathered(value, value.dtype).clone() for name, value in parameters}
+    """Every parameter, whole, as it is stored."""
+    return {name: gathered(value, value.dtype).clone() for name, value in parameters(learner.policy.model).items()}
