@@ -282,9 +282,9 @@ class Coordinator:
             self.generators, f"completions of {prompt.id}", lambda h: h.generate.remote(prompt.token_ids, sampling)
         )
         sampled = clock.last_sampled = time.monotonic()
-        texts = [rollout.text for rollout in rollouts]
+        texts, lengths = [rollout.text for rollout in rollouts], [len(rollout.token_ids) for rollout in rollouts]
         scored = await self._call(
-            self.verifiers, f"verdicts on {prompt.id}", lambda h: h.score.remote(prompt.columns, texts)
+            self.verifiers, f"verdicts on {prompt.id}", lambda h: h.score.remote(prompt.columns, texts, lengths)
         )
         clock.last_scored = time.monotonic()
         for problem in scored.problems:

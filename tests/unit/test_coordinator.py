@@ -62,7 +62,7 @@ class Verifier:
         self.score = Method(self._score)
         self.ping = Method(self._ping)
 
-    async def _score(self, columns: dict[str, Any], completions: list[str]) -> ScoredGroup:
+    async def _score(self, columns: dict[str, Any], completions: list[str], lengths: list[int]) -> ScoredGroup:
         if self.error:
             raise self.error
         ones = [1.0] * len(completions)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from rayrl.verify.finance.agree import agree
-from rayrl.verify.finance.amounts import Amount
+from rayrl.verify.finance.amounts import Amount, amounts_in
 from rayrl.verify.finance.gold import Gold
 from rayrl.verify.finance.polarity import affirms, stance, trend
 from rayrl.verify.finance.sentences import Sentence, sentences
@@ -31,7 +31,7 @@ class Judged:
 def _figures(gold: Gold, question: str) -> list[Amount]:
     """The gold's figures that the question does not give."""
     given = {amount.value for sentence in sentences(question) for amount in sentence.amounts}
-    return [amount for amount in gold.amounts if amount.value not in given]
+    return [a for a in amounts_in(gold.text, question) if not a.year_like and a.value not in given]
 
 
 def _same_kind(first: Amount, second: Amount) -> bool:
@@ -87,7 +87,7 @@ def judge_text(response: str, listed: Sequence[Sentence], gold: Gold, question: 
     if best is not None and _finds_nothing(gold, fresh):
         return Judged(not affirms(best.text, ""), "the gold says that there is none")
     share = len(fresh & content_words(response[:READ_CHARACTERS])) / max(1, len(fresh))
-    figures = [figure for figure in _figures(gold, question) if not figure.year_like]
+    figures = _figures(gold, question)
     support = figure_support(listed, gold, question)
     shown = f"{share:.0%} of the gold's words"
     if len(figures) == 1 and (figures[0].scaled or figures[0].currency):
