@@ -7,7 +7,7 @@ Parameters go by the names that the model has without PEFT's wrapping: `….q_pr
 import difflib
 import json
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import nn
@@ -86,7 +86,7 @@ def prepare(model: PreTrainedModel, freeze: FreezeSettings, settings: LoRASettin
 def _require_whole_blocks(model: PreTrainedModel) -> None:
     """bitsandbytes 0.50.2 unpacks a row that ends within a block wrongly on CPU, without an error."""
     for name in linear_modules(model):
-        inputs = int(getattr(model.get_submodule(name), "in_features"))
+        inputs = cast(nn.Linear, model.get_submodule(name)).in_features
         if inputs % _BLOCK:
             raise ModelError(
                 f"adapter.quantize: nf4 needs rows of whole blocks of {_BLOCK} weights, {name!r} has rows of {inputs}; "
