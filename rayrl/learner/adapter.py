@@ -7,6 +7,7 @@ Parameters go by the names that the model has without PEFT's wrapping: `….q_pr
 import difflib
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, cast
 
 import torch
@@ -156,6 +157,19 @@ def nf4_scale_bytes(size: int, double_quantization: bool) -> int:
     """
     blocks = -(-size // _BLOCK)
     return blocks + 4 * -(-blocks // 256) if double_quantization else 4 * blocks
+
+
+@contextmanager
+def without_dropout(module: nn.Module) -> Iterator[None]:
+    """The adapter's dropout is off within."""
+    active = [part for part in module.modules() if isinstance(part, nn.Dropout) and part.training]
+    for part in active:
+        part.eval()
+    try:
+        yield
+    finally:
+        for part in active:
+            part.train()
 
 
 def rounded_base(model: PreTrainedModel, dtype: torch.dtype) -> Iterator[tuple[str, torch.Tensor]]:

@@ -117,7 +117,8 @@ class Learner:
         """Log-probabilities in nats of each tree's loss tokens, in the order of its segments, on every rank."""
         mine: dict[int, list[float]] = {}
         for batch in self._batches(trees):
-            values, _ = self.policy(batch.to(self.device), self.temperature)
+            with adapter.without_dropout(self.policy):
+                values, _ = self.policy(batch.to(self.device), self.temperature)
             sizes = [trees[index].loss_tokens for index in batch.trees] if batch.targets.numel() else []
             for index, part in zip(batch.trees, values.split(sizes) if sizes else [], strict=False):
                 mine[index] = part.tolist()
