@@ -7,7 +7,8 @@ Parameters go by the names that the model has without PEFT's wrapping: `….q_pr
 import difflib
 import json
 from collections.abc import Iterator
-from typing import Any
+from contextlib import contextmanager
+from typing import Any, cast
 
 import torch
 from torch import nn
@@ -86,8 +87,7 @@ def prepare(model: PreTrainedModel, freeze: FreezeSettings, settings: LoRASettin
 def _require_whole_blocks(model: PreTrainedModel) -> None:
     """bitsandbytes 0.50.2 unpacks a row that ends within a block wrongly on CPU, without an error."""
     for name in linear_modules(model):
-        module: Any = model.get_submodule(name)
-        inputs = module.in_features
+        inputs = cast(nn.Linear, model.get_submodule(name)).in_features
         if inputs % _BLOCK:
             raise ModelError(
                 f"adapter.quantize: nf4 needs rows of whole blocks of {_BLOCK} weights, {name!r} has rows of {inputs}; "
@@ -157,6 +157,19 @@ def nf4_scale_bytes(size: int, double_quantization: bool) -> int:
     """
     blocks = -(-size // _BLOCK)
     return blocks + 4 * -(-blocks // 256) if double_quantization else 4 * blocks
+
+
+@contextmanager
+def without_dropout(module: nn.Module) -> Iterator[None]:
+    """The adapter's dropout is off within."""
+    active = [part for part in module.modules() if isinstance(part, nn.Dropout) and part.training]
+    for part in active:
+        part.eval()
+    try:
+        yield
+    finally:
+        for part in active:
+            part.train()
 
 
 def rounded_base(model: PreTrainedModel, dtype: torch.dtype) -> Iterator[tuple[str, torch.Tensor]]:

@@ -28,6 +28,7 @@ class Generator:
 
     def __init__(self) -> None:
         self.held = 0
+        self.received: list[list[Any]] = []
         self.calls: list[tuple[int, Sampling]] = []
         self.deaths = 0
         self.alive = True
@@ -49,6 +50,7 @@ class Generator:
 
     async def _load(self, version: int, packets: list[Any]) -> int:
         self.held = version
+        self.received.append(packets)
         return self.held
 
     async def _start(self) -> None:
@@ -163,11 +165,13 @@ async def test_a_generator_that_does_not_start_ends_the_run_with_its_own_words()
 async def test_a_dead_generator_is_started_again_with_the_newest_weights_and_nothing_is_lost() -> None:
     coordinator, generator, _ = make()
     await coordinator.start()
+    await coordinator.publish(0, ["first"], ["base"])
     await coordinator.batch(0)
     generator.deaths = 1
     await coordinator.publish(1, ["packet"])
     batch = await coordinator.batch(1)
     assert generator.started == 1
+    assert generator.received == [["base", "first"], ["packet"], ["base", "packet"]]
     assert generator.held == 1
     assert len({group.prompt.id for group in batch.groups}) == 4
     assert all(version == 1 for group in batch.groups for r in group.rollouts for version in r.policy_versions)

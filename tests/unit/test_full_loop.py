@@ -15,6 +15,7 @@ from rayrl.learner.learner import Learner
 from rayrl.train.run_directory import EXAMPLES
 from rayrl.train.sft import Examples
 from tests.conftest import Command, commands, tiny
+from tests.fakes.model import make_model
 
 Start = Callable[..., Command]
 STEPS = 30
@@ -92,6 +93,29 @@ def test_two_ranks_train_as_one_does(whole: Command, rayrl: Start, tiny_config: 
     assert len(two.records("step")) == 10
     digits = "reward/tests.fakes.rewards:digits"
     assert two.records("step")[-1][digits] > second[digits] + 0.1
+
+
+def test_with_qlora_a_killed_generator_gets_base_and_adapter_again_and_the_adapter_is_left(
+    rayrl: Start, tmp_path: Path
+) -> None:
+    # A model of its own: nf4 takes rows of whole blocks of 64.
+    config = tiny(make_model(tmp_path / "wide", width=128), tmp_path)
+    config["adapter"] = {"rank": 4, "alpha": 8, "quantize": "nf4"}
+    config["generator"]["max_concurrent_prompts"] = 1
+    run = rayrl("grpo", config, "--steps", 8)
+    run.wait_for(lambda: len(run.records("step")) >= 2, 90, "the second step")
+    kill(run, b"GeneratorActor")
+    assert run.wait(150) == 0, (run.stdout, run.stderr)
+    assert "actor_lost" in {record["event"] for record in run.records("event")}
+    steps = run.records("step")
+    assert steps[-1]["train/grad_norm"] > 0
+    # float32 on both sides: the base before it was rounded, or the adapter of a version before, is far more apart.
+    assert max(record["sync/logprob_diff_mean"] for record in steps) < 1e-5
+    trained = load_file(run.run_dir / "model" / "adapter_model.safetensors")
+    assert len(trained) == 2 * 2 * 7
+    assert all(value.any() for value in trained.values())
+    sizes = sum(path.stat().st_size for path in (run.run_dir / "checkpoints").rglob("*.distcp"))
+    assert sizes < 2.5 * 12 * sum(value.numel() for value in trained.values())
 
 
 def kill(run: Command, name: bytes) -> None:
