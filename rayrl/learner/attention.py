@@ -1,19 +1,16 @@
-"""Attention over a forest. One rule says who sees whom; dense masks and FlexAttention both apply it."""
+"""Attention over a forest. One rule says who sees whom; the blocks computed on CPU and FlexAttention both apply it."""
 
-import math
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 import torch
-from torch.nn.functional import scaled_dot_product_attention as _sdpa
 from transformers import AttentionInterface, PreTrainedModel
 
 from rayrl.learner.batch import Batch
 
 NAME = "rayrl_forest"  # under which transformers finds `forest_attention`
-# On CPU plain matmuls beat SDPA's fused kernel (measured in bfloat16, forward + backward, 9 heads of 64 on one core:
-# 0.7 against 2.9 ms at 114 tokens, 8 against 24 at 512, 141 against 174 at 1536); beyond, scores take too much memory.
-PLAIN_TOKENS = 2048
+BLOCK = 256  # most queries computed at once
 
 
 def visible(
@@ -42,26 +39,65 @@ def dense_mask(
     return visible(places[:, None], places[None, :], subtree_end, position_ids, window)[None, None]
 
 
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Queries of one segment and the places they see: ranges of ancestors, then the segment up to the last query."""
+
+    queries: slice
+    keys: list[slice]
+    masked_from: int  # column, among the keys laid side by side, from which on some are hidden
+    hidden: torch.Tensor  # bool [queries, keys from that column on]
+
+    def gathered(self, tensor: torch.Tensor) -> torch.Tensor:
+        """[heads, N, d] -> [heads, keys, d]"""
+        parts = [tensor[:, places] for places in self.keys]
+        return parts[0] if len(parts) == 1 else torch.cat(parts, 1)
+
+    def scatter_add(self, tensor: torch.Tensor, values: torch.Tensor) -> None:
+        """Adds `values` [heads, keys, d] to `tensor` [heads, N, d] where the keys lie."""
+        start = 0
+        for places in self.keys:
+            length = places.stop - places.start
+            tensor[:, places] += values[:, start : start + length]
+            start += length
+
+
+def blocks(batch: Batch, window: int | None) -> list[Block]:
+    """What is to be computed of the N x N scores of a batch: a segment's queries against its path alone."""
+    ends = batch.segment_ids.bincount().cumsum(0).tolist()
+    starts = [0, *ends[:-1]]
+    reach = batch.subtree_end[torch.tensor(starts, device=batch.subtree_end.device)].tolist()
+    path: list[int] = []
+    made = []
+    for index, (start, end) in enumerate(zip(starts, ends, strict=True)):
+        while path and reach[path[-1]] <= start:
+            path.pop()
+        above = [slice(starts[at], ends[at]) for at in path]
+        for first in range(start, end, BLOCK):
+            last = min(first + BLOCK, end)
+            keys = [*above, slice(start, last)]
+            places = torch.cat([torch.arange(part.start, part.stop) for part in keys]).to(batch.token_ids.device)
+            queries = torch.arange(first, last, device=places.device)
+            hidden = ~visible(queries[:, None], places[None], batch.subtree_end, batch.position_ids, window)
+            columns = hidden.any(0).nonzero()
+            masked_from = int(columns[0]) if len(columns) else len(places)
+            made.append(Block(slice(first, last), keys, masked_from, hidden[:, masked_from:].contiguous()))
+        path.append(index)
+    return made
+
+
 class Forest:
-    """The masks of one batch: made once for each sliding window, used by every layer."""
+    """What attention needs of one batch: made once for each sliding window, used by every layer."""
 
     def __init__(self, batch: Batch, flex: bool) -> None:
         self.batch, self.flex = batch, flex
-        self._masks: dict[int | None, Any] = {}
+        self._made: dict[int | None, Any] = {}
 
-    def block_mask(self, window: int | None) -> Any:
-        """FlexAttention's mask over the whole row."""
-        if window not in self._masks:
-            self._masks[window] = flex_block_mask(self.batch, window)
-        return self._masks[window]
-
-    def biases(self, window: int | None, dtype: torch.dtype) -> Any:
-        """What is added to the scores of each tree, [1, 1, n, n] of 0 and -inf. Trees never see one another."""
-        if window not in self._masks:
-            batch = self.batch
-            masks = [dense_mask(batch.subtree_end, batch.position_ids, *span, window) for span in batch.spans]
-            self._masks[window] = [torch.zeros_like(m, dtype=dtype).masked_fill_(~m, -math.inf) for m in masks]
-        return self._masks[window]
+    def mask(self, window: int | None) -> Any:
+        """FlexAttention's mask over the whole row, or the blocks."""
+        if window not in self._made:
+            self._made[window] = flex_block_mask(self.batch, window) if self.flex else blocks(self.batch, window)
+        return self._made[window]
 
 
 def flex_block_mask(batch: Batch, window: int | None = None) -> Any:
@@ -110,33 +146,80 @@ def forest_attention(
 
     `softcap` bounds the scores (Gemma 2): cap x tanh(score / cap).
     """
+    mask = forest.mask(sliding_window)
     if forest.flex:
-        mask = forest.block_mask(sliding_window)
         score = None if softcap is None else _capped_score(softcap)
         out = _compiled_flex()(query, key, value, score_mod=score, block_mask=mask, scale=scaling, enable_gqa=True)
         return out.transpose(1, 2).contiguous(), None
-    groups = query.shape[1] // key.shape[1]
-    if groups > 1:
-        key, value = key.repeat_interleave(groups, 1), value.repeat_interleave(groups, 1)
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
-    parts = []
-    for (start, end), bias in zip(forest.batch.spans, forest.biases(sliding_window, query.dtype), strict=True):
-        tree = (query[:, :, start:end], key[:, :, start:end], value[:, :, start:end])
-        plain = softcap is not None or (query.device.type == "cpu" and end - start <= PLAIN_TOKENS)
-        attend = _plain_attention(*tree, bias, scale, softcap) if plain else _sdpa(*tree, attn_mask=bias, scale=scale)
-        parts.append(attend)
-    return torch.cat([part.transpose(1, 2) for part in parts], dim=1), None
+    out = _BlockAttention.apply(query[0], key[0], value[0], mask, scale, softcap)  # type: ignore[no-untyped-call]
+    return out[None], None
 
 
-def _plain_attention(
-    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, bias: torch.Tensor, scale: float, softcap: float | None
-) -> torch.Tensor:
-    """Two matmuls and a softmax, [1, heads, n, d] -> the same."""
-    if softcap is None:
-        scores = torch.baddbmm(bias[0].expand(query.shape[1], -1, -1), query[0], key[0].transpose(1, 2), alpha=scale)
-    else:
-        scores = (query[0] @ key[0].transpose(1, 2) * (scale / softcap)).tanh() * softcap + bias[0]
-    return (scores.softmax(-1) @ value[0])[None]
+class _BlockAttention(torch.autograd.Function):
+    """Block by block; the backward makes each block's probabilities anew, so that memory grows with N alone.
+
+    Query heads that share a key head are laid below one another, so that keys and values are never repeated.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        query: torch.Tensor,
+        key: torch.Tensor,
+        value: torch.Tensor,
+        blocks: list[Block],
+        scale: float,
+        softcap: float | None,
+    ) -> torch.Tensor:
+        """[heads, N, d], twice [kv heads, N, d] -> [N, heads, d]"""
+        out = query.new_empty(query.shape[1], query.shape[0], value.shape[-1])
+        for block in blocks:
+            _, probabilities, _ = _probabilities(query, block.gathered(key), block, scale, softcap)
+            mixed = probabilities @ block.gathered(value)
+            out[block.queries] = mixed.view(len(query), -1, value.shape[-1]).transpose(0, 1)
+        ctx.save_for_backward(query, key, value)
+        ctx.blocks, ctx.scale, ctx.softcap = blocks, scale, softcap
+        return out
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        query, key, value = ctx.saved_tensors
+        upstream = gradients[0].transpose(0, 1)  # [heads, N, d]
+        query_grad = torch.empty_like(query)
+        # Many blocks add to one key: summed in float32.
+        wide = torch.promote_types(key.dtype, torch.float32)
+        key_grad, value_grad = torch.zeros_like(key, dtype=wide), torch.zeros_like(value, dtype=wide)
+        for block in ctx.blocks:
+            keys = block.gathered(key)
+            queries, probabilities, slope = _probabilities(query, keys, block, ctx.scale, ctx.softcap)
+            out_grad = upstream[:, block.queries].reshape(len(key), -1, value.shape[-1])
+            block.scatter_add(value_grad, probabilities.transpose(1, 2) @ out_grad)
+            grad = out_grad @ block.gathered(value).transpose(1, 2)
+            grad = torch._softmax_backward_data(grad, probabilities, -1, grad.dtype)
+            if slope is not None:
+                grad *= slope
+            query_grad[:, block.queries] = (grad @ keys).mul_(ctx.scale).view(len(query), -1, query.shape[-1])
+            block.scatter_add(key_grad, grad.transpose(1, 2) @ queries)
+        return query_grad, key_grad.to(key.dtype), value_grad.to(value.dtype), None, None, None
+
+
+def _probabilities(
+    query: torch.Tensor, keys: torch.Tensor, block: Block, scale: float, softcap: float | None
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
+    """A block's scaled queries [kv heads, n, d] and probabilities [kv heads, n, keys], n counting each head of a
+    group; and with a cap its derivative at the scores."""
+    queries = query[:, block.queries].reshape(len(keys), -1, query.shape[-1]) * scale
+    scores = queries @ keys.transpose(1, 2)
+    slope = None
+    if softcap is not None:
+        scores = scores.div_(softcap).tanh_()
+        slope = 1 - scores.square()
+        scores = scores * softcap
+    if block.hidden.numel():
+        each = scores.view(len(keys), -1, len(block.hidden), scores.shape[-1])
+        each[..., block.masked_from :].masked_fill_(block.hidden, -torch.inf)
+    return queries, scores.softmax(-1), slope
 
 
 def forest_obstacle(model: PreTrainedModel) -> str | None:

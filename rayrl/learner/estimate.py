@@ -75,7 +75,7 @@ def estimate(
         gathered=root + (sum(layers) if ranks == 1 else sum(sorted(layers)[-2:])),
         gathered_gradients=width * (gradient_root + max(gradient_layers)),
         unpacked=width * max((sizes[name] for name in packed), default=0),
-        logits=3 * 4 * CHUNK_LOGITS,
+        logits=(3 * 4 + width) * CHUNK_LOGITS,
         reference=width * sum(trained.values()) // ranks if reference else 0,
     )
 

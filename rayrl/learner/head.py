@@ -6,13 +6,18 @@ from typing import Any, NamedTuple
 import torch
 from torch.nn.functional import linear
 
-CHUNK_LOGITS = 1 << 25  # logits that exist at once: 128 MB in float32
+CHUNK_LOGITS = 1 << 25  # logits whose gradient exists at once: 64 MB in bfloat16
+CPU_LOGITS = 1 << 22  # logits that exist at once on CPU, near what its caches hold: 16 MB in float32
 
 
-def _chunks(count: int, vocabulary: int) -> Iterator[slice]:
-    step = max(1, CHUNK_LOGITS // vocabulary)
+def _chunks(count: int, vocabulary: int, logits: int) -> Iterator[slice]:
+    step = max(1, logits // vocabulary)
     for start in range(0, count, step):
         yield slice(start, min(start + step, count))
+
+
+def _at_once(tensor: torch.Tensor) -> int:
+    return min(CPU_LOGITS, CHUNK_LOGITS) if tensor.device.type == "cpu" else CHUNK_LOGITS
 
 
 def _logits(
@@ -42,15 +47,16 @@ class _Head(torch.autograd.Function):
         dtype = torch.promote_types(hidden.dtype, torch.float32)
         logprobs, entropy, normalizers = (hidden.new_empty(len(hidden), dtype=dtype) for _ in range(3))
         ranks = torch.empty_like(targets)
-        for rows in _chunks(len(hidden), len(weight)):
+        for rows in _chunks(len(hidden), len(weight), _at_once(hidden)):
             logits = _logits(hidden[rows], weight, bias, temperature, softcap)
-            normalizer = logits.logsumexp(-1, keepdim=True)
             chosen = logits.gather(1, targets[rows, None])
-            logprobs[rows] = (chosen - normalizer)[:, 0]
             ranks[rows] = (logits > chosen).sum(-1)
-            probabilities = (logits - normalizer).exp_()
-            entropy[rows] = normalizer[:, 0] - torch.linalg.vecdot(probabilities, logits)
-            normalizers[rows] = normalizer[:, 0]
+            largest = logits.amax(-1, keepdim=True)
+            odds = (logits - largest).exp_()
+            total = odds.sum(-1)
+            normalizers[rows] = largest[:, 0] + total.log()
+            logprobs[rows] = chosen[:, 0] - normalizers[rows]
+            entropy[rows] = normalizers[rows] - torch.linalg.vecdot(odds, logits) / total
         ctx.save_for_backward(hidden, weight, bias, targets, normalizers)
         ctx.temperature, ctx.softcap = temperature, softcap
         ctx.mark_non_differentiable(entropy, ranks)
@@ -63,19 +69,22 @@ class _Head(torch.autograd.Function):
         hidden_grad = torch.empty_like(hidden) if needs_hidden else None
         weight_grad = torch.zeros_like(weight) if needs_weight else None
         bias_grad = torch.zeros_like(bias) if needs_bias else None
-        for rows in _chunks(len(hidden), len(weight)):
-            logits = _logits(hidden[rows], weight, bias, ctx.temperature, ctx.softcap)
-            slope = None if ctx.softcap is None else 1 - (logits * (ctx.temperature / ctx.softcap)).square_()
-            upstream = gradients[0][rows, None] / ctx.temperature
-            grad = logits.sub_(normalizers[rows, None]).exp_().mul_(-upstream)
-            grad.scatter_add_(1, targets[rows, None], upstream)
-            grad = (grad if slope is None else grad.mul_(slope)).to(weight.dtype)
+        for rows in _chunks(len(hidden), len(weight), CHUNK_LOGITS):
+            inputs = hidden[rows]
+            grads = weight.new_empty(len(inputs), len(weight))
+            for part in _chunks(len(inputs), len(weight), _at_once(hidden)):
+                logits = _logits(inputs[part], weight, bias, ctx.temperature, ctx.softcap)
+                slope = None if ctx.softcap is None else 1 - (logits * (ctx.temperature / ctx.softcap)).square_()
+                upstream = gradients[0][rows][part, None] / ctx.temperature
+                grad = logits.sub_(normalizers[rows][part, None]).exp_().mul_(-upstream)
+                grad.scatter_add_(1, targets[rows][part, None], upstream)
+                grads[part] = grad if slope is None else grad.mul_(slope)
             if hidden_grad is not None:
-                hidden_grad[rows] = grad @ weight
+                hidden_grad[rows] = grads @ weight
             if weight_grad is not None:
-                weight_grad.addmm_(grad.T, hidden[rows])
+                weight_grad.addmm_(grads.T, inputs)
             if bias_grad is not None:
-                bias_grad += grad.sum(0)
+                bias_grad += grads.sum(0)
         return hidden_grad, weight_grad, bias_grad, None, None, None
 
 

@@ -5,7 +5,20 @@ from typing import Literal
 
 import pytest
 import torch
-from transformers import AutoModelForCausalLM, Gemma3TextConfig, LlamaConfig, PreTrainedConfig, Qwen2Config, Qwen3Config
+from transformers import (
+    AutoModelForCausalLM,
+    Gemma2Config,
+    Gemma3TextConfig,
+    GemmaConfig,
+    GptOssConfig,
+    Lfm2Config,
+    LlamaConfig,
+    Olmo2Config,
+    PhiConfig,
+    PreTrainedConfig,
+    Qwen2Config,
+    Qwen3Config,
+)
 
 from rayrl.config import FreezeSettings, LearnerSettings, LoRASettings, ModelSettings
 from rayrl.learner.adapter import parameters
@@ -27,6 +40,7 @@ SIZES = {
     "pad_token_id": 0,
 }
 WHOLE_BLOCKS = {"hidden_size": 64, "intermediate_size": 128, "head_dim": 16}  # rows that nf4 takes
+SLIDING = {"sliding_window": 6, "layer_types": ["sliding_attention"] * 3 + ["full_attention"]}
 KINDS: dict[str, Callable[[], PreTrainedConfig]] = {
     "llama": lambda: LlamaConfig(**SIZES, tie_word_embeddings=False),
     "llama_tied": lambda: LlamaConfig(**SIZES, tie_word_embeddings=True),
@@ -34,17 +48,34 @@ KINDS: dict[str, Callable[[], PreTrainedConfig]] = {
     "gemma3_64": lambda: Gemma3TextConfig(**SIZES | WHOLE_BLOCKS, sliding_window=6, query_pre_attn_scalar=16),
     "qwen2": lambda: Qwen2Config(**SIZES),
     "qwen3": lambda: Qwen3Config(**SIZES),
-    "gemma3": lambda: Gemma3TextConfig(**SIZES, sliding_window=6, query_pre_attn_scalar=8),
+    "olmo2": lambda: Olmo2Config(**SIZES),
+    "gemma": lambda: GemmaConfig(**SIZES),
+    # Caps of scores and of final logits, both low enough to matter; sliding windows.
+    "gemma2": lambda: Gemma2Config(
+        **SIZES, **SLIDING, query_pre_attn_scalar=8, attn_logit_softcapping=3.0, final_logit_softcapping=5.0
+    ),
+    # Sliding windows, and another RoPE base in the layers that have none.
+    "gemma3": lambda: Gemma3TextConfig(**SIZES, **SLIDING, query_pre_attn_scalar=8),
+    # A bias in the head.
+    "phi": lambda: PhiConfig(**SIZES),
+}
+# Models that cannot share a prompt: convolutions over the sequence; attention sinks.
+PLAIN_KINDS: dict[str, Callable[[], PreTrainedConfig]] = {
+    "lfm2": lambda: Lfm2Config(**SIZES, layer_types=["conv", "full_attention"] * 2),
+    "gpt_oss": lambda: GptOssConfig(**SIZES, num_local_experts=3, num_experts_per_tok=2),
 }
 
 
 def make_folder(folder: Path, kind: str) -> str:
     torch.manual_seed(0)
-    model = AutoModelForCausalLM.from_config(KINDS[kind]())
+    config = (KINDS | PLAIN_KINDS)[kind.removesuffix("_bfloat16")]()
+    model = AutoModelForCausalLM.from_config(config)
     # Larger than the initialisation's 0.02, so that attention and logits are far from uniform.
     for parameter in model.parameters():
         if parameter.ndim > 1:
             torch.nn.init.normal_(parameter, std=0.2)
+    if kind.endswith("_bfloat16"):
+        model.to(torch.bfloat16)
     model.save_pretrained(folder)
     return str(folder)
 

@@ -6,9 +6,11 @@ import torch
 import torch.multiprocessing as mp
 from transformers import AutoModelForCausalLM
 
-from rayrl.config import FreezeSettings, ObjectiveSettings
+from rayrl.config import FreezeRule, FreezeSettings, ObjectiveSettings
 from rayrl.errors import FreezeError, ModelError
 from rayrl.learner.batch import Segment, Tree, sft_tree, with_logprobs
+from rayrl.learner.checkpoint import gathered
+from rayrl.learner.freeze import PRESETS
 from rayrl.learner.learner import Learner
 from rayrl.learner.objectives import grpo_objective, sft_objective
 from rayrl.types import Example
@@ -16,7 +18,10 @@ from rayrl.types import Example
 from .conftest import make_learner, make_trees, weights
 
 Folders = Callable[[str], str]
+Weights = dict[str, torch.Tensor]
 GRPO = grpo_objective(ObjectiveSettings(), max_tokens=8)
+TO_BASE = grpo_objective(ObjectiveSettings(kl_coefficient=0.1), max_tokens=8)
+FREEZE = FreezeSettings(preset="freeze_mid_mlps")
 
 
 def assert_same(left: Learner, right: Learner) -> None:
@@ -25,23 +30,109 @@ def assert_same(left: Learner, right: Learner) -> None:
         assert torch.equal(value, other[name]), name
 
 
+def moments(learner: Learner) -> Weights:
+    """Of each tensor that trains, after one update: a tenth of the gradient that the update was made of."""
+    named = dict(learner.policy.model.named_parameters())
+    return {
+        name: gathered(learner.optimizer.state[named[name]]["exp_avg"], torch.float32)
+        for name, trains in learner.trainable.items()
+        if trains
+    }
+
+
+def assert_same_update(found: Weights, expected: Weights) -> None:
+    """Tensor by tensor, the norm of the difference is at most 1e-5 of the norm."""
+    assert found.keys() == expected.keys()
+    for name, value in expected.items():
+        assert value.norm() > 0, name
+        assert (found[name] - value).norm() <= 1e-5 * value.norm(), name
+
+
 def test_micro_batches_change_nothing(folders: Folders) -> None:
-    learners = [make_learner(folders("llama"), microbatch_tokens=tokens) for tokens in (1, 40, 1000)]
+    learners = [make_learner(folders("llama"), microbatch_tokens=tokens) for tokens in (1000, 60, 22)]
     results = [learner.update(make_trees(), GRPO) for learner in learners]
-    assert [result["train/microbatches"] for result in results] == [5, 3, 1]
-    for result in results[1:]:
+    assert [result["train/microbatches"] for result in results] == [1, 2, 4]
+    for learner, result in zip(learners, results, strict=True):
+        assert_same_update(moments(learner), moments(learners[0]))
         for name in ("train/loss", "train/grad_norm", "policy/entropy_mean", "sync/logprob_diff_mean"):
             assert result[name] == pytest.approx(results[0][name], rel=1e-5), name
 
 
-@pytest.mark.parametrize("preset", ["qk_only", "mlp_only", "last_2", "embeddings_frozen"])
-def test_frozen_weights_do_not_move_and_the_others_do(preset: str, folders: Folders) -> None:
-    learner = make_learner(folders("llama_tied"), FreezeSettings(preset=preset))
+@pytest.mark.parametrize("preset", [*PRESETS, "last_2"])
+@pytest.mark.parametrize("kind", ["llama", "llama_tied"])
+def test_frozen_weights_do_not_move_and_the_others_do(kind: str, preset: str, folders: Folders) -> None:
+    """Bit for bit, from a bfloat16 folder; in bfloat16, as stored, where frozen, float32 where not."""
+    learner = make_learner(folders(f"{kind}_bfloat16"), FreezeSettings(preset=preset), compute_dtype="bfloat16")
     before = weights(learner)
     learner.update(make_trees(), GRPO)
     learner.check_frozen()
     for name, value in weights(learner).items():
         assert torch.equal(value, before[name]) != learner.trainable[name], name
+        assert value.dtype == (torch.float32 if learner.trainable[name] else torch.bfloat16), name
+    held = {id(parameter) for parameter in learner.optimizer.state}
+    for name, parameter in learner.policy.model.named_parameters():
+        assert (id(parameter) in held) == learner.trainable[name], name
+
+
+@pytest.mark.parametrize("checkpointing", [False, True])
+def test_nothing_below_the_lowest_trainable_layer_has_a_backward(checkpointing: bool, folders: Folders) -> None:
+    """Counts the gradients that arrive at each layer's linear outputs."""
+    freeze = FreezeSettings(rules=[FreezeRule(train=False), FreezeRule(match="*.q_proj.*", layers="2", train=True)])
+    learner = make_learner(folders("llama"), freeze, activation_checkpointing=checkpointing, microbatch_tokens=999)
+    calls = [0] * 4
+
+    def count(index: int, output: torch.Tensor) -> None:
+        if output.requires_grad:
+            output.register_hook(lambda _gradient: calls.__setitem__(index, calls[index] + 1))
+
+    for index, layer in enumerate(learner.policy.model.model.layers):
+        for module in layer.modules():
+            if isinstance(module, torch.nn.Linear):
+                module.register_forward_hook(lambda _module, _input, output, index=index: count(index, output))
+    learner.update(make_trees(), GRPO)
+    # In layer 2 no gradient is needed at k and v, whose input and weights are frozen; in layer 3 all seven are.
+    assert calls == [0, 0, 5, 7]
+
+
+def test_a_divergence_to_the_base_is_to_what_training_started_from(folders: Folders) -> None:
+    """Also after updates; the frozen are shared, and the weights are put back bit for bit."""
+    freeze = FreezeSettings(preset="qk_only")
+    learner = make_learner(folders("llama"), freeze, keep_reference=True)
+    started = learner.logprobs(make_trees())
+    assert learner.update(make_trees(), TO_BASE)["policy/kl_to_base_mean"] == pytest.approx(0, abs=1e-9)
+    assert learner.update(make_trees(), TO_BASE)["policy/kl_to_base_mean"] > 1e-4
+    moved = weights(learner)
+    assert learner.reference_logprobs(make_trees()) == started
+    assert learner.logprobs(make_trees()) != started
+    assert all(torch.equal(value, moved[name]) for name, value in weights(learner).items())
+
+
+def test_a_divergence_that_is_not_asked_for_is_free(folders: Folders, monkeypatch: pytest.MonkeyPatch) -> None:
+    learner = make_learner(folders("llama"))
+    assert learner.reference is None
+    monkeypatch.setattr(learner, "logprobs", lambda _trees: pytest.fail("a second forward pass"))
+    learner.update(make_trees(), GRPO)
+    with pytest.raises(ValueError, match="keep_reference"):
+        learner.update(make_trees(), TO_BASE)
+
+
+def test_a_group_without_advantage_is_skipped_unless_a_divergence_moves_it(folders: Folders) -> None:
+    tree = Tree([Segment([1, 2], [False] * 2), Segment([3, 4], [True] * 2, 0, 0.0, [-1.0, -1.0])])
+    learner = make_learner(folders("llama"), keep_reference=True)
+    assert learner.update([tree], GRPO)["train/skipped_updates"] == 1
+    assert learner.update([tree], TO_BASE)["train/packed_tokens"] == 4
+
+
+def test_a_model_that_takes_no_forest_updates_as_plain_rows_do(folders: Folders) -> None:
+    with pytest.warns(UserWarning, match="plain rows"):
+        learner = make_learner(folders("lfm2"), microbatch_tokens=1000)
+    trees = make_trees()
+    logprobs = learner.logprobs(trees)
+    assert [len(values) for values in logprobs] == [tree.loss_tokens for tree in trees]
+    result = learner.update(with_logprobs(trees, logprobs, "old_logprobs"), GRPO)
+    rows = [tree.tokens + (len(tree.segments) - 2) * len(tree.segments[0].token_ids) for tree in trees]
+    assert result["train/packed_tokens"] == sum(rows)
+    assert result["policy/clip_frac"] == 0
 
 
 def test_check_frozen_sees_a_gradient(folders: Folders) -> None:
@@ -115,28 +206,35 @@ def test_an_update_without_loss_moves_nothing(folders: Folders) -> None:
 def run_rank(rank: int, path: str, folder: str) -> None:
     torch.set_num_threads(1)
     torch.distributed.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=2)
-    learner = make_learner(path, FreezeSettings(preset="freeze_mid_mlps"), microbatch_tokens=24)
-    results = [learner.update(make_trees(), GRPO), learner.update(make_trees()[:1], GRPO)]
+    learner = make_learner(path, FREEZE, microbatch_tokens=24, keep_reference=True)
+    results, moved, gradients = [], [], []
+    for trees in (make_trees(), make_trees()[:1]):
+        results.append(learner.update(trees, TO_BASE))
+        moved.append(dict(learner.tensors(list(learner.trainable))))
+        gradients.append(moments(learner))
     learner.state(Path(folder) / "state")
     logprobs = learner.logprobs(make_trees())
     learner.export(Path(folder) / "export")
-    tensors = dict(learner.tensors(list(learner.trainable)))
     if rank == 0:
-        torch.save((results, logprobs, tensors), f"{folder}/out.pt")
+        torch.save((results, logprobs, moved, gradients), f"{folder}/out.pt")
     torch.distributed.destroy_process_group()
 
 
 def test_two_ranks_equal_one(folders: Folders, tmp_path: Path) -> None:
+    """With a divergence to the base, frozen parts, and in the second update a rank that has nothing to do."""
     mp.spawn(run_rank, (folders("llama_tied"), str(tmp_path)), nprocs=2)
-    results, logprobs, tensors = torch.load(tmp_path / "out.pt", weights_only=False)
-    alone = make_learner(folders("llama_tied"), FreezeSettings(preset="freeze_mid_mlps"), microbatch_tokens=24)
-    for trees, result in zip((make_trees(), make_trees()[:1]), results, strict=True):
-        own = alone.update(trees, GRPO)
+    results, logprobs, moved, gradients = torch.load(tmp_path / "out.pt", weights_only=False)
+    alone = make_learner(folders("llama_tied"), FREEZE, microbatch_tokens=24, keep_reference=True)
+    for index, trees in enumerate((make_trees(), make_trees()[:1])):
+        own = alone.update(trees, TO_BASE)
+        result = results[index]
         assert own.keys() == result.keys()
         for name in own.keys() - {"train/microbatches"}:
             assert result[name] == pytest.approx(own[name], rel=1e-4, abs=1e-6), name
+        if index == 0:
+            assert_same_update(gradients[0], moments(alone))
     exact = weights(alone)
-    for name, value in tensors.items():
+    for name, value in moved[1].items():
         torch.testing.assert_close(value, exact[name], rtol=1e-3, atol=1e-4)
     # A state written by two ranks is taken up by one.
     alone.load(tmp_path / "state")
@@ -144,4 +242,4 @@ def test_two_ranks_equal_one(folders: Folders, tmp_path: Path) -> None:
         assert len(mine) == tree.loss_tokens
         assert mine == pytest.approx(theirs, rel=1e-5, abs=1e-5)
     exported = AutoModelForCausalLM.from_pretrained(tmp_path / "export", dtype=torch.float32)
-    assert torch.equal(exported.get_parameter("model.norm.weight"), tensors["model.norm.weight"])
+    assert torch.equal(exported.get_parameter("model.norm.weight"), moved[1]["model.norm.weight"])
