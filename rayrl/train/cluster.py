@@ -30,8 +30,6 @@ def connect() -> Iterator[dict[str, float]]:
     verbose = os.environ.get("RAYRL_VERBOSE") == "1"
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
-    if not verbose:  # what Ray's C++ core prints over the view; the log files of this Ray tell less then
-        os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     if "RAY_ADDRESS" in os.environ:
         names = [*QUIET, *(name for name in ("PYTHONPATH",) if name in os.environ)]
         options: dict[str, Any] = {"runtime_env": {"env_vars": {name: os.environ[name] for name in names}}}

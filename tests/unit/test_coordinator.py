@@ -6,11 +6,14 @@ from typing import Any
 import pytest
 from ray.exceptions import ActorDiedError
 
-from rayrl.actors.coordinator import Coordinator, CoordinatorState
+from rayrl.actors.coordinator import Coordinator, CoordinatorState, PromptSets
 from rayrl.config import GRPOConfig
 from rayrl.errors import DeadlineError, RayrlError, RewardError, SyncError
 from rayrl.types import Prompt, Rollout, Sampling, Verdict
 from rayrl.verify.rewards import ScoredGroup
+
+ALL = [Prompt(f"p{n}", "", [n], {"question": n, "answer": n}) for n in range(10)]
+PROMPTS = PromptSets(ALL, ALL[:3])
 
 
 class Method:
@@ -81,8 +84,9 @@ def make(**changes: Any) -> tuple[Coordinator, Generator, Verifier]:
     }
     config = GRPOConfig.model_validate(settings | changes)
     generator, verifier = Generator(), Verifier()
-    prompts = [Prompt(f"p{n}", "", [n], {"question": n, "answer": n}) for n in range(10)]
-    return Coordinator(config, [generator], [verifier], prompts, prompts[:3]), generator, verifier
+    coordinator = Coordinator(config, [generator], [verifier])
+    coordinator.hold(PROMPTS)
+    return coordinator, generator, verifier
 
 
 async def test_strictly_on_policy_a_step_goes_out_only_after_the_update_before_it() -> None:
@@ -153,7 +157,7 @@ async def test_a_generator_that_does_not_start_ends_the_run_with_its_own_words()
 
     generator.start = Method(no_start)
     with pytest.raises(RayrlError, match="did not start: no such accelerator"):
-        await coordinator.restore(CoordinatorState(0))
+        await coordinator.restore(CoordinatorState(0), PROMPTS)
 
 
 async def test_a_dead_generator_is_started_again_with_the_newest_weights_and_nothing_is_lost() -> None:
@@ -199,7 +203,7 @@ async def test_state_holds_what_was_finished_ahead_and_restore_does_not_sample_i
     assert sorted(state.finished) == list(range(4, 12)), "what staleness allowed ahead is kept too"
 
     other, other_generator, _ = make(max_staleness=1)
-    await other.restore(state)
+    await other.restore(state, PROMPTS)
     await other.publish(1, ["packet"])
     await other.start()
     batch = await other.batch(1)
@@ -217,7 +221,7 @@ async def test_restore_drops_what_is_in_flight() -> None:
     await coordinator.start()
     await asyncio.sleep(0.01)
     generator.delay_s = lambda prompt: 0.0
-    await coordinator.restore(CoordinatorState(2))
+    await coordinator.restore(CoordinatorState(2), PROMPTS)
     await coordinator.start()
     batch = await coordinator.batch(2)
     assert [group.prompt.token_ids[0] for group in batch.groups] == [coordinator.order[at] for at in range(8, 12)]
