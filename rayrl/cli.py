@@ -52,7 +52,9 @@ def parser() -> argparse.ArgumentParser:
     verify.add_argument("--judge-rubric", type=Path, metavar="FILE", help="default: rayrl/verify/finance/rubric.md")
     verify.add_argument("--judge-cache", type=Path, metavar="DIR", help="keeps its verdicts")
     verify.add_argument("--processes", type=int, metavar="N", help="worker processes; default: one for each core")
-    verify.add_argument("--deadline-s", type=float, default=5.0, metavar="S", help="longest time for one answer")
+    verify.add_argument(
+        "--deadline-s", type=float, metavar="S", help="longest time for one answer; default: 5, with a judge 60"
+    )
     verify.add_argument("--memory-limit-mb", type=int, default=2048, metavar="MB", help="of one worker process")
 
     report = commands.add_parser("report", help="write report.html of a run again")
@@ -105,7 +107,7 @@ def _verify(known: argparse.Namespace) -> int:
 
     settings = {
         "processes_per_actor": default_processes() if known.processes is None else known.processes,
-        "deadline_s": known.deadline_s,
+        "deadline_s": (60.0 if known.judge_url else 5.0) if known.deadline_s is None else known.deadline_s,
         "memory_limit_mb": known.memory_limit_mb,
     }
     judge = {

@@ -18,6 +18,7 @@ NEEDED_SHORT = 0.5
 SHORT_GOLD = 3
 READ_CHARACTERS = 4000
 BEFORE_FIGURE = 80
+MAX_MARK = 20
 
 Support = Literal["agrees", "conflicts", "silent"]
 
@@ -31,7 +32,13 @@ class Judged:
 def _figures(gold: Gold, question: str) -> list[Amount]:
     """The gold's figures that the question does not give."""
     given = {amount.value for sentence in sentences(question) for amount in sentence.amounts}
-    return [a for a in amounts_in(gold.text, question) if not a.year_like and a.value not in given]
+    figures = (amount for amount in amounts_in(gold.text, question) if amount.value not in given)
+    return [figure for figure in figures if not (figure.year_like or _counts_off(figure))]
+
+
+def _counts_off(amount: Amount) -> bool:
+    """Whether it is the mark of a list within a sentence: `(1) this and (2) that`."""
+    return amount.parenthesised and amount.bare and not amount.currency and -MAX_MARK <= amount.written <= 0
 
 
 def _same_kind(first: Amount, second: Amount) -> bool:
