@@ -45,8 +45,8 @@ class RunSettings(Settings):
 class ModelSettings(Settings):
     path: str
     """Folder of a Hugging Face model, a hub name, or `embedded:smollm2-135m` (needs no download)."""
-    attention: Literal["sdpa", "flex"] = "sdpa"
-    """Attention of the learner. sdpa: dense mask; flex: FlexAttention's block mask (CUDA)."""
+    attention: Literal["blocks", "flex"] = "blocks"
+    """Attention of the learner. blocks: plain matmuls over what each segment sees; flex: FlexAttention (CUDA)."""
     compute_dtype: Literal["bfloat16", "float32"] = "bfloat16"
     """Type of forward and backward. Weights that train, and the optimiser, are float32."""
 

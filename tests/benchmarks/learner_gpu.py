@@ -70,7 +70,7 @@ def groups(tokens: int, vocabulary: int) -> list[Tree]:
 
 def measure(folder: str, preset: str, tokens: int, device: torch.device, checkpointing: bool, rounds: int) -> str:
     """One row of the table."""
-    attention = "flex" if device.type == "cuda" else "sdpa"
+    attention = "flex" if device.type == "cuda" else "blocks"
     settings = LearnerSettings(microbatch_tokens=tokens, activation_checkpointing=checkpointing)
     model = ModelSettings(path=folder, attention=attention)  # type: ignore[arg-type]
     learner = Learner(model, settings, FreezeSettings(preset=preset), 1.0, 100, 0, device)

@@ -117,7 +117,10 @@ def assert_equal_to_plain_rows(folder: str, dtype: torch.dtype = torch.float32, 
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("dtype", TOLERANCE)
-def test_forest_equals_plain_rows(kind: str, dtype: torch.dtype, folders: Folders) -> None:
+def test_forest_equals_plain_rows(
+    kind: str, dtype: torch.dtype, folders: Folders, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rayrl.learner.attention.BLOCK", 4)  # several to a segment
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert_equal_to_plain_rows(folders(kind), dtype)
