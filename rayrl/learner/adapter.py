@@ -14,7 +14,7 @@ import torch
 from torch import nn
 from transformers import BitsAndBytesConfig, PreTrainedModel
 
-from rayrl.config import FreezeSettings, LoRASettings
+from rayrl.config import FreezeRule, FreezeSettings, LoRASettings
 from rayrl.errors import ConfigError, FreezeError, ModelError
 from rayrl.learner.checkpoint import gathered
 from rayrl.learner.freeze import matches, resolve
@@ -58,30 +58,29 @@ def prepare(model: PreTrainedModel, freeze: FreezeSettings, settings: LoRASettin
         FreezeError: As `freeze.resolve`; or a rule wants to train what can have no adapter, or no module is left.
         ModelError: A weight's rows cannot be held in nf4.
     """
-    names = list(parameters(model))
-    tied = tied_names(model)
-    trainable = resolve(freeze, names, len(decoder_layers(model)), tied)
+    names, layers, tied = list(parameters(model)), len(decoder_layers(model)), tied_names(model)
+    trainable = resolve(freeze, names, layers, tied)
     if settings is not None:
         if settings.quantize:
             _require_whole_blocks(model)
         targets = _targets(settings, linear_modules(model))
-        for where, rule, matched in matches(freeze, names, len(decoder_layers(model)), tied):
-            if rule.train and not any(f"{module}.weight" in matched for module in targets):
-                raise FreezeError(
-                    f"{where}: match {rule.match!r} is to train {matched[0]!r}, but with an adapter the base's weights "
-                    f"stay frozen, and adapter.targets ({settings.targets!r}) puts none there; leave the rule out, or "
-                    "train without an adapter"
-                )
-        chosen = [module for module in targets if trainable[f"{module}.weight"]]
-        if not chosen:
-            raise FreezeError("freeze: the rules freeze every module that adapter.targets names: nothing would train")
-        _inject(model, settings, chosen)
+        for where, rule, matched in matches(freeze, names, layers, tied):
+            _require_target(where, rule, matched, targets)
+        _inject(model, settings, [module for module in targets if trainable[f"{module}.weight"]])
         trainable = {name: ".lora_" in name for name in parameters(model)}
     for name, parameter in parameters(model).items():
         if trainable[name]:
             parameter.data = parameter.data.float()
         parameter.requires_grad_(trainable[name])
     return trainable
+
+
+def _require_target(where: str, rule: FreezeRule, matched: list[str], targets: list[str]) -> None:
+    if rule.train and not any(f"{module}.weight" in matched for module in targets):
+        raise FreezeError(
+            f"{where}: match {rule.match!r} is to train {matched[0]!r}, but with an adapter the base's weights stay "
+            "frozen, and adapter.targets puts none there; leave the rule out, or train without an adapter"
+        )
 
 
 def _require_whole_blocks(model: PreTrainedModel) -> None:
@@ -114,6 +113,8 @@ def _targets(settings: LoRASettings, linear: list[str]) -> list[str]:
 
 
 def _inject(model: PreTrainedModel, settings: LoRASettings, modules: list[str]) -> None:
+    if not modules:
+        raise FreezeError("freeze: the rules freeze every module that adapter.targets names: nothing would train")
     from peft import LoraConfig, inject_adapter_in_model  # seconds to import, and needed by few runs
 
     config = LoraConfig(
