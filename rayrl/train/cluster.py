@@ -25,8 +25,14 @@ QUIET = {
 
 @contextmanager
 def connect() -> Iterator[dict[str, float]]:
-    """Yields the cluster's free resources. A cluster named by RAY_ADDRESS (as in a Ray job) is used and left running;
-    without one, Ray starts here and is shut down with every process of the run."""
+    """Yields the cluster's free resources.
+
+    A cluster named by RAY_ADDRESS (as in a Ray job) is used and left running;
+    without one, Ray starts here and is shut down with every process of the run.
+
+    Raises:
+        ResourceError: No such cluster, or Ray did not start.
+    """
     verbose = os.environ.get("RAYRL_VERBOSE") == "1"
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
@@ -35,13 +41,15 @@ def connect() -> Iterator[dict[str, float]]:
         options: dict[str, Any] = {"runtime_env": {"env_vars": {name: os.environ[name] for name in names}}}
     else:  # workers inherit this environment, and start faster than with one made for them
         options = {"include_dashboard": False, "num_cpus": max(2, len(os.sched_getaffinity(0)))}
-    ray.init(
-        **options,
-        log_to_driver=verbose,
-        logging_level=logging.INFO if verbose else logging.ERROR,
-    )
+    level = logging.INFO if verbose else logging.ERROR
+    try:
+        ray.init(**options, log_to_driver=verbose, logging_level=level)
+    except Exception as error:  # Ray raises bare ones
+        ray.shutdown()
+        where = os.environ.get("RAY_ADDRESS", "this machine")
+        raise ResourceError(f"Ray did not start on {where}: {error}") from error
     for name in ("ray.train", "ray.tune", "ray"):
-        logging.getLogger(name).setLevel(logging.INFO if verbose else logging.ERROR)
+        logging.getLogger(name).setLevel(level)
     try:
         yield ray.available_resources()
     finally:
