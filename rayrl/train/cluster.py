@@ -2,6 +2,7 @@
 
 import logging
 import os
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -27,8 +28,8 @@ QUIET = {
 def connect() -> Iterator[dict[str, float]]:
     """Yields the cluster's free resources.
 
-    A cluster named by RAY_ADDRESS (as in a Ray job) is used and left running;
-    without one, Ray starts here and is shut down with every process of the run.
+    A cluster named by RAY_ADDRESS (as in a Ray job) is used and left running; without one, Ray starts here and is shut
+    down with every process of the run.
 
     Raises:
         ResourceError: No such cluster, or Ray did not start.
@@ -43,6 +44,7 @@ def connect() -> Iterator[dict[str, float]]:
         options = {"include_dashboard": False, "num_cpus": max(2, len(os.sched_getaffinity(0)))}
     level = logging.INFO if verbose else logging.ERROR
     try:
+        _knock(os.environ.get("RAY_ADDRESS", ""))
         ray.init(**options, log_to_driver=verbose, logging_level=level)
     except Exception as error:  # Ray raises bare ones
         ray.shutdown()
@@ -54,6 +56,13 @@ def connect() -> Iterator[dict[str, float]]:
         yield ray.available_resources()
     finally:
         ray.shutdown()
+
+
+def _knock(address: str) -> None:
+    """Raises OSError where nothing listens at HOST:PORT: Ray itself would try for minutes."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if host and port.isdecimal():
+        socket.create_connection((host, int(port)), timeout=10).close()
 
 
 def require_resources(config: TrainingConfig, available: dict[str, float]) -> None:
