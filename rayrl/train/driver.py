@@ -58,6 +58,7 @@ def train(config: TrainingConfig) -> int:
         writer.event("failed", str(error))
         raise
     finally:
+        writer.log.close()
         if writer.steps or writer.evaluations:
             view.say(f"report: {write_report(folder)}")
 
