@@ -31,6 +31,7 @@ def sft_step(model: str, rows: list[Row], tuned: bool = False) -> Any:
     trainer = SFTTrainer(model=model, args=arguments, train_dataset=Dataset.from_list(data))
     batch = next(iter(trainer.get_train_dataloader()))
     prepared = trainer.accelerator.prepare(trainer.model)
+    trainer.current_gradient_accumulation_steps = 1
     return lambda: float(trainer.training_step(prepared, batch))
 
 

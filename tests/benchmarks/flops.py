@@ -82,14 +82,20 @@ def floor(
 
 
 def matmul_ceiling(device: torch.device, size: int, seconds: float = 1.0) -> float:
-    """Operations per second of square bfloat16 products on this device, the best of several."""
+    """Operations per second of square bfloat16 products on this device, the best of several.
+
+    On CPU per second of processor time over the threads used, so that other work on the machine counts little.
+    """
+    on_cpu = device.type == "cpu"
+    clock = time.process_time if on_cpu else time.monotonic
     left, right = (torch.randn(size, size, dtype=torch.bfloat16, device=device) for _ in range(2))
     best, until = 0.0, time.monotonic() + seconds
     while time.monotonic() < until:
-        started = time.monotonic()
+        started = clock()
         for _ in range(4):
             left @ right
-        if device.type == "cuda":
+        if not on_cpu:
             torch.cuda.synchronize(device)
-        best = max(best, 4 * 2.0 * size**3 / (time.monotonic() - started))
+        took = (clock() - started) / (torch.get_num_threads() if on_cpu else 1)
+        best = max(best, 4 * 2.0 * size**3 / took)
     return best

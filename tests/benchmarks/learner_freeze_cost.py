@@ -4,7 +4,8 @@
 
 Each preset runs in a process of its own: 2 GRPO groups of a 64-token prompt and 8 x 64 completions, bfloat16. `floor`
 is the time that forward and the needed backward would take at the matmul ceiling measured in the same process;
-`of none` sets a preset's time, and its floor, against those of `none`.
+`of none` sets a preset's time, and its floor, against those of `none`. Times are processor seconds over threads, which
+other work on the machine changes least, most of all with `--threads 1`.
 """
 
 import argparse
@@ -28,7 +29,7 @@ PRESETS = [
 ]
 
 
-def child(preset: str, rounds: int) -> None:
+def child(preset: str, rounds: int, threads: int) -> None:
     import torch
 
     from rayrl.config import FreezeSettings, LearnerSettings, ModelSettings, ObjectiveSettings
@@ -41,7 +42,7 @@ def child(preset: str, rounds: int) -> None:
     from rayrl.models import EMBEDDED, resolve_model
     from tests.benchmarks.flops import floor, matmul_ceiling
 
-    torch.set_num_threads(len(os.sched_getaffinity(0)))
+    torch.set_num_threads(threads)
     device = torch.device("cpu")
     model_settings, settings = ModelSettings(path=resolve_model(EMBEDDED)), LearnerSettings()
     learner = Learner(model_settings, settings, FreezeSettings(preset=preset), 1.0, 100, 0, device)
@@ -60,9 +61,9 @@ def child(preset: str, rounds: int) -> None:
     objective = grpo_objective(ObjectiveSettings(), 64)
     times = []
     for _ in range(rounds):
-        started = time.monotonic()
+        started = time.process_time()
         learner.update(trees, objective)
-        times.append(time.monotonic() - started)
+        times.append((time.process_time() - started) / threads)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
     model = learner.policy.model
     sizes = {name: parameter.numel() for name, parameter in model.named_parameters()}
@@ -87,17 +88,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--presets", nargs="+", default=PRESETS)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--child")
     arguments = parser.parse_args()
     if arguments.child:
-        child(arguments.child, arguments.rounds)
+        child(arguments.child, arguments.rounds, arguments.threads)
         return
     print("| preset | trains, million | step s | of none | floor s | of none | peak GB | estimate GB | load |")
     print("|---|---|---|---|---|---|---|---|---|", flush=True)
     first: dict[str, float] | None = None
     for preset in arguments.presets:
-        command = [sys.executable, "-m", "tests.benchmarks.learner_freeze_cost", "--rounds", str(arguments.rounds)]
-        done = subprocess.run([*command, "--child", preset], capture_output=True, text=True, check=True)
+        command = [sys.executable, "-m", "tests.benchmarks.learner_freeze_cost", "--child", preset]
+        command += ["--rounds", str(arguments.rounds), "--threads", str(arguments.threads)]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
         row = json.loads(done.stdout.strip().splitlines()[-1])
         first = first or row
         print(
