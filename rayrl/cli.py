@@ -47,8 +47,14 @@ def parser() -> argparse.ArgumentParser:
     )
     verify.add_argument("--strict", action="store_true", help="maths: only a marked answer counts")
     verify.add_argument("--tolerance", type=float, metavar="SHARE", help="finance: relative, such as 0.01")
+    verify.add_argument("--judge-url", metavar="URL", help="finance: an OpenAI-compatible endpoint judges free text")
+    verify.add_argument("--judge-model", metavar="NAME", help="the model there")
+    verify.add_argument("--judge-rubric", type=Path, metavar="FILE", help="default: rayrl/verify/finance/rubric.md")
+    verify.add_argument("--judge-cache", type=Path, metavar="DIR", help="keeps its verdicts")
     verify.add_argument("--processes", type=int, metavar="N", help="worker processes; default: one for each core")
-    verify.add_argument("--deadline-s", type=float, default=5.0, metavar="S", help="longest time for one answer")
+    verify.add_argument(
+        "--deadline-s", type=float, metavar="S", help="longest time for one answer; default: 5, with a judge 60"
+    )
     verify.add_argument("--memory-limit-mb", type=int, default=2048, metavar="MB", help="of one worker process")
 
     report = commands.add_parser("report", help="write report.html of a run again")
@@ -101,12 +107,15 @@ def _verify(known: argparse.Namespace) -> int:
 
     settings = {
         "processes_per_actor": default_processes() if known.processes is None else known.processes,
-        "deadline_s": known.deadline_s,
+        "deadline_s": (60.0 if known.judge_url else 5.0) if known.deadline_s is None else known.deadline_s,
         "memory_limit_mb": known.memory_limit_mb,
     }
-    options = {"strict": True} if known.strict else {}
-    if known.tolerance is not None:
-        options |= {"tolerance": known.tolerance}
+    judge = {
+        name.removeprefix("judge_"): str(value)
+        for name, value in vars(known).items()
+        if name.startswith("judge_") and value is not None
+    }
+    given = {"strict": known.strict or None, "tolerance": known.tolerance, "judge": judge or None}
     return run_verify(
         VerifyOptions(
             verifier=known.verifier,
@@ -115,7 +124,7 @@ def _verify(known: argparse.Namespace) -> int:
             overwrite=known.overwrite,
             skip_bad_golds=known.bad_golds == "skip",
             settings=validated(VerifierSettings, "rayrl verify", settings),
-            options=options,
+            options={name: value for name, value in given.items() if value is not None},
         )
     )
 

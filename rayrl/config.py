@@ -81,8 +81,9 @@ class PromptSettings(Settings):
 
 class RewardSettings(Settings):
     function: str
-    """`maths`, `finance` (verifiers), `format` (think and answer tags), or `package.module:function` called as
-    `f(completions, **columns)` returning `list[float | None]`; None means no reward for this completion."""
+    """`maths`, `finance` (verifiers), `format` (think and answer tags), `length` (soft overlong penalty), or
+    `package.module:function` called as `f(completions, **columns)` returning `list[float | None]`; None means no
+    reward for this completion. `columns` are the row's, and `completion_tokens`."""
     weight: float = 1.0
     """Factor in the sum of rewards."""
     options: dict[str, Any] = Field(default_factory=dict)
@@ -453,7 +454,7 @@ class SFTConfig(TrainingConfig):
         return f"{self.examples_per_step} examples"
 
 
-BUILT_IN_REWARDS = ("maths", "finance", "format")
+BUILT_IN_REWARDS = ("maths", "finance", "format", "length")
 
 
 C = TypeVar("C", bound=Settings)

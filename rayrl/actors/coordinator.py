@@ -10,7 +10,6 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import ray
 from ray.exceptions import RayActorError, RayTaskError
 
 from rayrl.actors.generator import RestartedError
@@ -51,24 +50,31 @@ class CoordinatorState:
     finished: dict[int, RolloutGroup] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class PromptSets:
+    """What is trained on and what is held out."""
+
+    train: list[Prompt]
+    held_out: list[Prompt]
+
+
 class Coordinator:
-    """Async Ray actor. Step s takes stream positions [s P, (s+1) P) and is trained on policy version s."""
+    """Async Ray actor, started again by Ray when it dies, and restored by the learner.
+
+    Step s takes stream positions [s P, (s+1) P) and is trained on policy version s.
+    """
 
     def __init__(
         self,
         config: GRPOConfig | SFTConfig,
         generators: list[Any],
         verifiers: list[Any],
-        train_prompts: list[Prompt],
-        eval_prompts: list[Prompt],
     ) -> None:
         self.config = config
         self.deadline_s = config.run.deadline_s
         self.generators = Replicas(generators, config.generator.max_concurrent_prompts, self._revive)
         self.verifiers = Replicas(verifiers, 4 * config.verifier.processes_per_actor, _nothing)
-        self.train_prompts = train_prompts
-        self.eval_prompts = eval_prompts
-        self.order = PromptOrder(len(train_prompts), config.run.seed)
+        self.hold(PromptSets([], []))
         self.records = Records()
         self.version = 0
         self.base: list[Any] = []  # packets that a generator needs before the first of the newest, `packets`
@@ -83,7 +89,12 @@ class Coordinator:
 
     # -- the learner's side ----------------------------------------------------------------------------------------
 
-    async def restore(self, state: CoordinatorState) -> None:
+    def hold(self, prompts: PromptSets) -> None:
+        """Takes the prompts, before anything else is asked for."""
+        self.train_prompts, self.eval_prompts = prompts.train, prompts.held_out
+        self.order = PromptOrder(len(prompts.train), self.config.run.seed)
+
+    async def restore(self, state: CoordinatorState, prompts: PromptSets) -> None:
         """Starts, or starts again, at a step: whatever was in flight is dropped and drawn again from the stream.
 
         Raises:
@@ -94,6 +105,7 @@ class Coordinator:
         await asyncio.gather(*self.tasks, return_exceptions=True)
         self.tasks.clear()
         self.clocks.clear()
+        self.hold(prompts)
         self.failure = None
         self.finished = dict(state.finished)
         self.position = state.next_step * self.config.prompts_per_step
@@ -270,9 +282,9 @@ class Coordinator:
             self.generators, f"completions of {prompt.id}", lambda h: h.generate.remote(prompt.token_ids, sampling)
         )
         sampled = clock.last_sampled = time.monotonic()
-        texts = [rollout.text for rollout in rollouts]
+        texts, lengths = [rollout.text for rollout in rollouts], [len(rollout.token_ids) for rollout in rollouts]
         scored = await self._call(
-            self.verifiers, f"verdicts on {prompt.id}", lambda h: h.score.remote(prompt.columns, texts)
+            self.verifiers, f"verdicts on {prompt.id}", lambda h: h.score.remote(prompt.columns, texts, lengths)
         )
         clock.last_scored = time.monotonic()
         for problem in scored.problems:
@@ -327,15 +339,6 @@ class Coordinator:
             raise original(error) from error
         if held != self.version:
             raise SyncError(f"weight sync: a generator holds version {held} after version {self.version} was sent")
-
-
-class CoordinatorActor(Coordinator):
-    """The coordinator as an actor that Ray can restart: its prompts stay in the object store, owned by the driver."""
-
-    def __init__(
-        self, config: GRPOConfig | SFTConfig, generators: list[Any], verifiers: list[Any], prompts: list[Any]
-    ) -> None:
-        super().__init__(config, generators, verifiers, *ray.get(prompts[0]))
 
 
 async def _nothing(handle: Any) -> None:

@@ -40,18 +40,24 @@ class VerifierActor:
             options.processes_per_actor, options.deadline_s, options.memory_limit_mb, function_paths(self._rewards)
         )
 
-    async def score(self, prompt_columns: Mapping[str, Any], completions: Sequence[str]) -> ScoredGroup:
+    async def score(
+        self,
+        prompt_columns: Mapping[str, Any],
+        completions: Sequence[str],
+        completion_tokens: Sequence[int] | None = None,
+    ) -> ScoredGroup:
         """What each completion of one prompt earns.
 
         Args:
             prompt_columns: The prompt's dataset row.
             completions: [G] texts.
+            completion_tokens: [G] their lengths in tokens: a column of that name for reward functions.
 
         Raises:
             RewardError: A reward function raised, or returned what is not one number or None per completion.
             DataError: The row lacks the answer column.
         """
-        listed = jobs(self._rewards, self._answer_column, prompt_columns, list(completions))
+        listed = jobs(self._rewards, self._answer_column, prompt_columns, list(completions), completion_tokens)
         futures = [[asyncio.wrap_future(self._pool.submit(job)) for job in part] for part in listed]
         outcomes = [await asyncio.gather(*part) for part in futures]
         return combine(self._rewards, outcomes, len(completions))

@@ -7,13 +7,14 @@ Parameters go by the names that the model has without PEFT's wrapping: `….q_pr
 import difflib
 import json
 from collections.abc import Iterator
-from typing import Any
+from contextlib import contextmanager
+from typing import Any, cast
 
 import torch
 from torch import nn
 from transformers import BitsAndBytesConfig, PreTrainedModel
 
-from rayrl.config import FreezeSettings, LoRASettings
+from rayrl.config import FreezeRule, FreezeSettings, LoRASettings
 from rayrl.errors import ConfigError, FreezeError, ModelError
 from rayrl.learner.checkpoint import gathered
 from rayrl.learner.freeze import matches, resolve
@@ -57,24 +58,15 @@ def prepare(model: PreTrainedModel, freeze: FreezeSettings, settings: LoRASettin
         FreezeError: As `freeze.resolve`; or a rule wants to train what can have no adapter, or no module is left.
         ModelError: A weight's rows cannot be held in nf4.
     """
-    names = list(parameters(model))
-    tied = tied_names(model)
-    trainable = resolve(freeze, names, len(decoder_layers(model)), tied)
+    names, layers, tied = list(parameters(model)), len(decoder_layers(model)), tied_names(model)
+    trainable = resolve(freeze, names, layers, tied)
     if settings is not None:
         if settings.quantize:
             _require_whole_blocks(model)
         targets = _targets(settings, linear_modules(model))
-        for where, rule, matched in matches(freeze, names, len(decoder_layers(model)), tied):
-            if rule.train and not any(f"{module}.weight" in matched for module in targets):
-                raise FreezeError(
-                    f"{where}: match {rule.match!r} is to train {matched[0]!r}, but with an adapter the base's weights "
-                    f"stay frozen, and adapter.targets ({settings.targets!r}) puts none there; leave the rule out, or "
-                    "train without an adapter"
-                )
-        chosen = [module for module in targets if trainable[f"{module}.weight"]]
-        if not chosen:
-            raise FreezeError("freeze: the rules freeze every module that adapter.targets names: nothing would train")
-        _inject(model, settings, chosen)
+        for where, rule, matched in matches(freeze, names, layers, tied):
+            _require_target(where, rule, matched, targets)
+        _inject(model, settings, [module for module in targets if trainable[f"{module}.weight"]])
         trainable = {name: ".lora_" in name for name in parameters(model)}
     for name, parameter in parameters(model).items():
         if trainable[name]:
@@ -83,11 +75,18 @@ def prepare(model: PreTrainedModel, freeze: FreezeSettings, settings: LoRASettin
     return trainable
 
 
+def _require_target(where: str, rule: FreezeRule, matched: list[str], targets: list[str]) -> None:
+    if rule.train and not any(f"{module}.weight" in matched for module in targets):
+        raise FreezeError(
+            f"{where}: match {rule.match!r} is to train {matched[0]!r}, but with an adapter the base's weights stay "
+            "frozen, and adapter.targets puts none there; leave the rule out, or train without an adapter"
+        )
+
+
 def _require_whole_blocks(model: PreTrainedModel) -> None:
     """bitsandbytes 0.50.2 unpacks a row that ends within a block wrongly on CPU, without an error."""
     for name in linear_modules(model):
-        module: Any = model.get_submodule(name)
-        inputs = module.in_features
+        inputs = cast(nn.Linear, model.get_submodule(name)).in_features
         if inputs % _BLOCK:
             raise ModelError(
                 f"adapter.quantize: nf4 needs rows of whole blocks of {_BLOCK} weights, {name!r} has rows of {inputs}; "
@@ -114,6 +113,8 @@ def _targets(settings: LoRASettings, linear: list[str]) -> list[str]:
 
 
 def _inject(model: PreTrainedModel, settings: LoRASettings, modules: list[str]) -> None:
+    if not modules:
+        raise FreezeError("freeze: the rules freeze every module that adapter.targets names: nothing would train")
     from peft import LoraConfig, inject_adapter_in_model  # seconds to import, and needed by few runs
 
     config = LoraConfig(
@@ -157,6 +158,19 @@ def nf4_scale_bytes(size: int, double_quantization: bool) -> int:
     """
     blocks = -(-size // _BLOCK)
     return blocks + 4 * -(-blocks // 256) if double_quantization else 4 * blocks
+
+
+@contextmanager
+def without_dropout(module: nn.Module) -> Iterator[None]:
+    """The adapter's dropout is off within."""
+    active = [part for part in module.modules() if isinstance(part, nn.Dropout) and part.training]
+    for part in active:
+        part.eval()
+    try:
+        yield
+    finally:
+        for part in active:
+            part.train()
 
 
 def rounded_base(model: PreTrainedModel, dtype: torch.dtype) -> Iterator[tuple[str, torch.Tensor]]:

@@ -131,7 +131,8 @@ class Learner:
         parts = [part for tree in trees for part in self.policy.layout(tree)]
         mine: dict[int, list[float]] = {}
         for batch in self._batches(parts):
-            values = self.policy(batch.to(self.device), self.temperature).logprobs
+            with adapter.without_dropout(self.policy):
+                values = self.policy(batch.to(self.device), self.temperature).logprobs
             sizes = [parts[index].loss_tokens for index in batch.trees] if batch.targets.numel() else []
             for index, own in zip(batch.trees, values.split(sizes) if sizes else [], strict=False):
                 mine[index] = own.tolist()

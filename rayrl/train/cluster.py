@@ -2,6 +2,7 @@
 
 import logging
 import os
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -25,29 +26,43 @@ QUIET = {
 
 @contextmanager
 def connect() -> Iterator[dict[str, float]]:
-    """Yields the cluster's free resources. A cluster named by RAY_ADDRESS (as in a Ray job) is used and left running;
-    without one, Ray starts here and is shut down with every process of the run."""
+    """Yields the cluster's free resources.
+
+    A cluster named by RAY_ADDRESS (as in a Ray job) is used and left running; without one, Ray starts here and is shut
+    down with every process of the run.
+
+    Raises:
+        ResourceError: No such cluster, or Ray did not start.
+    """
     verbose = os.environ.get("RAYRL_VERBOSE") == "1"
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
-    if not verbose:  # what Ray's C++ core prints over the view; the log files of this Ray tell less then
-        os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     if "RAY_ADDRESS" in os.environ:
         names = [*QUIET, *(name for name in ("PYTHONPATH",) if name in os.environ)]
         options: dict[str, Any] = {"runtime_env": {"env_vars": {name: os.environ[name] for name in names}}}
     else:  # workers inherit this environment, and start faster than with one made for them
         options = {"include_dashboard": False, "num_cpus": max(2, len(os.sched_getaffinity(0)))}
-    ray.init(
-        **options,
-        log_to_driver=verbose,
-        logging_level=logging.INFO if verbose else logging.ERROR,
-    )
+    level = logging.INFO if verbose else logging.ERROR
+    try:
+        _knock(os.environ.get("RAY_ADDRESS", ""))
+        ray.init(**options, log_to_driver=verbose, logging_level=level)
+    except Exception as error:  # Ray raises bare ones
+        ray.shutdown()
+        where = os.environ.get("RAY_ADDRESS", "this machine")
+        raise ResourceError(f"Ray did not start on {where}: {error}") from error
     for name in ("ray.train", "ray.tune", "ray"):
-        logging.getLogger(name).setLevel(logging.INFO if verbose else logging.ERROR)
+        logging.getLogger(name).setLevel(level)
     try:
         yield ray.available_resources()
     finally:
         ray.shutdown()
+
+
+def _knock(address: str) -> None:
+    """Raises OSError where nothing listens at HOST:PORT: Ray itself would try for minutes."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if host and port.isdecimal():
+        socket.create_connection((host, int(port)), timeout=10).close()
 
 
 def require_resources(config: TrainingConfig, available: dict[str, float]) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import ray
 
-from rayrl.actors.coordinator import CoordinatorActor
+from rayrl.actors.coordinator import Coordinator, PromptSets
 from rayrl.actors.generator import GeneratorActor, engine_settings
 from rayrl.actors.verifier import VerifierActor
 from rayrl.actors.waiting import fetch, original
@@ -58,6 +58,7 @@ def train(config: TrainingConfig) -> int:
         writer.event("failed", str(error))
         raise
     finally:
+        writer.log.close()
         if writer.steps or writer.evaluations:
             view.say(f"report: {write_report(folder)}")
 
@@ -114,9 +115,9 @@ class _Actors:
         for handle in self.generators:
             handle.start.remote()  # the coordinator waits for it; meanwhile the learner starts
         self.verifiers = [verifiers.remote(config.rewards, verifier, "answer") for _ in range(verifier.actors)]
-        self.prompts = ray.put((plan.train, plan.held_out))
-        coordinators = ray.remote(CoordinatorActor).options(num_cpus=0, max_restarts=-1, max_concurrency=10_000)
-        self.coordinator = coordinators.remote(config, self.generators, self.verifiers, [self.prompts])
+        self.prompts = ray.put(PromptSets(plan.train, plan.held_out))
+        coordinators = ray.remote(Coordinator).options(num_cpus=0, max_restarts=-1, max_concurrency=10_000)
+        self.coordinator = coordinators.remote(config, self.generators, self.verifiers)
 
     def start_training(self, folder: Path) -> Any:
         """Ray Train in a task of its own, so that this process stays free to show progress and to take Ctrl-C."""
@@ -124,6 +125,7 @@ class _Actors:
             "config": self.config,
             "model": self.plan.model,
             "coordinator": self.coordinator,
+            "prompts": self.prompts,
             "run_dir": str(folder),
         }
         return ray.remote(fit).options(num_cpus=0, max_retries=0).remote(context)

@@ -5,7 +5,7 @@ from typing import Any
 
 
 def fit(context: dict[str, Any]) -> None:
-    """Runs Ray Train to its end. `context`: config, model, coordinator, run_dir."""
+    """Runs Ray Train to its end. `context`: config, model, coordinator, prompts (a reference), run_dir."""
     from ray.train import FailureConfig, RunConfig, ScalingConfig
     from ray.train.torch import TorchConfig, TorchTrainer
 

@@ -35,7 +35,7 @@ class Rank:
         import ray.train
 
         self.config: TrainingConfig = context["config"]
-        self.coordinator = context["coordinator"]
+        self.coordinator, self.prompts = context["coordinator"], context["prompts"]
         folder = Path(context["run_dir"])
         worker = ray.train.get_context()
         self.rank, self.world_size = worker.get_world_rank(), worker.get_world_size()
@@ -74,7 +74,7 @@ class Rank:
         """Restores, then steps until the last; leaves the model in Hugging Face format."""
         state = self.checkpoints.restore(self.learner)
         if self.first:
-            self._wait(self.coordinator.restore.remote(state), "the coordinator to restore its state")
+            self._wait(self.coordinator.restore.remote(state, self.prompts), "the coordinator to restore its state")
         self._publish(state.next_step, self.learner.rounded_base())
         if state.next_step == 0:
             self._evaluate(0)
@@ -104,7 +104,7 @@ class Rank:
                 "time/step_s": synced - started,
             }
             self._log({"kind": "step", "step": step + 1} | work.record() | statistics | clock)
-        self._check_sync(statistics, work, step)
+        require_in_step(statistics, work, step)
         last = step + 1 == self.config.steps
         every = self.config.evaluation.every_steps
         if last or (every and (step + 1) % every == 0):
@@ -146,15 +146,6 @@ class Rank:
         what = f"generators to load weights of version {version}"
         self._wait(self.coordinator.publish.remote(version, packets, held), what)
 
-    def _check_sync(self, statistics: dict[str, float], work: StepWork, step: int) -> None:
-        difference = statistics.get("sync/logprob_diff_mean")
-        if difference is not None and difference > SYNC_TOLERANCE and work.on_policy:
-            raise SyncError(
-                f"weight sync: at step {step + 1} the generators' log-probabilities differ from the learner's by "
-                f"{difference:.2f} nats on average (tolerance {SYNC_TOLERANCE}): a generator does not hold the weights "
-                f"of version {step}; the run ends before it learns from them further"
-            )
-
     def _evaluate(self, step: int) -> None:
         if not self.first or self.config.eval_data is None:
             return
@@ -173,3 +164,14 @@ class Rank:
     def _wait(self, reference: Any, what: str) -> Any:
         # The coordinator has the deadline and the better message; this one is for a coordinator that is gone.
         return fetch(reference, what, self.config.run.deadline_s + 30)
+
+
+def require_in_step(statistics: dict[str, float], work: StepWork, step: int) -> None:
+    """Raises SyncError where the generators did not sample a step's completions from the learner's weights."""
+    difference = statistics.get("sync/logprob_diff_mean")
+    if difference is not None and difference > SYNC_TOLERANCE and work.on_policy:
+        raise SyncError(
+            f"weight sync: at step {step + 1} the generators' log-probabilities differ from the learner's by "
+            f"{difference:.2f} nats on average (tolerance {SYNC_TOLERANCE}): a generator does not hold the weights "
+            f"of version {step}; the run ends before it learns from them further"
+        )

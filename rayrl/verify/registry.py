@@ -6,7 +6,7 @@ from typing import Any
 
 from rayrl.types import Verdict
 from rayrl.verify import maths
-from rayrl.verify.finance import verdict as finance
+from rayrl.verify.finance import judged as finance
 
 
 @dataclass(frozen=True, slots=True)

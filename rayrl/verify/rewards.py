@@ -1,18 +1,19 @@
 """From a prompt's row and its completions to rewards: which jobs to run, and what their outcomes are worth."""
 
 import inspect
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from rayrl.config import RewardSettings
 from rayrl.errors import ConfigError, DataError, RewardError
+from rayrl.plugins import load
 from rayrl.types import Verdict
 from rayrl.verify.jobs import Call, Check, Job, Outcome
 from rayrl.verify.registry import VERIFIERS
 from rayrl.verify.text import gold_text
 
-FUNCTIONS = {"format": "rayrl.verify.formats:think_answer"}
+FUNCTIONS = {"format": "rayrl.verify.formats:think_answer", "length": "rayrl.verify.formats:soft_overlong"}
 
 
 @dataclass(slots=True)
@@ -41,32 +42,48 @@ def reward_names(rewards: Sequence[RewardSettings]) -> list[str]:
 
 
 def function_paths(rewards: Iterable[RewardSettings]) -> list[str]:
-    """Import paths of the rewards that are functions, and a check of the verifiers' options.
+    """Import paths of the rewards that are functions, and a check of the options of the built-in ones.
 
     Raises:
-        ConfigError: An option that the verifier does not have.
+        ConfigError: An option that a built-in reward does not have, or one that it needs and lacks.
     """
     paths = []
     for reward in rewards:
-        if reward.function not in VERIFIERS:
-            paths.append(FUNCTIONS.get(reward.function, reward.function))
+        if reward.function in VERIFIERS:
+            _check_options(reward, VERIFIERS[reward.function].verify, "", "")
+            VERIFIERS[reward.function].verify("", "", **reward.options)
             continue
-        try:
-            inspect.signature(VERIFIERS[reward.function].verify).bind("", "", **reward.options)
-        except TypeError as error:
-            raise ConfigError(f"rewards: options {reward.options} of verifier {reward.function!r}: {error}") from error
+        path = FUNCTIONS.get(reward.function, reward.function)
+        if reward.function in FUNCTIONS:
+            _check_options(reward, load(path, "rewards.function"), [], completion_tokens=[])
+        paths.append(path)
     return paths
 
 
+def _check_options(reward: RewardSettings, function: Callable[..., Any], *arguments: Any, **columns: Any) -> None:
+    try:
+        inspect.signature(function).bind(*arguments, **columns, **reward.options)
+    except TypeError as error:
+        raise ConfigError(f"rewards: options {reward.options} of {reward.function!r}: {error}") from error
+
+
 def jobs(
-    rewards: Sequence[RewardSettings], answer_column: str, columns: Mapping[str, Any], completions: list[str]
+    rewards: Sequence[RewardSettings],
+    answer_column: str,
+    columns: Mapping[str, Any],
+    completions: list[str],
+    completion_tokens: Sequence[int] | None = None,
 ) -> list[list[Job]]:
     """For each reward, the jobs that score `completions`: G for a verifier, one for a function.
+
+    A function sees the row's columns and `completion_tokens`, the lengths of the completions.
 
     Raises:
         DataError: A verifier needs the answer column and the row has none.
     """
     repeated = {str(name): [value] * len(completions) for name, value in columns.items()}
+    if completion_tokens is not None:
+        repeated["completion_tokens"] = list(completion_tokens)
     listed: list[list[Job]] = []
     for reward in rewards:
         if reward.function not in VERIFIERS:

@@ -3,7 +3,7 @@
 The nursery (`python -m rayrl.verify.worker SOCKET_FD MEMORY_MB`) imports math-verify once and then only waits: for a
 request to fork a worker, to kill one, or for the end of its socket, upon which it kills all and ends. It runs nothing
 else, so it always answers; it has one thread, so forking it is safe; and a worker is ready milliseconds after the
-one before it was killed. A worker reads jobs from its own pipe, one at a time.
+one before it was killed. A worker reads lists of jobs from its own pipe and answers them one by one.
 """
 
 import ctypes
@@ -95,7 +95,7 @@ def _address_space() -> int:
 
 
 def _work(connection: Connection, memory_limit_mb: int) -> None:
-    """One worker's life: loads the functions it is told to, reports, then answers jobs until its pipe ends.
+    """One worker's life: loads the functions it is told to, reports, then answers lists of jobs until its pipe ends.
 
     With each outcome it says whether it should be replaced before the next job.
     """
@@ -114,8 +114,9 @@ def _work(connection: Connection, memory_limit_mb: int) -> None:
     start = _address_space()
     swollen = start + SWOLLEN * (limit - start)
     while True:
-        outcome = run(connection.recv())
-        connection.send((outcome, outcome.kind == "crashed" or _address_space() > swollen))
+        for job in connection.recv():
+            outcome = run(job)
+            connection.send((outcome, _address_space() > swollen))
 
 
 def _die_with_parent() -> None:

@@ -4,14 +4,20 @@ Plain Python, usable from any thread (a Ray actor's too): the workers come from 
 fork of this one, and end when this process ends, even by SIGKILL.
 """
 
+import contextlib
+import itertools
 import threading
+from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Future
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 
 from rayrl.errors import ConfigError, DeadlineError
 from rayrl.verify.jobs import Job, Outcome
 from rayrl.verify.nursery import START_DEADLINE_S, Nursery, Worker
+
+MAX_BATCH = 32
+WORN_OUT = Outcome("done", reason="the worker has grown too large")
 
 _Task = tuple[Job, "Future[Outcome]"]
 
@@ -105,44 +111,94 @@ class WorkerPool:
             raise ConfigError(problem)
         return worker
 
+    def _take(self) -> list[_Task]:
+        """The next task; of a long queue some more, so that pipes carry many at once. Empty at the end."""
+        tasks: list[_Task] = []
+        more = min(MAX_BATCH - 1, self._tasks.qsize() // (4 * len(self._pids)))
+        with contextlib.suppress(Empty):
+            task = self._tasks.get()
+            while task is not None:
+                tasks.append(task)
+                if len(tasks) > more:
+                    return tasks
+                task = self._tasks.get_nowait()
+            if tasks:
+                self._tasks.put(None)
+        return tasks
+
     def _serve(self, slot: int, worker: Worker | None) -> None:
-        """One thread's life: takes jobs until it meets None."""
-        while (task := self._tasks.get()) is not None:
-            job, future = task
-            if not future.set_running_or_notify_cancel():
-                continue
-            for _ in range(2):
-                worker, outcome = self._attempt(slot, worker, job)
-                if outcome is not None and outcome.kind != "crashed":
-                    break
-            future.set_result(outcome or Outcome("crashed", reason=self._death()))
+        """One thread's life: takes jobs until there are no more. A job whose worker dies is tried once again."""
+        while tasks := self._take():
+            waiting = deque(task for task in tasks if task[1].set_running_or_notify_cancel())
+            died_of: _Task | None = None
+            while waiting:
+                worker, outcome = self._attempt(slot, worker, waiting)
+                if worker is not None or outcome is WORN_OUT:
+                    continue
+                again = outcome is None or outcome.kind == "crashed"
+                if again and waiting[0] is not died_of:
+                    died_of = waiting[0]
+                else:
+                    waiting.popleft()[1].set_result(outcome or Outcome("crashed", reason=self._death()))
         if worker is not None:
             worker.connection.close()
 
     def _death(self) -> str:
         return "the pool was closed" if self._closed else "its worker process died, twice"
 
-    def _attempt(self, slot: int, worker: Worker | None, job: Job) -> tuple[Worker | None, Outcome | None]:
-        """Runs `job` on `worker`, or on a new one. Returns the worker where it lives on, and None for its death."""
+    def _attempt(
+        self, slot: int, worker: Worker | None, waiting: "deque[_Task]"
+    ) -> tuple[Worker | None, Outcome | None]:
+        """Runs `waiting` on `worker`, or on a new one, and takes off what is done.
+
+        Returns the worker where it lives on; else what the first of the rest came to with its death: None for a crash.
+        """
         if self._closed:
-            return worker, Outcome("crashed", reason=self._death())
+            return None, Outcome("crashed", reason=self._death())
         try:
             worker = worker or self._start_worker()
         except (ConfigError, DeadlineError) as error:
             return None, Outcome("crashed", reason=str(error))
         self._pids[slot] = worker.pid
-        deadline_s = self.deadline_s * max(1, job.size)
-        try:
-            worker.connection.send(job)
-            if worker.connection.poll(deadline_s):
-                outcome, worn_out = worker.connection.recv()
-                if not worn_out:
-                    return worker, outcome
-            else:
-                outcome = Outcome("timeout", reason=f"not done within {deadline_s:g} s")
-        except (EOFError, OSError):
-            outcome = None
-        except Exception as error:
-            outcome = Outcome("raised", reason=f"the job cannot be sent to a worker: {error}")
+        outcome = None
+        with contextlib.suppress(EOFError, OSError):
+            outcome = self._converse(worker, waiting)
+            if outcome is None:
+                return worker, None
         self._nursery.kill(worker)
         return None, outcome
+
+    def _converse(self, worker: Worker, waiting: "deque[_Task]") -> Outcome | None:
+        """Sends `waiting` to a worker and takes off what it answers. Any outcome is the end of the worker.
+
+        Raises:
+            EOFError, OSError: The worker died.
+        """
+        for _ in range(self._send(worker, waiting)):
+            job, future = waiting[0]
+            deadline_s = self.deadline_s * max(1, job.size)
+            if not worker.connection.poll(deadline_s):
+                return Outcome("timeout", reason=f"not done within {deadline_s:g} s")
+            outcome, worn_out = worker.connection.recv()
+            if outcome.kind == "crashed":
+                return Outcome("crashed", reason=outcome.reason)
+            waiting.popleft()
+            future.set_result(outcome)
+            if worn_out:
+                return WORN_OUT
+        return None
+
+    @staticmethod
+    def _send(worker: Worker, waiting: "deque[_Task]") -> int:
+        """Sends all of `waiting`; where one of them cannot be pickled, the first alone. Returns how many were sent."""
+        for count in (len(waiting), 1):
+            try:
+                worker.connection.send([job for job, _ in itertools.islice(waiting, count)])
+                return count
+            except OSError:
+                raise
+            except Exception as error:
+                problem = error
+        reason = f"the job cannot be sent to a worker: {problem}"
+        waiting.popleft()[1].set_result(Outcome("raised", reason=reason))
+        return 0

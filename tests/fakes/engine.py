@@ -61,12 +61,3 @@ class TransformersEngine:
 
     async def close(self) -> None:
         pass
-
-
-class SkipsUpdates(TransformersEngine):
-    """Says that it took the weights of every version after 1, and did not."""
-
-    async def load_weights(self, version: int, packets: Sequence[PacketFile]) -> None:
-        if version <= 1:
-            await super().load_weights(version, packets)
-        self.version = version

@@ -13,7 +13,7 @@ TEMPLATE = (
 )
 
 
-def make_model(folder: Path, seed: int = 0, layers: int = 2) -> Path:
+def make_model(folder: Path, seed: int = 0, layers: int = 2, width: int = 32) -> Path:
     """Writes the folder and returns it."""
     vocabulary = {token: index for index, token in enumerate(["<pad>", "<end>", "<u>", "<s>", *CHARACTERS])}
     core = Tokenizer(models.WordLevel(vocabulary, unk_token="<pad>"))
@@ -26,8 +26,8 @@ def make_model(folder: Path, seed: int = 0, layers: int = 2) -> Path:
     torch.manual_seed(seed)
     config = LlamaConfig(
         vocab_size=len(vocabulary),
-        hidden_size=32,
-        intermediate_size=48,
+        hidden_size=width,
+        intermediate_size=3 * width // 2,
         num_hidden_layers=layers,
         num_attention_heads=4,
         num_key_value_heads=2,

@@ -102,19 +102,19 @@ def test_what_is_killed_in_mid_batch_loses_and_doubles_no_verdict(victim):
         .options(num_cpus=0, max_restarts=-1, max_task_retries=-1, max_concurrency=1000)
         .remote([RewardSettings(function="finance")], SETTINGS, "gold")
     )
-    pid = ray.get(actor.ping.remote(), timeout=60)
+    pid = ray.get(actor.ping.remote(), timeout=120)
     results = judge([actor], SETTINGS, iter(rows))
     judged = [next(results)]
     if victim == "actor":
         os.kill(pid, 9)
     else:
-        for worker in ray.get(actor.worker_pids.remote(), timeout=60):
+        for worker in ray.get(actor.worker_pids.remote(), timeout=120):
             os.kill(worker, 9)
     judged += results
     assert [row.line for chunk, _ in judged for row in chunk] == list(range(2000))
     scores = [verdict.score for _, verdicts in judged for verdict in verdicts]
     assert scores == [float(at % 7 == at) for at in range(2000)]
-    assert ray.get(actor.ping.remote(), timeout=60) != pid or victim == "worker"
+    assert ray.get(actor.ping.remote(), timeout=120) != pid or victim == "worker"
 
 
 def test_the_command_on_a_cluster_that_is_there(tmp_path):

@@ -105,6 +105,14 @@ def test_a_run_is_not_overwritten_nor_resumed_by_accident(
     assert "--run.overwrite true" in message
 
 
+def test_a_cluster_that_is_not_there_is_said_at_once(
+    tiny_config: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:9")
+    assert main(["grpo", write(tiny_config, tmp_path)]) == 5
+    assert "Ray did not start on 127.0.0.1:9: [Errno 111]" in capsys.readouterr().err
+
+
 def test_report_refuses_what_is_no_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["report", str(tmp_path)]) == 2
     assert "no run directory" in capsys.readouterr().err

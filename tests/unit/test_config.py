@@ -41,6 +41,8 @@ def test_overrides_are_read_as_yaml_and_beat_the_file() -> None:
         ({"updates_per_step": 5}, ["prompts_per_step (24)", "multiple of updates_per_step (5)"]),
         ({"rewards": [{"function": "math"}]}, ["rewards", "'math'", "neither built in", "maths"]),
         ({"rewards": []}, ["rewards", "at least 1"]),
+        ({"adapter.dropout": 0.1}, ["adapter.dropout (0.1) must be 0"]),
+        ({"adapter.rnk": 8}, ["adapter.rnk", "unknown setting", "did you mean 'rank'"]),
         ({"steps.more": 1}, ["--steps.more", "no settings below it"]),
         ({"rewards": [{"function": "maths", "wight": 2}]}, ["rewards.0.wight", "unknown setting", "'weight'"]),
     ],

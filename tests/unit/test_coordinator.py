@@ -6,11 +6,14 @@ from typing import Any
 import pytest
 from ray.exceptions import ActorDiedError
 
-from rayrl.actors.coordinator import Coordinator, CoordinatorState
+from rayrl.actors.coordinator import Coordinator, CoordinatorState, PromptSets
 from rayrl.config import GRPOConfig
 from rayrl.errors import DeadlineError, RayrlError, RewardError, SyncError
 from rayrl.types import Prompt, Rollout, Sampling, Verdict
 from rayrl.verify.rewards import ScoredGroup
+
+ALL = [Prompt(f"p{n}", "", [n], {"question": n, "answer": n}) for n in range(10)]
+PROMPTS = PromptSets(ALL, ALL[:3])
 
 
 class Method:
@@ -25,6 +28,7 @@ class Generator:
 
     def __init__(self) -> None:
         self.held = 0
+        self.received: list[list[Any]] = []
         self.calls: list[tuple[int, Sampling]] = []
         self.deaths = 0
         self.alive = True
@@ -46,6 +50,7 @@ class Generator:
 
     async def _load(self, version: int, packets: list[Any]) -> int:
         self.held = version
+        self.received.append(packets)
         return self.held
 
     async def _start(self) -> None:
@@ -59,7 +64,7 @@ class Verifier:
         self.score = Method(self._score)
         self.ping = Method(self._ping)
 
-    async def _score(self, columns: dict[str, Any], completions: list[str]) -> ScoredGroup:
+    async def _score(self, columns: dict[str, Any], completions: list[str], lengths: list[int]) -> ScoredGroup:
         if self.error:
             raise self.error
         ones = [1.0] * len(completions)
@@ -81,8 +86,9 @@ def make(**changes: Any) -> tuple[Coordinator, Generator, Verifier]:
     }
     config = GRPOConfig.model_validate(settings | changes)
     generator, verifier = Generator(), Verifier()
-    prompts = [Prompt(f"p{n}", "", [n], {"question": n, "answer": n}) for n in range(10)]
-    return Coordinator(config, [generator], [verifier], prompts, prompts[:3]), generator, verifier
+    coordinator = Coordinator(config, [generator], [verifier])
+    coordinator.hold(PROMPTS)
+    return coordinator, generator, verifier
 
 
 async def test_strictly_on_policy_a_step_goes_out_only_after_the_update_before_it() -> None:
@@ -153,17 +159,19 @@ async def test_a_generator_that_does_not_start_ends_the_run_with_its_own_words()
 
     generator.start = Method(no_start)
     with pytest.raises(RayrlError, match="did not start: no such accelerator"):
-        await coordinator.restore(CoordinatorState(0))
+        await coordinator.restore(CoordinatorState(0), PROMPTS)
 
 
 async def test_a_dead_generator_is_started_again_with_the_newest_weights_and_nothing_is_lost() -> None:
     coordinator, generator, _ = make()
     await coordinator.start()
+    await coordinator.publish(0, ["first"], ["base"])
     await coordinator.batch(0)
     generator.deaths = 1
     await coordinator.publish(1, ["packet"])
     batch = await coordinator.batch(1)
     assert generator.started == 1
+    assert generator.received == [["base", "first"], ["packet"], ["base", "packet"]]
     assert generator.held == 1
     assert len({group.prompt.id for group in batch.groups}) == 4
     assert all(version == 1 for group in batch.groups for r in group.rollouts for version in r.policy_versions)
@@ -199,7 +207,7 @@ async def test_state_holds_what_was_finished_ahead_and_restore_does_not_sample_i
     assert sorted(state.finished) == list(range(4, 12)), "what staleness allowed ahead is kept too"
 
     other, other_generator, _ = make(max_staleness=1)
-    await other.restore(state)
+    await other.restore(state, PROMPTS)
     await other.publish(1, ["packet"])
     await other.start()
     batch = await other.batch(1)
@@ -217,7 +225,7 @@ async def test_restore_drops_what_is_in_flight() -> None:
     await coordinator.start()
     await asyncio.sleep(0.01)
     generator.delay_s = lambda prompt: 0.0
-    await coordinator.restore(CoordinatorState(2))
+    await coordinator.restore(CoordinatorState(2), PROMPTS)
     await coordinator.start()
     batch = await coordinator.batch(2)
     assert [group.prompt.token_ids[0] for group in batch.groups] == [coordinator.order[at] for at in range(8, 12)]

@@ -15,8 +15,10 @@ from rayrl.learner.learner import Learner
 from rayrl.train.run_directory import EXAMPLES
 from rayrl.train.sft import Examples
 from tests.conftest import Command, commands, tiny
+from tests.fakes.model import make_model
 
 Start = Callable[..., Command]
+STEPS = 30
 
 
 def weights(folder: Path) -> dict[str, torch.Tensor]:
@@ -29,43 +31,57 @@ def same(left: dict[str, torch.Tensor], right: dict[str, torch.Tensor]) -> bool:
 
 @pytest.fixture(scope="module")
 def whole(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Command]:
-    """Ten steps, undisturbed."""
+    """STEPS steps, undisturbed."""
     folder = tmp_path_factory.mktemp("whole")
     with commands(folder) as start:
-        run = start("grpo", tiny(tiny_model, folder), "--steps", 10)
+        run = start("grpo", tiny(tiny_model, folder), "--steps", STEPS)
         assert run.wait(150) == 0, run.stderr
         yield run
 
 
 def test_trains_and_leaves_a_whole_run_directory(whole: Command) -> None:
     steps, evaluations = whole.records("step"), whole.records("eval")
-    assert [record["step"] for record in steps] == list(range(1, 11))
-    assert [record["step"] for record in evaluations] == [0, 10]
+    assert [record["step"] for record in steps] == list(range(1, STEPS + 1))
+    assert [record["step"] for record in evaluations] == [0, STEPS]
     digits = [record["reward/tests.fakes.rewards:digits"] for record in steps]
     assert digits[-1] > digits[0] + 0.1
     assert all(record["policy/staleness_max"] == 0 for record in steps)
-    assert all(record["sync/logprob_diff_mean"] < 0.02 for record in steps)
+    # A step whose groups all earned the same has nothing to learn from, and is not measured.
+    differences = [r["sync/logprob_diff_mean"] for r in steps if "sync/logprob_diff_mean" in r]
+    assert len(differences) > STEPS / 2
+    assert max(differences) < 0.02
     assert whole.records("event")[-1]["event"] == "finished"
-    for name in ("config.yaml", "report.html", "rollouts/step_000010.jsonl", "rollouts/eval_000010.jsonl"):
+    for name in ("config.yaml", "report.html", "rollouts/step_000030.jsonl", "rollouts/eval_000030.jsonl"):
         assert (whole.run_dir / name).stat().st_size > 0
-    assert [path.name for path in (whole.run_dir / "checkpoints").iterdir()] == ["step_000010"]
+    assert [path.name for path in (whole.run_dir / "checkpoints").iterdir()] == ["step_000030"]
     assert whole.left_running() == []
 
 
-def test_ctrl_c_ends_everything_and_the_run_resumes_to_the_weights_and_figures_of_one_left_alone(
+def test_deaths_and_ctrl_c_cost_steps_since_the_checkpoint_and_change_nothing(
     whole: Command, rayrl: Start, tiny_config: dict[str, Any]
 ) -> None:
-    stopped = rayrl("grpo", tiny_config, "--steps", 10)
-    stopped.wait_for(lambda: len(stopped.records("step")) >= 3, 90, "the third step")
-    stopped.interrupt()
-    resumed = rayrl("grpo", tiny_config, "--run.resume", "true", "--steps", 10)
+    """A learner rank and the coordinator are killed, the run is interrupted, and goes on to the same end."""
+    run = rayrl("grpo", tiny_config, "--steps", STEPS)
+    for name in (b"RayTrainWorker", b"Coordinator"):
+        seen = len(run.records("step"))
+        run.wait_for(lambda seen=seen: len(run.records("step")) > seen, 120, f"a step before {name!r} is killed")
+        kill(run, name)
+    seen = len(run.records("step"))
+    checkpoints = run.run_dir / "checkpoints"
+    run.wait_for(lambda: len(run.records("step")) > seen, 120, "a step after both")
+    run.wait_for(lambda: any(checkpoints.glob("step_*[0-9]")), 20, "a checkpoint")
+    run.interrupt()
+    last = run.records("step")[-1]["step"]
+    resumed = rayrl("grpo", tiny_config, "--run.resume", "true", "--steps", STEPS)
     assert resumed.wait(120) == 0, resumed.stderr
     assert same(weights(whole.run_dir), weights(resumed.run_dir))
     keys = ("reward/mean", "train/loss", "train/grad_norm", "policy/entropy_mean")
-    last = {record["step"]: [record[key] for key in keys] for record in resumed.records("step")}
-    assert last == {record["step"]: [record[key] for key in keys] for record in whole.records("step")}
-    assert sum(record["step"] <= 2 for record in resumed.records("step")) == 2, "steps before the checkpoint ran again"
-    assert [record["event"] for record in resumed.records("event")] == ["interrupted", "resumed", "finished"]
+    records = {record["step"]: [record[key] for key in keys] for record in resumed.records("step")}
+    assert records == {record["step"]: [record[key] for key in keys] for record in whole.records("step")}
+    events = [record["event"] for record in resumed.records("event")]
+    assert [event for event in events if event != "actor_lost"] == ["interrupted", "resumed", "finished"]
+    assert "actor_lost" in events
+    assert last < STEPS, "it was interrupted before its end"
 
 
 def test_two_ranks_train_as_one_does(whole: Command, rayrl: Start, tiny_config: dict[str, Any]) -> None:
@@ -79,18 +95,27 @@ def test_two_ranks_train_as_one_does(whole: Command, rayrl: Start, tiny_config: 
     assert two.records("step")[-1][digits] > second[digits] + 0.1
 
 
-def test_a_killed_learner_and_a_killed_coordinator_cost_steps_since_the_checkpoint_and_no_more(
-    whole: Command, rayrl: Start, tiny_config: dict[str, Any]
+def test_with_qlora_a_killed_generator_gets_base_and_adapter_again_and_the_adapter_is_left(
+    rayrl: Start, tmp_path: Path
 ) -> None:
-    run = rayrl("grpo", tiny_config, "--steps", 10)
-    run.wait_for(lambda: len(run.records("step")) >= 3, 90, "the third step")
-    kill(run, b"RayTrainWorker")
-    seen = len(run.records("step"))
-    run.wait_for(lambda: len(run.records("step")) > seen, 90, "a step after the learner's death")
-    kill(run, b"CoordinatorActor")
+    # A model of its own: nf4 takes rows of whole blocks of 64.
+    config = tiny(make_model(tmp_path / "wide", width=128), tmp_path)
+    config["adapter"] = {"rank": 4, "alpha": 8, "quantize": "nf4"}
+    config["generator"]["max_concurrent_prompts"] = 1
+    run = rayrl("grpo", config, "--steps", 8)
+    run.wait_for(lambda: len(run.records("step")) >= 2, 90, "the second step")
+    kill(run, b"GeneratorActor")
     assert run.wait(150) == 0, (run.stdout, run.stderr)
-    assert {record["step"] for record in run.records("step")} == set(range(1, 11))
-    assert same(weights(whole.run_dir), weights(run.run_dir))
+    assert "actor_lost" in {record["event"] for record in run.records("event")}
+    steps = run.records("step")
+    assert steps[-1]["train/grad_norm"] > 0
+    # float32 on both sides: the base before it was rounded, or the adapter of a version before, is far more apart.
+    assert max(record["sync/logprob_diff_mean"] for record in steps) < 1e-5
+    trained = load_file(run.run_dir / "model" / "adapter_model.safetensors")
+    assert len(trained) == 2 * 2 * 7
+    assert all(value.any() for value in trained.values())
+    sizes = sum(path.stat().st_size for path in (run.run_dir / "checkpoints").rglob("*.distcp"))
+    assert sizes < 2.5 * 12 * sum(value.numel() for value in trained.values())
 
 
 def kill(run: Command, name: bytes) -> None:
@@ -107,24 +132,14 @@ def kill(run: Command, name: bytes) -> None:
     assert killed
 
 
-@pytest.mark.parametrize(
-    ("change", "code", "says"),
-    [
-        ({"rewards": [{"function": "tests.fakes.rewards:raises"}]}, 6, ["tests.fakes.rewards:raises", "no column"]),
-        ({"generator": {"engine": "tests.fakes.engine:SkipsUpdates"}}, 7, ["log-probabilities differ"]),
-    ],
-    ids=["reward raises", "sync lied about"],
-)
-def test_what_goes_wrong_while_it_runs_ends_with_one_message_and_nothing_running(
-    rayrl: Start, tiny_config: dict[str, Any], change: dict[str, Any], code: int, says: list[str]
+def test_a_reward_that_raises_ends_the_run_with_one_message_and_nothing_running(
+    rayrl: Start, tiny_config: dict[str, Any]
 ) -> None:
-    tiny_config |= change
-    tiny_config["steps"] = 30
-    tiny_config["learner"]["learning_rate"] = 0.05
-    run = rayrl("grpo", tiny_config)
-    assert run.wait(150) == code, (run.stdout, run.stderr)
+    run = rayrl("grpo", tiny_config | {"rewards": [{"function": "tests.fakes.rewards:raises"}]})
+    assert run.wait(150) == 6, (run.stdout, run.stderr)
     message = run.stderr[run.stderr.index("rayrl: ") :]
-    assert all(part in message for part in says), message
+    assert "tests.fakes.rewards:raises" in message
+    assert "no column" in message
     assert "Traceback" not in message
     assert run.left_running() == []
 

@@ -45,8 +45,8 @@ def test_golds_that_cannot_be_read_are_listed_by_line(rows, tmp_path, capsys):
     ("arguments", "message"),
     [
         (["finance", "--tolerance", "3"], "--tolerance 3: give a share"),
-        (["finance", "--strict"], "verifier 'finance'"),
-        (["maths", "--tolerance", "0.1"], "verifier 'maths'"),
+        (["finance", "--strict"], "'strict'"),
+        (["maths", "--tolerance", "0.1"], "'tolerance'"),
         (["maths", "--processes", "0"], "processes_per_actor"),
         (["maths", "--speed", "9"], "no option '--speed'"),
     ],

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from rayrl.verify.finance.agree import agree
-from rayrl.verify.finance.amounts import Amount
+from rayrl.verify.finance.amounts import Amount, amounts_in
 from rayrl.verify.finance.gold import Gold
 from rayrl.verify.finance.polarity import affirms, stance, trend
 from rayrl.verify.finance.sentences import Sentence, sentences
@@ -18,6 +18,7 @@ NEEDED_SHORT = 0.5
 SHORT_GOLD = 3
 READ_CHARACTERS = 4000
 BEFORE_FIGURE = 80
+MAX_MARK = 20
 
 Support = Literal["agrees", "conflicts", "silent"]
 
@@ -31,7 +32,13 @@ class Judged:
 def _figures(gold: Gold, question: str) -> list[Amount]:
     """The gold's figures that the question does not give."""
     given = {amount.value for sentence in sentences(question) for amount in sentence.amounts}
-    return [amount for amount in gold.amounts if amount.value not in given]
+    figures = (amount for amount in amounts_in(gold.text, question) if amount.value not in given)
+    return [figure for figure in figures if not (figure.year_like or _counts_off(figure))]
+
+
+def _counts_off(amount: Amount) -> bool:
+    """Whether it is the mark of a list within a sentence: `(1) this and (2) that`."""
+    return amount.parenthesised and amount.bare and not amount.currency and -MAX_MARK <= amount.written <= 0
 
 
 def _same_kind(first: Amount, second: Amount) -> bool:
@@ -87,7 +94,7 @@ def judge_text(response: str, listed: Sequence[Sentence], gold: Gold, question: 
     if best is not None and _finds_nothing(gold, fresh):
         return Judged(not affirms(best.text, ""), "the gold says that there is none")
     share = len(fresh & content_words(response[:READ_CHARACTERS])) / max(1, len(fresh))
-    figures = [figure for figure in _figures(gold, question) if not figure.year_like]
+    figures = _figures(gold, question)
     support = figure_support(listed, gold, question)
     shown = f"{share:.0%} of the gold's words"
     if len(figures) == 1 and (figures[0].scaled or figures[0].currency):

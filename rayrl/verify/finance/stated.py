@@ -6,6 +6,7 @@ and in it what stands after the last `=`, or else after the first `is`. Amounts 
 """
 
 import re
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -14,10 +15,12 @@ from rayrl.verify.extract import boxed
 from rayrl.verify.finance.amounts import Amount, counts_in
 from rayrl.verify.finance.cues import CONCLUDES
 from rayrl.verify.finance.polarity import trend
-from rayrl.verify.finance.sentences import Sentence, sentences
+from rayrl.verify.finance.sentences import Sentence
 from rayrl.verify.finance.units import Unit, named_scale
 from rayrl.verify.finance.wording import content_words
 from rayrl.verify.text import plain
+
+NEAR = 60
 
 _HASHES = re.compile(r"^[ \t]*####[ \t]*(\S.*)$", re.MULTILINE)
 _EQUALS = re.compile(r"=|≈|\\approx")
@@ -80,16 +83,16 @@ def _same_thing(first: Amount, second: Amount) -> bool:
 
 
 def _pick(sentence: Sentence, amounts: list[Amount]) -> int:
-    text = sentence.text
-    equals = [match.end() for match in _EQUALS.finditer(text)]
-    for end in reversed(equals):
-        for index, amount in enumerate(amounts):
-            if amount.start >= end - 1:
-                return index
-    for match in _COPULA.finditer(text):
-        for index, amount in enumerate(amounts):
-            if amount.start >= match.end() - 1 and amount.start - match.end() < 60:
-                return index
+    """Which of the amounts it states: the first after the last `=`, or after the first `is`; else the first."""
+    starts = [amount.start for amount in amounts]
+    for match in reversed(list(_EQUALS.finditer(sentence.text))):
+        index = bisect_left(starts, match.end() - 1)
+        if index < len(starts):
+            return index
+    for match in _COPULA.finditer(sentence.text):
+        index = bisect_left(starts, match.end() - 1)
+        if index < len(starts) and starts[index] - match.end() < NEAR:
+            return index
     return 0
 
 
@@ -139,11 +142,9 @@ def marked(response: str) -> str | None:
     return content or (lines[-1].strip() if lines else None)
 
 
-def stated(response: str, question: str, gold: Amount, unit: Unit) -> Stated | None:
-    """The answer that `response` states to `question`, or None where it states no amount of the gold's kind."""
-    mark = marked(response)
-    listed = sentences(mark or response, question)
-    context = named_scale(response)
+def stated(listed: Sequence[Sentence], is_marked: bool, question: str, gold: Amount, unit: Unit) -> Stated | None:
+    """The answer to `question` that sentences state, or None where they state no amount of the gold's kind."""
+    context = next((scale for sentence in listed if (scale := named_scale(sentence.text))), None)
     usable = [(sentence, _of_kind(sentence.amounts, gold, unit)) for sentence in listed]
     usable = [pair for pair in usable if pair[1]]
     if not usable and gold.bare and gold.written.denominator == 1:
@@ -156,5 +157,5 @@ def stated(response: str, question: str, gold: Amount, unit: Unit) -> Stated | N
     ]
     best = max(range(len(usable)), key=lambda index: (weights[index], index))
     sentence, amounts = usable[best]
-    how = "marked" if mark else "concluded" if CONCLUDES.search(sentence.text) else "stated"
+    how = "marked" if is_marked else "concluded" if CONCLUDES.search(sentence.text) else "stated"
     return _state(sentence, amounts, how, context)

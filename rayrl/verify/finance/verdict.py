@@ -5,7 +5,9 @@ Pure: no clock, no process, no network. Model output is text to search, never ev
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from fractions import Fraction
+from typing import Any
 
 from rayrl.errors import DataError
 from rayrl.types import Verdict
@@ -17,7 +19,7 @@ from rayrl.verify.finance.polarity import says_yes
 from rayrl.verify.finance.program import Incomputable, is_program, is_sum, run_program, run_sum
 from rayrl.verify.finance.refusal import is_refusal
 from rayrl.verify.finance.sentences import Sentence, sentences
-from rayrl.verify.finance.stated import Stated, marked, stated
+from rayrl.verify.finance.stated import marked, stated
 from rayrl.verify.finance.units import Unit, asked_unit
 from rayrl.verify.text import shortened, to_ascii
 
@@ -31,65 +33,77 @@ def _verdict(correct: bool, reason: str, shown: str | None) -> Verdict:
     return Verdict(float(correct), "correct" if correct else "incorrect", reason, shortened(shown) if shown else None)
 
 
-def _answer_part(response: str) -> str:
-    """What follows the model's thoughts, where it marks them."""
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The part of a response that answers: its text, that text's sentences, and whether it was marked."""
+
+    text: str
+    listed: list[Sentence]
+    is_marked: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What was asked: the question, the unit of bare numbers, a relative tolerance or None."""
+
+    question: str
+    unit: Unit
+    relative: float | None
+
+    def agrees(self, amount: Amount, wanted: Amount, **where: Any) -> bool:
+        return agree(amount, wanted, self.unit, question=self.question, relative=self.relative, **where)
+
+
+def _read(response: str, question: str) -> Answer:
+    """What is marked in a response, or all of it; without the model's thoughts, where it marks them."""
     text = to_ascii(response)
     _, closed, after = text.rpartition("</think>")
-    return after if closed and after.strip() else text
+    if closed and after.strip():
+        text = after
+    mark = marked(text)
+    part = (mark or text).strip()
+    return Answer(part, sentences(part, question), mark is not None)
 
 
 def _computed(text: str) -> Amount | None:
     """The value of an answer that is a program or a sum."""
     try:
-        if is_program(text):
-            value = run_program(text)
-            return None if isinstance(value, bool) else Amount(value, Fraction(1), Fraction(1, 10**9))
-        if is_sum(text):
-            return Amount(run_sum(text), Fraction(1), Fraction(1, 10**9))
+        value = run_program(text) if is_program(text) else run_sum(text) if is_sum(text) else False
     except Incomputable:
         return None
-    return None
+    return None if isinstance(value, bool) else Amount(value, Fraction(1), Fraction(1, 10**9))
 
 
-def _one(text: str, gold: Gold, question: str, unit: Unit, relative: float | None) -> Verdict:
+def _one(answer: Answer, gold: Gold, asked: Asked) -> Verdict:
     """A gold of one amount."""
     wanted = gold.amounts[0]
-    found: Stated | None = None
-    answer = _computed((marked(text) or text).strip())
-    if answer is None:
-        found = stated(text, question, wanted, unit)
-        if found is None:
-            return Verdict(0.0, "unparseable", "no amount of the gold's kind found")
-        if found.hedged or found.is_range:
-            kind = "a range" if found.is_range else "more than one value"
-            return _verdict(False, f"{found.how}: {kind}", found.shown)
-    amounts = found.amounts if found else (answer,) if answer else ()
+    computed = _computed(answer.text)
+    if computed is not None:
+        correct = asked.agrees(computed, wanted, approximate=gold.approximate)
+        return _verdict(correct, "computed", str(float(computed.value)))
+    found = stated(answer.listed, answer.is_marked, asked.question, wanted, asked.unit)
+    if found is None:
+        return Verdict(0.0, "unparseable", "no amount of the gold's kind found")
+    if found.hedged or found.is_range:
+        kind = "a range" if found.is_range else "more than one value"
+        return _verdict(False, f"{found.how}: {kind}", found.shown)
     correct = any(
-        agree(
-            amount,
-            wanted,
-            unit,
-            context=found.context if found else None,
-            sentence=found.text if found else "",
-            question=question,
-            approximate=gold.approximate,
-            relative=relative,
-        )
-        for amount in amounts
+        asked.agrees(amount, wanted, context=found.context, sentence=found.text, approximate=gold.approximate)
+        for amount in found.amounts
     )
-    return _verdict(correct, found.how if found else "computed", found.shown if found else str(float(amounts[0].value)))
+    return _verdict(correct, found.how, found.shown)
 
 
-def _several(listed: Sequence[Sentence], gold: Gold, question: str, unit: Unit, relative: float | None) -> Verdict:
+def _several(answer: Answer, gold: Gold, asked: Asked) -> Verdict:
     """A gold of several amounts: each has its own amount in the response, which names few others."""
     years = any(amount.year_like for amount in gold.amounts)
-    pairs = [(amount, s.text) for s in listed for amount in s.amounts if years or not amount.year_like]
+    pairs = [(amount, s.text) for s in answer.listed for amount in s.amounts if years or not amount.year_like]
     if not pairs:
         return Verdict(0.0, "unparseable", "no amount found")
     used: list[int] = []
     for wanted in gold.amounts:
         for index, (amount, text) in enumerate(pairs):
-            if index not in used and agree(amount, wanted, unit, sentence=text, question=question, relative=relative):
+            if index not in used and asked.agrees(amount, wanted, sentence=text):
                 used.append(index)
                 break
     distinct = len({amount.value for amount, _ in pairs})
@@ -100,9 +114,9 @@ def _several(listed: Sequence[Sentence], gold: Gold, question: str, unit: Unit, 
     return _verdict(not missing, reason, "; ".join(pairs[at][1][pairs[at][0].start : pairs[at][0].end] for at in used))
 
 
-def _range(text: str, gold: Gold, question: str, unit: Unit, relative: float | None) -> Verdict:
+def _range(answer: Answer, gold: Gold, asked: Asked) -> Verdict:
     """A gold range: both ends must be stated as a range."""
-    found = stated(text, question, gold.amounts[1], unit)
+    found = stated(answer.listed, answer.is_marked, asked.question, gold.amounts[1], asked.unit)
     if found is None:
         return Verdict(0.0, "unparseable", "no amount of the gold's kind found")
     if not found.is_range:
@@ -111,7 +125,7 @@ def _range(text: str, gold: Gold, question: str, unit: Unit, relative: float | N
     if low.bare and not high.bare:
         low = low.times(high.factor)
     correct = all(
-        agree(given, wanted, unit, sentence=found.text, relative=relative)
+        asked.agrees(given, wanted, sentence=found.text)
         for given, wanted in zip((low, high), gold.amounts, strict=True)
     )
     return _verdict(correct, f"{found.how}: range", found.shown)
@@ -160,24 +174,22 @@ def verify(
         return Verdict(None, "error", str(error))
     if len(response) > MAX_CHARACTERS:
         return Verdict(0.0, "unparseable", f"{len(response)} characters long, more than {MAX_CHARACTERS}")
-    text = _answer_part(response)
-    if not text.strip():
+    if not response.strip():
         return Verdict(0.0, "unparseable", "empty")
-    mark = marked(text)
-    listed = sentences(mark or text, question)
-    if is_refusal(listed):
+    answer, asked = _read(response, question), Asked(question, unit, tolerance)
+    if is_refusal(answer.listed):
         if wanted.kind == "refusal":
             return Verdict(1.0, "correct", "refusal, as the gold")
         return Verdict(0.0, "refusal", "says that it cannot answer")
-    if wanted.kind == "refusal":
-        return _verdict(False, "answers where the gold says that there is no answer", None)
-    if wanted.kind == "range":
-        return _range(text, wanted, question, unit, tolerance)
-    if wanted.kind == "yes_no":
-        return _yes_no(listed, wanted, question)
-    if wanted.kind == "text":
-        judged = judge_text(mark or text, listed, wanted, question)
-        return _verdict(judged.correct, LOW + judged.reason, None)
-    if len(wanted.amounts) > 1:
-        return _several(listed, wanted, question, unit, tolerance)
-    return _one(text, wanted, question, unit, tolerance)
+    match wanted.kind:
+        case "refusal":
+            return _verdict(False, "answers where the gold says that there is no answer", None)
+        case "range":
+            return _range(answer, wanted, asked)
+        case "yes_no":
+            return _yes_no(answer.listed, wanted, question)
+        case "text":
+            judged = judge_text(answer.text, answer.listed, wanted, question)
+            return _verdict(judged.correct, LOW + judged.reason, None)
+        case "amounts":
+            return (_several if len(wanted.amounts) > 1 else _one)(answer, wanted, asked)

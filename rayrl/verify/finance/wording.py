@@ -2,7 +2,7 @@
 
 import re
 
-_WORD = re.compile(r"[a-z][a-z&']*[a-z]|\d+(?:\.\d+)?")
+_WORD = re.compile(r"[a-z][a-z&']*[a-z]|(?<![\w.])\d+(?:\.\d+)?(?![\w])")
 _EMPTY = frozenset(
     re.findall(
         r"\w+",

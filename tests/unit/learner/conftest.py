@@ -39,8 +39,8 @@ SIZES = {
     "eos_token_id": 2,
     "pad_token_id": 0,
 }
-SLIDING = {"sliding_window": 6, "layer_types": ["sliding_attention"] * 3 + ["full_attention"]}
 WHOLE_BLOCKS = {"hidden_size": 64, "intermediate_size": 128, "head_dim": 16}  # rows that nf4 takes
+SLIDING = {"sliding_window": 6, "layer_types": ["sliding_attention"] * 3 + ["full_attention"]}
 KINDS: dict[str, Callable[[], PreTrainedConfig]] = {
     "llama": lambda: LlamaConfig(**SIZES, tie_word_embeddings=False),
     "llama_tied": lambda: LlamaConfig(**SIZES, tie_word_embeddings=True),

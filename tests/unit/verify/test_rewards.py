@@ -68,6 +68,15 @@ def test_names_and_options():
     assert function_paths([RewardSettings(function="maths", options={"strict": True})]) == []
     with pytest.raises(ConfigError, match="strikt"):
         function_paths([RewardSettings(function="maths", options={"strikt": True})])
+    good = {"max_tokens": 100, "cache_tokens": 20}
+    assert function_paths([RewardSettings(function="length", options=good)]) == ["rayrl.verify.formats:soft_overlong"]
+    with pytest.raises(ConfigError, match="cache_tokens"):
+        function_paths([RewardSettings(function="length", options={"max_tokens": 100})])
+
+
+def test_functions_see_the_lengths_of_completions():
+    (call,) = jobs([LENGTHS], "answer", {"question": "?"}, ["a", "b"], [5, 7])[0]
+    assert call.columns == {"question": ["?", "?"], "completion_tokens": [5, 7]}
 
 
 def test_golds_are_checked_before_training():

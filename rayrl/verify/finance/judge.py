@@ -1,0 +1,131 @@
+"""A language model as judge of free text: any OpenAI-compatible endpoint, a written rubric, verdicts cached on disk."""
+
+import hashlib
+import json
+import os
+import re
+import secrets
+import urllib.error
+import urllib.request
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field
+
+from rayrl.config import Settings
+from rayrl.errors import DataError, RayrlError
+
+MAX_CHARACTERS = 20_000
+MAX_REPLY = 1 << 20
+_VERDICT = re.compile(r"\{[^{}]*\"verdict\"[^{}]*\}")
+
+
+class JudgeSettings(Settings):
+    url: str = Field(pattern=r"^https?://")
+    """Base of the endpoint, such as `http://localhost:8000/v1`; `/chat/completions` is added."""
+    model: str
+    """Name of the model there."""
+    rubric: Path | None = None
+    """File with the rubric; None: the one that comes with rayrl (rayrl/verify/finance/rubric.md)."""
+    cache: Path | None = None
+    """Folder of cached verdicts; None: none are kept."""
+    deadline_s: float = Field(30.0, gt=0)
+    """Longest wait for the endpoint, in seconds. `verifier.deadline_s` holds over all of it: set that above."""
+    api_key_env: str = "OPENAI_API_KEY"
+    """Environment variable with the key; sent if it is set."""
+    max_tokens: int = Field(200, ge=1)
+    """Longest reply."""
+
+
+class JudgeError(RayrlError):
+    """The judge gave no verdict: no reply within the deadline, an HTTP error, or a reply that is no verdict."""
+
+
+@cache
+def read_rubric(path: Path | None) -> str:
+    """The rubric's text.
+
+    Raises:
+        DataError: The file cannot be read, or is empty.
+    """
+    if path is None:
+        return resources.files("rayrl.verify.finance").joinpath("rubric.md").read_text()
+    try:
+        text = path.read_text()
+    except OSError as error:
+        raise DataError(f"judge.rubric: cannot read {str(path)!r}: {error.strerror}") from error
+    if not text.strip():
+        raise DataError(f"judge.rubric: {str(path)!r} is empty")
+    return text
+
+
+def _messages(rubric: str, question: str, gold: str, response: str) -> list[dict[str, str]]:
+    mark = secrets.token_hex(8)
+    asked = f"Question: {question}\n\nReference answer: {gold}\n\nAnswer:\n{mark}\n{response}\n{mark}"
+    return [{"role": "system", "content": rubric}, {"role": "user", "content": asked}]
+
+
+def read_reply(reply: str) -> tuple[bool, str]:
+    """(correct, reason) of a judge's reply.
+
+    Raises:
+        JudgeError: It holds no verdict, or more than one.
+    """
+    found = _VERDICT.findall(reply[-MAX_REPLY:])
+    try:
+        verdicts = [json.loads(text) for text in found]
+    except ValueError as error:
+        raise JudgeError(f"a reply that is no JSON: {reply[:100]!r}") from error
+    words = {str(verdict["verdict"]).lower() for verdict in verdicts}
+    if len(words) != 1 or not words <= {"correct", "incorrect"}:
+        raise JudgeError(f"a reply without one verdict: {reply[:100]!r}")
+    return words == {"correct"}, str(verdicts[-1].get("reason", ""))[:200]
+
+
+def _post(settings: JudgeSettings, messages: list[dict[str, str]]) -> str:
+    body = {"model": settings.model, "messages": messages, "temperature": 0, "max_tokens": settings.max_tokens}
+    headers = {"Content-Type": "application/json"}
+    key = os.environ.get(settings.api_key_env)
+    if key:
+        headers["Authorization"] = f"Bearer {key}"
+    request = urllib.request.Request(
+        f"{settings.url.rstrip('/')}/chat/completions", data=json.dumps(body).encode(), headers=headers
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=settings.deadline_s) as reply:
+            answer: Any = json.loads(reply.read(MAX_REPLY))
+        return str(answer["choices"][0]["message"]["content"])
+    except urllib.error.HTTPError as error:
+        with error:
+            raise JudgeError(f"HTTP {error.code} from {settings.url}: {error.read(200)!r}") from error
+    except OSError as error:
+        raise JudgeError(f"no reply from {settings.url} within {settings.deadline_s:g} s: {error}") from error
+    except (ValueError, LookupError, TypeError) as error:
+        raise JudgeError(f"{settings.url} does not speak the chat completions protocol: {error!r}") from error
+
+
+def ask_judge(settings: JudgeSettings, question: str, gold: str, response: str) -> tuple[bool, str]:
+    """(correct, reason) from the cache or from the endpoint.
+
+    Raises:
+        JudgeError: No verdict; nothing is cached then.
+        DataError: The rubric cannot be read.
+    """
+    if len(response) > MAX_CHARACTERS:
+        raise JudgeError(f"a response of {len(response)} characters, more than {MAX_CHARACTERS}")
+    rubric = read_rubric(settings.rubric)
+    response = response.encode("utf-8", "replace").decode()
+    key = json.dumps([settings.url, settings.model, rubric, question, gold, response])
+    path = settings.cache / f"{hashlib.sha256(key.encode()).hexdigest()}.json" if settings.cache else None
+    if path is not None and path.is_file():
+        kept = json.loads(path.read_text())
+        return bool(kept["correct"]), str(kept["reason"])
+    correct, reason = read_reply(_post(settings, _messages(rubric, question, gold, response)))
+    if path is not None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        fresh = path.with_suffix(f".{os.getpid()}.tmp")
+        fresh.write_text(json.dumps({"correct": correct, "reason": reason}))
+        fresh.replace(path)
+    return correct, reason

@@ -1,0 +1,64 @@
+"""The hostile corpus against both verifiers: in this process, where evaluation is forbidden, and through the pool."""
+
+import builtins
+import itertools
+import os
+import subprocess
+import time
+
+import hostile
+import pytest
+
+from rayrl.verify.finance.verdict import verify
+from rayrl.verify.jobs import Check
+from rayrl.verify.workers import WorkerPool
+
+DEADLINE_S = 2.0
+STATUSES = {"correct", "incorrect", "refusal", "unparseable"}
+GOLDS = [("17.98", "What is the ratio?"), ("Yes. It is 17.98", "Does it improve?"), ("3; 17", ""), ("Two deals", "")]
+CORPUS = hostile.corpus()
+
+
+def test_the_corpus_is_large():
+    assert len(set(CORPUS)) >= 300
+
+
+def test_finance_reads_each_quickly_and_evaluates_nothing(monkeypatch):
+    def refuse(*arguments, **_):
+        raise AssertionError(f"evaluated {arguments[0]!r}")
+
+    verdicts = []
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "system", refuse)
+        patched.setattr(subprocess, "Popen", refuse)
+        for name in ("eval", "exec", "compile"):
+            patched.setattr(builtins, name, refuse)
+        for text, (gold, question) in zip(CORPUS, itertools.cycle(GOLDS), strict=False):
+            started = time.process_time()
+            verdict = verify(text, gold, question=question)
+            verdicts.append((verdict, time.process_time() - started, text[:60]))
+    assert {verdict.status for verdict, _, _ in verdicts} <= STATUSES
+    assert all(len(verdict.extracted or "") <= 200 for verdict, _, _ in verdicts)
+    assert [text for _, seconds, text in verdicts if seconds > 2.0] == []
+
+
+@pytest.mark.parametrize("text", hostile.BAIT)
+def test_bait_is_never_an_answer(text):
+    assert verify(text, "17.98").score == 0.0
+
+
+@pytest.mark.parametrize("verifier", ["maths", "finance"])
+def test_the_pool_survives_all_of_it(verifier):
+    checks = [Check(verifier, text, "17.98") for text in CORPUS]
+    with WorkerPool(2, deadline_s=DEADLINE_S, memory_limit_mb=1024) as pool:
+        started = time.monotonic()
+        futures = [pool.submit(check) for check in checks]
+        outcomes = [future.result(timeout=2 * len(checks)) for future in futures]
+        assert {outcome.kind for outcome in outcomes} <= {"done", "timeout"}
+        late = sum(outcome.kind == "timeout" for outcome in outcomes)
+        assert time.monotonic() - started < 60 + late * (DEADLINE_S + 1)
+        workers = pool.pids()
+        assert len(set(workers)) == 2
+        after = pool.run([Check(verifier, "The answer is 17.98.", "17.98")] * 20)
+        assert [outcome.value.status for outcome in after] == ["correct"] * 20
+        assert pool.pids() == workers
