@@ -14,7 +14,7 @@ from rayrl.types import Rollout, Sampling
 pytestmark = pytest.mark.integration
 
 
-@pytest.mark.timeout(500)
+@pytest.mark.timeout(280)
 @pytest.mark.filterwarnings("ignore::Warning")  # vLLM in this process: its dependencies warn on import
 async def test_vllm_samples_from_the_policy_that_the_learner_holds(tmp_path: Path) -> None:
     """In step at first and after an update; out of step without the rounded base or the new adapter."""
@@ -47,7 +47,8 @@ async def test_vllm_samples_from_the_policy_that_the_learner_holds(tmp_path: Pat
         adapter_settings=LoRASettings(rank=8, alpha=16, quantize="nf4"),
     )
     config = adapter_config(learner.policy.model, folder)
-    engine = VLLMEngine(EngineSettings(folder, 256, 0, 16, 1, 2, 1 << 28, 0.8, {}, config))
+    # One thread: on busy cores the many small LoRA matmuls would spend their time in OpenMP's barriers.
+    engine = VLLMEngine(EngineSettings(folder, 256, 0, 16, 1, 1, 1 << 28, 0.8, {}, config))
     await engine.start()
     objective = grpo_objective(ObjectiveSettings(importance_cap=None), max_tokens=24)
 
@@ -81,7 +82,6 @@ async def test_vllm_samples_from_the_policy_that_the_learner_holds(tmp_path: Pat
         unrounded = difference(await sample())
         await engine.load_weights(0, [*packets(learner.rounded_base(), "base"), *adapter("first")])
         in_step = difference(await sample())
-        print("unrounded", unrounded, "in step", in_step)
         assert in_step < 0.12
         assert unrounded > 4 * in_step, "a base that is not rounded shows"
 
@@ -95,7 +95,6 @@ async def test_vllm_samples_from_the_policy_that_the_learner_holds(tmp_path: Pat
         assert max(versions, key=len)[-1] == 1
         assert all(version == sorted(version) for version in versions)
         renewed = difference(await sample())
-        print("skipped", skipped, "renewed", renewed)
         assert renewed < 0.12 < skipped
 
         damaged = adapter("damaged")
