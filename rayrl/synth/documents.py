@@ -7,7 +7,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from glob import glob
 from pathlib import Path
-from typing import Any
 
 from rayrl.config import SynthDocuments
 from rayrl.errors import DataError
@@ -93,29 +92,35 @@ def _text_pages(source: str) -> list[str]:
     return [page.strip("\n") for page in lines.split("\f")]
 
 
-def read_all(files: dict[str, Path], settings: SynthDocuments, journal: Journal) -> Iterator[str]:
-    """Reads the files that `journal` lacks, several at once, and yields each name when it is there.
+@dataclass(frozen=True, slots=True)
+class Read:
+    """A file that was tried. key: of its pages in the journal. problem: why it has none."""
 
-    A record holds name, digest and either pages or problem.
-    """
-    missing = {name: file for name, file in files.items() if name not in journal.done}
+    name: str
+    key: str
+    problem: str | None = None
 
-    def read(name: str) -> dict[str, Any]:
+
+def read_all(files: dict[str, Path], settings: SynthDocuments, journal: Journal) -> Iterator[Read]:
+    """Reads files, several at once, into `journal`; what it holds already (the same content) is not read again."""
+
+    def read(name: str) -> tuple[Read, list[str] | None]:
+        file, key = files[name], ""
         try:
-            record: dict[str, Any] = {"name": name, "digest": digest(files[name])}
-            return record | {"pages": read_pages(files[name], settings)}
+            key = f"{_digest(file)}{file.suffix.lower()}{settings.encoding}"
+            return Read(name, key), None if key in journal else read_pages(file, settings)
         except OSError as error:
-            return {"name": name, "digest": "", "problem": f"cannot be opened: {error.strerror}"}
+            return Read(name, key, f"cannot be opened: {error.strerror}"), None
         except DataError as error:
-            return record | {"problem": str(error)}
+            return Read(name, key, str(error)), None
 
     with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
-        for record in pool.map(read, missing):
-            journal.append(record)
-            yield record["name"]
+        for done, pages in pool.map(read, files):
+            if pages is not None:
+                journal.append({"key": done.key, "name": done.name, "pages": pages})
+            yield done
 
 
-def digest(file: Path) -> str:
-    """SHA-256 of a file."""
+def _digest(file: Path) -> str:
     with file.open("rb") as opened:
         return hashlib.file_digest(opened, "sha256").hexdigest()

@@ -19,6 +19,7 @@ class _Reader(HTMLParser):
         self.pages: list[list[str]] = [[]]
         self.open: list[tuple[str, bool, bool]] = []  # tag, hidden, whether a page ends with it
         self.rows: list[list[str]] = []  # rows of the tables that are open, innermost last
+        self.breaks = 0  # line ends that go before the next text
 
     def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
         style = dict(attributes).get("style") or ""
@@ -51,7 +52,7 @@ class _Reader(HTMLParser):
                 if self.rows and self.rows[-1]:
                     self.rows[-1][-1] += f" {text} "
                 else:
-                    self.pages[-1].append(f"\n{text}\n")
+                    self._add(text)
             self._break(name)
             if ends:
                 self._new_page()
@@ -64,8 +65,16 @@ class _Reader(HTMLParser):
         if self.rows:
             if self.rows[-1]:
                 self.rows[-1][-1] += data
-        elif (text := re.sub(r"\s+", " ", data)).strip() or (self.pages[-1] and not self.pages[-1][-1].endswith("\n")):
-            self.pages[-1].append(text)
+        else:
+            self._add(re.sub(r"\s+", " ", data))
+
+    def _add(self, text: str) -> None:
+        if self.breaks and not text.strip():
+            return
+        if self.pages[-1]:
+            self.pages[-1].append("\n" * self.breaks)
+        self.pages[-1].append(text)
+        self.breaks = 0
 
     @property
     def _hidden(self) -> bool:
@@ -76,13 +85,14 @@ class _Reader(HTMLParser):
             if self.rows[-1]:
                 self.rows[-1][-1] += " "
         elif tag in _PARAGRAPHS:
-            self.pages[-1].append("\n\n")
+            self.breaks = 2
         elif tag in _LINES:
-            self.pages[-1].append("\n")
+            self.breaks = max(self.breaks, 1)
 
     def _new_page(self) -> None:
         if any(part.strip() for part in self.pages[-1]):
             self.pages.append([])
+        self.breaks = 1
 
 
 def html_pages(source: str) -> list[str]:
@@ -90,5 +100,5 @@ def html_pages(source: str) -> list[str]:
     reader = _Reader()
     reader.feed(source)
     reader.close()
-    texts = ["\n".join(line.strip() for line in "".join(parts).split("\n")) for parts in reader.pages]
-    return [re.sub(r"\n{3,}", "\n\n", text).strip("\n") for text in texts]
+    texts = ["\n".join(line.strip() for line in "".join(parts).split("\n")).strip() for parts in reader.pages]
+    return texts if len(texts) == 1 or texts[-1] else texts[:-1]

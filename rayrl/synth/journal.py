@@ -10,31 +10,35 @@ Record = dict[str, Any]
 
 
 class Journal:
-    """Records in a file, each with a `key`. A last line that a kill cut off is dropped, so that it is made anew."""
+    """Records on disk by their field `key`. A last line that a kill cut off is dropped, so that it is made anew."""
 
-    def __init__(self, path: Path, key: str) -> None:
-        self.path, self._key = path, key
-        self.done: set[str] = set()
-        kept = 0
-        if path.exists():
-            with path.open("rb") as lines:
-                for line in lines:
-                    if not line.endswith(b"\n"):
-                        break
-                    self.done.add(json.loads(line)[key])
-                    kept += len(line)
-        self._file: IO[bytes] = path.open("r+b" if path.exists() else "wb")
-        self._file.truncate(kept)
-        self._file.seek(kept)
+    def __init__(self, path: Path) -> None:
+        self._places: dict[str, int] = {}
+        self._end = 0
+        self._file: IO[bytes] = path.open("r+b" if path.exists() else "w+b")
+        for line in self._file:
+            if not line.endswith(b"\n"):
+                break
+            self._places[json.loads(line)["key"]] = self._end
+            self._end += len(line)
+        self._file.truncate(self._end)
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._places
+
+    def __getitem__(self, key: str) -> Record:
+        self._file.seek(self._places[key])
+        record: Record = json.loads(self._file.readline())
+        return record
 
     def append(self, record: Record) -> None:
         """After this the record survives the end of the process."""
-        self._file.write(json.dumps(record, ensure_ascii=False).encode() + b"\n")
+        line = json.dumps(record, ensure_ascii=False).encode() + b"\n"
+        self._file.seek(self._end)
+        self._file.write(line)
         self._file.flush()
-        self.done.add(record[self._key])
-
-    def __iter__(self) -> Iterator[Record]:
-        yield from read_jsonl(self.path)
+        self._places[record["key"]] = self._end
+        self._end += len(line)
 
     def close(self) -> None:
         self._file.close()
@@ -47,15 +51,12 @@ def read_jsonl(path: Path) -> Iterator[Record]:
             yield json.loads(line)
 
 
-def write_jsonl(path: Path, records: Iterable[Record]) -> int:
-    """Writes a whole file or none, and returns the number of its records."""
+def write_jsonl(path: Path, records: Iterable[Record]) -> None:
+    """Writes a whole file or none."""
     draft = path.with_name(f".{path.name}.draft")
-    count = 0
     with draft.open("wb") as file:
         for record in records:
             file.write(json.dumps(record, ensure_ascii=False).encode() + b"\n")
-            count += 1
         file.flush()
         os.fsync(file.fileno())
     draft.replace(path)
-    return count
