@@ -89,7 +89,9 @@ class GeneratorChat:
                 except (RayActorError, RestartedError) as error:
                     deaths += 1
                     if deaths > RESTARTS:
-                        raise ModelError(f"generators died {deaths} times over one prompt: {original(error)}") from error
+                        raise ModelError(
+                            f"generators died {deaths} times over one prompt: {original(error)}"
+                        ) from error
                     await self._replicas.revive(actor)
 
     async def close(self) -> None:

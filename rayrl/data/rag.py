@@ -71,7 +71,9 @@ def rows(**options: Any) -> Iterator[Row]:
     pool = [chunk for chunk in known if chunk.document in documents and chunk.duplicate_of is None]
     absent = sorted(set(groups) - {chunk.id for chunk in pool})
     if absent:
-        raise DataError(f"options.chunks: {str(chunks)!r} lacks {len(absent)} chunks of {settings.file}, as {absent[0]!r}")
+        raise DataError(
+            f"options.chunks: {str(chunks)!r} lacks {len(absent)} chunks of {settings.file}, as {absent[0]!r}"
+        )
     return _rows(groups, _Retriever(pool), settings)
 
 
@@ -82,7 +84,9 @@ def _rows(groups: dict[str, list[Row]], retriever: "_Retriever", settings: RagOp
         gold = retriever.by_id[name]
         ranked = retriever.ranked(gold, [row["question"] for row in group])
         unanswerable = [row["question"] for row in group if not row["answerable"]]
-        harmless = (chunk for chunk in ranked if not any(_covers(chunk, question) for question in unanswerable))
+        harmless: Iterator[Chunk] = (
+            chunk for chunk in ranked if not any(_covers(chunk, question) for question in unanswerable)
+        )
         for without in (False, True):
             members = [row for row, left_out in zip(group, missing, strict=True) if left_out == without]
             if not members:
@@ -149,7 +153,9 @@ class _Retriever:
         self.pool = pool
         self.by_id = {chunk.id: chunk for chunk in pool}
         self._index = bm25s.BM25()
-        self._index.index(bm25s.tokenize([c.text for c in pool], stopwords="en", show_progress=False), show_progress=False)
+        self._index.index(
+            bm25s.tokenize([c.text for c in pool], stopwords="en", show_progress=False), show_progress=False
+        )
 
     def ranked(self, gold: Chunk, questions: list[str]) -> list[Chunk]:
         """Chunks that match the questions at all, best first, without `gold` and what overlaps it."""
@@ -171,7 +177,11 @@ def _label(index: int) -> str:
 
 
 def _block(label: str, chunk: Chunk) -> str:
-    pages = f"page {chunk.page_start}" if chunk.page_start == chunk.page_end else f"pages {chunk.page_start}-{chunk.page_end}"
+    pages = (
+        f"page {chunk.page_start}"
+        if chunk.page_start == chunk.page_end
+        else f"pages {chunk.page_start}-{chunk.page_end}"
+    )
     return f"[{label}] {chunk.document}, {pages}\n{chunk.text}"
 
 
@@ -190,8 +200,11 @@ def _words(chunk: Chunk) -> frozenset[str]:
 
 
 _ASKING = frozenset(
-    "what which how much many high was were did does the and for from with end its report figure fiscal year between "
-    "percentage change decimal place places round one two increase decrease comparing there".split()
+    re.findall(
+        r"\S+",
+        "what which how much many high was were did does the and for from with end its report figure fiscal "
+        "year between percentage change decimal place places round one two increase decrease comparing there",
+    )
 )
 
 

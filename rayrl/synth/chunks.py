@@ -1,4 +1,4 @@
-"""A document's text in pieces with provenance: cut where a page, a paragraph or a line ends, always at the same places."""
+"""A document's text in pieces with provenance, cut where a page, a paragraph or a line ends. Deterministic."""
 
 import re
 from bisect import bisect_left, bisect_right
@@ -54,8 +54,9 @@ def cut(document: Document, size: int, overlap: int, ruler: Ruler) -> Iterator[C
         while right > left and text[right - 1].isspace():
             right -= 1
         if left < right:
-            pages = (bisect_right(document.starts, at) for at in (left, right - 1))
-            yield Chunk(f"{document.name}#{index}", document.name, text[left:right], *pages, left, right)
+            first_page, last_page = (bisect_right(document.starts, at) for at in (left, right - 1))
+            name = f"{document.name}#{index}"
+            yield Chunk(name, document.name, text[left:right], first_page, last_page, left, right)
             index += 1
         start = _next_start(text, start, end, units, overlap)
 

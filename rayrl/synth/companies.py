@@ -1,6 +1,7 @@
 """Invented companies whose statements add up. Everything is a function of the seed and the company's number."""
 
 import random
+import re
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any
@@ -9,9 +10,13 @@ from rayrl.synth.facts import Money
 
 MAX_COMPANIES = 5000
 """Names from here on belong to no filing."""
-_FIRST = "Al Bel Cor Dra El Fal Gar Hal Ith Jor Kel Lum Mar Nor Or Pel Quin Ros Sol Tar Ul Ver Wes Yor Zel".split()
-_SECOND = "a e i o u an en in on ar er ir".split()
-_THIRD = "vane dyne mont tek gate ridge well field stone crest bridge ton ford mere wick lane dale holm".split()
+_FIRST = re.findall(
+    r"\S+", "Al Bel Cor Dra El Fal Gar Hal Ith Jor Kel Lum Mar Nor Or Pel Quin Ros Sol Tar Ul Ver Wes Yor Zel"
+)
+_SECOND = re.findall(r"\S+", "a e i o u an en in on ar er ir")
+_THIRD = re.findall(
+    r"\S+", "vane dyne mont tek gate ridge well field stone crest bridge ton ford mere wick lane dale holm"
+)
 _INDUSTRIES: dict[str, tuple[str, ...]] = {
     "Foods": ("Snacks", "Beverages", "Frozen Meals", "Pet Care"),
     "Software": ("Cloud Services", "Licenses", "Support", "Consulting"),

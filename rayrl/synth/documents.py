@@ -37,8 +37,7 @@ class Document:
 
 
 def find_files(paths: list[str]) -> dict[str, Path]:
-    """Name -> file, in the order of names. Folders are searched in depth; other suffixes than `SUFFIXES` are passed over
-    there.
+    """Name -> file, in the order of names. Folders are searched in depth for files of `SUFFIXES`.
 
     Raises:
         DataError: A path that matches nothing, or a file of an unknown kind that is named itself.

@@ -25,8 +25,8 @@ class Endpoint:
             key = os.environ.get(settings.api_key_variable)
             if not key:
                 raise ConfigError(
-                    f"endpoint.api_key_variable: the environment has no {settings.api_key_variable!r}; export it, or set "
-                    "it to null where no key is needed"
+                    f"endpoint.api_key_variable: the environment has no {settings.api_key_variable!r}; export it, or "
+                    "set it to null where no key is needed"
                 )
             headers["Authorization"] = f"Bearer {key}"
         limits = httpx.Limits(max_connections=None)

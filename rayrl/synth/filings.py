@@ -12,18 +12,19 @@ from rayrl.synth.facts import Fact, Line, Measure, Section
 from rayrl.synth.table import row
 
 _PROSE = (
-    "Competition in our markets is intense and turns on price, service and the breadth of what we offer. We believe that "
-    "our brands and our long relations with customers serve us well, but new entrants could take business from us.",
+    "Competition in our markets is intense and turns on price, service and the breadth of what we offer. We believe "
+    "that our brands and our long relations with customers serve us well, but new entrants could take business from "
+    "us.",
     "We hedge part of our exposure to foreign currencies and do not use derivatives for speculation. A stronger home "
     "currency lowers the value of what we earn abroad when it is translated.",
     "Our information systems are essential to daily operations. An interruption, whether by accident or attack, could "
     "delay shipments and harm our reputation. We test our recovery plans regularly.",
     "The preparation of financial statements requires estimates and judgments. Actual results may differ from these "
     "estimates. Management reviews them continually and reports changes in the period in which they occur.",
-    "We are party to legal proceedings that arise in the ordinary course of business. We do not expect their outcome to "
-    "be material to our position, but cannot be certain of it.",
-    "Our board has adopted a code of conduct that applies to all directors, officers and employees. It is reviewed each "
-    "year together with the charters of the board's committees.",
+    "We are party to legal proceedings that arise in the ordinary course of business. We do not expect their outcome "
+    "to be material to our position, but cannot be certain of it.",
+    "Our board has adopted a code of conduct that applies to all directors, officers and employees. It is reviewed "
+    "each year together with the charters of the board's committees.",
 )
 MEASURES: dict[str, Measure] = {
     measure.key: measure
@@ -71,14 +72,18 @@ MEASURES: dict[str, Measure] = {
     )
 }
 OUTFLOWS = frozenset(("capex", "acquisitions", "dividends", "buybacks"))
-_INCOME = "sales cost gross_profit research selling operating_income interest pretax tax net_income eps".split()
-_BALANCE = (
-    "cash receivables inventories other_current current_assets property goodwill assets payables short_debt "
-    "current_liabilities long_debt liabilities equity"
-).split()
-_CASH = (
-    "net_income depreciation operating_cash capex acquisitions investing_cash dividends buybacks financing_cash"
-).split()
+_INCOME = re.findall(
+    r"\S+", "sales cost gross_profit research selling operating_income interest pretax tax net_income eps"
+)
+_BALANCE = re.findall(
+    r"\S+",
+    "cash receivables inventories other_current current_assets property goodwill assets payables "
+    "short_debt current_liabilities long_debt liabilities equity",
+)
+_CASH = re.findall(
+    r"\S+",
+    "net_income depreciation operating_cash capex acquisitions investing_cash dividends buybacks financing_cash",
+)
 
 
 @dataclass(frozen=True)
@@ -165,7 +170,9 @@ class Filing:
             values = [self._value(key, year) for year in self.company.years]
             outflow = key in OUTFLOWS and title.endswith("Flows")
             shown = [-value if outflow else value for value in values]
-            cells = [self.company.money.cell(value, measure.kind, key in ("sales", "cash", "assets")) for value in shown]
+            cells = [
+                self.company.money.cell(value, measure.kind, key in ("sales", "cash", "assets")) for value in shown
+            ]
             lines.append([_capital(measure.phrase), *cells])
             facts += [
                 Fact(measure, year, value, row([_capital(measure.phrase), *cells]))
@@ -199,13 +206,16 @@ class Filing:
 
     def _people(self, draw: random.Random) -> Section:
         company, (now, before) = self.company, self.company.years[:2]
-        people, sites = ([most, int(most * draw.uniform(0.8, 1.2))] for most in (draw.randint(800, 90_000), draw.randint(20, 900)))
+        people, sites = (
+            [most, int(most * draw.uniform(0.8, 1.2))] for most in (draw.randint(800, 90_000), draw.randint(20, 900))
+        )
         return self._note(
             "Employees and locations",
             [
-                f"{company.name} employed {people[0]:,} people at the end of fiscal {now}, against {people[1]:,} at the "
-                f"end of fiscal {before}.",
-                f"It operated {sites[0]} locations, most of them in {company.region}, against {sites[1]} a year before.",
+                f"{company.name} employed {people[0]:,} people at the end of fiscal {now}, against {people[1]:,} at "
+                f"the end of fiscal {before}.",
+                f"It operated {sites[0]} locations, most of them in {company.region}, against {sites[1]} a year "
+                "before.",
             ],
             [
                 ("employees", now, people[0], 0),
@@ -221,8 +231,8 @@ class Filing:
         return self._note(
             "Concentration",
             [
-                f"The largest customer of {self.company.name} accounted for {shares[0]}% of revenue in fiscal {now} and "
-                f"for {shares[1]}% in fiscal {before}.",
+                f"The largest customer of {self.company.name} accounted for {shares[0]}% of revenue in fiscal {now} "
+                f"and for {shares[1]}% in fiscal {before}.",
                 "No other customer accounted for more than 5%.",
             ],
             [("customer", now, shares[0], 0), ("customer", before, shares[1], 0)],
@@ -262,7 +272,10 @@ class Filing:
         paid = [company.money.write(cent / 100, "per_share") for cent in cents]
         return self._note(
             "Dividends",
-            [f"{company.name} declared dividends of {paid[0]} per share in fiscal {now} and {paid[1]} in fiscal {before}."],
+            [
+                f"{company.name} declared dividends of {paid[0]} per share in fiscal {now} and {paid[1]} in fiscal "
+                f"{before}."
+            ],
             [("dividend", now, cents[0] / 100, 0), ("dividend", before, cents[1] / 100, 0)],
         )
 

@@ -5,10 +5,10 @@ from html.parser import HTMLParser
 
 from rayrl.synth.table import row
 
-_PARAGRAPHS = frozenset("p section article header footer h1 h2 h3 h4 h5 h6 ul ol blockquote pre".split())
-_LINES = frozenset("div br li table tr dt dd hr caption thead tbody".split())
-_SKIPPED = frozenset("script style head noscript template ix:header".split())
-_VOID = frozenset("area base br col embed hr img input link meta source track wbr".split())
+_PARAGRAPHS = frozenset(re.findall(r"\S+", "p section article header footer h1 h2 h3 h4 h5 h6 ul ol blockquote pre"))
+_LINES = frozenset(re.findall(r"\S+", "div br li table tr dt dd hr caption thead tbody"))
+_SKIPPED = frozenset(re.findall(r"\S+", "script style head noscript template ix:header"))
+_VOID = frozenset(re.findall(r"\S+", "area base br col embed hr img input link meta source track wbr"))
 _PAGE = re.compile(r"(?:page-)?break-(before|after)\s*:\s*(?:always|page)", re.IGNORECASE)
 _HIDDEN = re.compile(r"display\s*:\s*none", re.IGNORECASE)
 

@@ -1,7 +1,6 @@
-"""Questions written by a language model: prompt from a template, reply read strictly, asked again where it is unusable."""
+"""Questions written by a language model: prompt from a template, reply read strictly, asked again if unusable."""
 
 import zlib
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
 
@@ -51,14 +50,13 @@ class ModelWriter:
         Raises:
             ConfigError: The template names something that is not known.
         """
-        classes: Mapping[str, int] = self._settings.classes
         try:
             text = self._template.render(
                 text=chunk.text,
                 document=chunk.document,
                 page_start=chunk.page_start,
                 page_end=chunk.page_end,
-                classes=classes,
+                classes=self._settings.classes,
                 refusal=REFUSAL,
             )
         except jinja2.TemplateError as error:

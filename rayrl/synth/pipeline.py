@@ -177,8 +177,8 @@ class Synthesis:
         if not kept:
             self._write_report()
             raise DataError(
-                f"no question is left of {len(judged)} written on {report.asked} chunks; {self.folder / 'synth_report.json'} "
-                "says what was removed and what failed"
+                f"no question is left of {len(judged)} written on {report.asked} chunks; "
+                f"{self.folder / 'synth_report.json'} says what was removed and what failed"
             )
         test = self._held_out(sorted({one.chunk.document for one in kept}))
         for name in ("train", "test"):

@@ -86,7 +86,7 @@ class Report:
         table = Table("class", "written", *shown, "kept")
         for column in table.columns[1:]:
             column.justify = "right"
-        rows = {name: self.by_class[name] for name in CLASSES if name in self.by_class}
+        rows: dict[str, Counter[str]] = {name: self.by_class[name] for name in CLASSES if name in self.by_class}
         rows["all"] = sum(rows.values(), Counter())
         for name, counts in rows.items():
             table.add_row(name, *(str(counts[column]) for column in ("written", *shown, "kept")))

@@ -1,4 +1,4 @@
-"""Questions with certain answers on the filings of `rayrl.synth.filings`, from the sections that a chunk holds whole."""
+"""Questions with certain answers on invented filings, from the sections that a chunk holds whole."""
 
 import random
 from collections.abc import Callable, Iterator
@@ -106,8 +106,8 @@ class Questions:
     def _ask_growth(self, name: str, measure: Measure, early: int, late: int) -> str:
         return self.draw.choice(
             (
-                f"By what percentage did the {measure.phrase} of {name} change from fiscal {early} to fiscal {late}, to one "
-                "decimal place?",
+                f"By what percentage did the {measure.phrase} of {name} change from fiscal {early} to fiscal {late}, "
+                "to one decimal place?",
                 f"What was the percentage change in the {measure.phrase} of {name} between fiscal {early} and fiscal "
                 f"{late}? Round to one decimal place.",
             )
@@ -132,7 +132,9 @@ class Questions:
         for fact in self.facts:
             if fact.measure.kind in kinds:
                 by_measure.setdefault(fact.measure.key, []).append(fact)
-        groups = [unique for group in by_measure.values() if len(unique := list({f.year: f for f in group}.values())) > 1]
+        groups = [
+            unique for group in by_measure.values() if len(unique := list({f.year: f for f in group}.values())) > 1
+        ]
         if not groups:
             return None
         early, late = sorted(self.draw.sample(self.draw.choice(groups), 2), key=lambda fact: fact.year)
@@ -144,7 +146,9 @@ class Questions:
         pairs = [
             (a, b)
             for a, b in combinations(section.facts, 2)
-            if a.year == b.year and a.measure.kind == b.measure.kind == "money" and a.value != b.value
+            if a.year == b.year
+            and a.measure.kind == b.measure.kind == "money"
+            and a.value != b.value
             and (not section.segments or a.measure.key.rpartition("_")[0] == b.measure.key.rpartition("_")[0])
             and a.measure.stock == b.measure.stock
         ]
@@ -191,8 +195,8 @@ class Questions:
         early, late = pair
         mean = (early.value + late.value) / 2
         question = (
-            f"What was the average of the {late.measure.phrase} of {self.company.name} over fiscal {early.year} and fiscal "
-            f"{late.year}?"
+            f"What was the average of the {late.measure.phrase} of {self.company.name} over fiscal {early.year} and "
+            f"fiscal {late.year}?"
         )
         steps = f"({early.value:,} + {late.value:,}) / 2 = {mean:,.1f}."
         return self._worked(question, self.money.amount(mean), pair, steps)
@@ -230,7 +234,9 @@ class Questions:
             f"{first.year}?"
         )
         total = first.value + second.value
-        return self._worked(question, self.money.amount(total), pair, f"{first.value:,} + {second.value:,} = {total:,}.")
+        return self._worked(
+            question, self.money.amount(total), pair, f"{first.value:,} + {second.value:,} = {total:,}."
+        )
 
     def _larger(self) -> Triplet | None:
         pair = self._two()
@@ -243,8 +249,8 @@ class Questions:
             (
                 f"Which was larger for {self.company.name} {when}, the {first.measure.phrase} or the "
                 f"{second.measure.phrase}, and how much was it?",
-                f"Of the {first.measure.phrase} and the {second.measure.phrase} of {self.company.name}, which was the larger "
-                f"{when}, and what was its amount?",
+                f"Of the {first.measure.phrase} and the {second.measure.phrase} of {self.company.name}, which was the "
+                f"larger {when}, and what was its amount?",
             )
         )
         steps = f"{self._shown(first)} against {self._shown(second)}."
@@ -257,8 +263,8 @@ class Questions:
         shuffled = self.draw.sample(pair, 2)
         most = max(pair, key=lambda fact: fact.value)
         question = (
-            f"In which of fiscal {shuffled[0].year} and fiscal {shuffled[1].year} did {self.company.name} report the higher "
-            f"{most.measure.phrase}, and how high was it?"
+            f"In which of fiscal {shuffled[0].year} and fiscal {shuffled[1].year} did {self.company.name} report the "
+            f"higher {most.measure.phrase}, and how high was it?"
         )
         steps = f"{self._shown(pair[0])} in {pair[0].year} against {self._shown(pair[1])} in {pair[1].year}."
         return self._worked(question, f"Fiscal {most.year}, at {self._shown(most)}", pair, steps)
@@ -286,7 +292,9 @@ class Questions:
             return None
         stated = self.money.write(bound if places == 2 else int(bound), fact.measure.kind)
         subject = f"the {fact.measure.phrase} of {self.company.name} {self._when(fact.measure, fact.year)}"
-        question = self.draw.choice((f"Did {subject} exceed {stated}?", f"Is it true that {subject} exceeded {stated}?"))
+        question = self.draw.choice(
+            (f"Did {subject} exceed {stated}?", f"Is it true that {subject} exceeded {stated}?")
+        )
         return self._worked(question, "Yes" if yes else "No", (fact,), f"It was {self._shown(fact)}.")
 
     def _is_larger(self) -> Triplet | None:
@@ -321,8 +329,8 @@ class Questions:
         late, early = pair[1], pair[0]
         was = "were" if late.measure.plural else "was"
         question = (
-            f"What {was} the {late.measure.phrase} of {self.company.name} in fiscal {late.year}, and what was it in fiscal "
-            f"{early.year}?"
+            f"What {was} the {late.measure.phrase} of {self.company.name} in fiscal {late.year}, and what was it in "
+            f"fiscal {early.year}?"
         )
         return self._worked(question, f"{self._shown(late)}; {self._shown(early)}", pair, "")
 
@@ -334,8 +342,8 @@ class Questions:
         percent = 100 * (late.value - early.value) / early.value
         was = "were" if late.measure.plural else "was"
         question = (
-            f"What {was} the {late.measure.phrase} of {self.company.name} {self._when(late.measure, late.year)}, and by what "
-            f"percentage, to one decimal place, did it change from fiscal {early.year}?"
+            f"What {was} the {late.measure.phrase} of {self.company.name} {self._when(late.measure, late.year)}, and "
+            f"by what percentage, to one decimal place, did it change from fiscal {early.year}?"
         )
         steps = f"({late.value:,} - {early.value:,}) / {early.value:,} = {percent:.1f}%."
         return self._worked(question, f"{self._shown(late)}; {percent:.1f}%", growth, steps)

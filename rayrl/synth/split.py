@@ -8,7 +8,9 @@ from rayrl.config import SplitSettings
 from rayrl.errors import DataError
 
 
-def held_out(documents: Iterable[str], alike: Iterable[tuple[str, str]], settings: SplitSettings, seed: int) -> set[str]:
+def held_out(
+    documents: Iterable[str], alike: Iterable[tuple[str, str]], settings: SplitSettings, seed: int
+) -> set[str]:
     """Names of the documents whose questions are held out.
 
     Args:
@@ -40,8 +42,8 @@ def held_out(documents: Iterable[str], alike: Iterable[tuple[str, str]], setting
         groups.setdefault(root(name), []).append(name)
     if len(groups) < 2:
         raise DataError(
-            f"split.test_fraction: all {len(names)} documents belong together (split.group, or shared text), so none can "
-            "be held out; set it to 0, or add documents"
+            f"split.test_fraction: all {len(names)} documents belong together (split.group, or shared text), so none "
+            "can be held out; set it to 0, or add documents"
         )
     order = sorted(groups)
     random.Random(f"{seed}/split").shuffle(order)

@@ -3,10 +3,10 @@
     python tests/benchmarks/synth_evidence.py [--size 8000] [--overlap 400]
 
 Takes the questions that cite a PDF of ../shared/data/financebench/pdfs. A passage of evidence is contained when one
-chunk that includes its page holds at least 95 % of the passage's words and numbers, counted with repetition (lower case,
-punctuation and blanks dropped; numbers without separators). Some passages have lost the blanks between words
-("Costofgoodssold"): such a run of 10 letters or more also counts where the chunk's letters, without blanks, contain it.
-A question counts when all its passages do.
+chunk that includes its page holds at least 95 % of the passage's words and numbers, counted with repetition (lower
+case, punctuation and blanks dropped; numbers without separators). Some passages have lost the blanks between words
+("Costofgoodssold"): such a run of 10 letters or more also counts where the chunk's letters, without blanks, contain
+it. A question counts when all its passages do.
 """
 
 import argparse
