@@ -45,9 +45,11 @@ def cut(document: Document, size: int, overlap: int, ruler: Ruler) -> Iterator[C
     start, index = 0, 0
     while start < len(text):
         first = bisect_left(units, start)
-        limit = units[first + size] if first + size < len(units) else len(text)
-        half = units[min(first + size // 2, len(units) - 1)]
-        end = limit if limit == len(text) else _end(text, start, max(half, start + 1), limit, page_ends)
+        if first + size >= len(units):
+            end = len(text)
+        else:
+            half, limit = units[first + size // 2], units[first + size]
+            end = _end(text, start, max(half, start + 1), limit, page_ends)
         left, right = start, end
         while left < right and text[left].isspace():
             left += 1

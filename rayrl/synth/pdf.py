@@ -50,24 +50,29 @@ def _page_text(page: Any, raw: Any) -> str:
     reference = ctypes.byref(box)
     lines: list[str] = []
     line: list[str] = []
-    end, height, blank = 0.0, 0.0, False
+    end, height, middle = 0.0, 0.0, 0.0  # of the character before
+    blank = broken = False
     for index in range(text.count_chars()):
         code = raw.FPDFText_GetUnicode(text.raw, index)
         character = chr(code) if 0 < code < 0x110000 and not 0xD800 <= code < 0xE000 else ""
-        if character in "\r\n" and character:
-            if line:
-                lines.append("".join(line))
-            line, blank = [], False
+        if character in ("\r", "\n"):
+            broken = True
         elif character.isspace():
             blank = True
-        elif character.isprintable() and character:
+        elif character and character.isprintable():
             raw.FPDFText_GetLooseCharBox(text.raw, index, reference)
-            if line and box.left - end > COLUMN_GAP * height > 0:
+            now = (box.top + box.bottom) / 2
+            # PDFium also breaks a row whose cells are far apart: the row goes on to the right at the same height.
+            if broken and (abs(now - middle) > height / 2 or box.left < end):
+                lines.append("".join(line))
+                line = []
+            elif line and box.left - end > COLUMN_GAP * height > 0:
                 line.append(BETWEEN)
-            elif line and blank:
+            elif line and (blank or broken):
                 line.append(" ")
             line.append(character)
-            end, height, blank = box.right, abs(box.top - box.bottom), False
+            end, height, middle = box.right, abs(box.top - box.bottom), now
+            blank = broken = False
     lines.append("".join(line))
     text.close()
     return "\n".join(whole_numbers(line) for line in lines if line)
