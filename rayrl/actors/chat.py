@@ -1,6 +1,7 @@
 """The run's own generators as a language model to ask: prompts in the chat template, waits with deadlines."""
 
 import asyncio
+import json
 from typing import Any
 
 import ray
@@ -13,6 +14,7 @@ from rayrl.config import SynthConfig
 from rayrl.errors import ConfigError, DataError, ModelError
 from rayrl.generate.engine import EngineSettings
 from rayrl.models import resolve_model
+from rayrl.synth.triplets import SCHEMA
 from rayrl.types import Rollout, Sampling
 
 RESTARTS = 3
@@ -72,7 +74,8 @@ class GeneratorChat:
         token_ids = self._tokenizer.encode(text, add_special_tokens=False)
         if len(token_ids) > config.prompt_tokens:
             raise DataError(f"prompt is longer than prompt_tokens ({config.prompt_tokens})")
-        sampling = Sampling(config.sampling.temperature, config.sampling.top_p, config.sampling.max_tokens, seed=seed)
+        drawn = config.sampling
+        sampling = Sampling(drawn.temperature, drawn.top_p, drawn.max_tokens, seed=seed, json_schema=json.dumps(SCHEMA))
         rollout = await self._generate(token_ids, sampling)
         if rollout.finish_reason == "length":
             raise DataError(f"reply was cut at sampling.max_tokens ({config.sampling.max_tokens})")

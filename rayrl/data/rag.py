@@ -40,8 +40,8 @@ class RagOptions(Settings):
     gold_missing: float = Field(0.1, ge=0, le=1)
     """Share of answerable questions whose chunk is left out (one more distractor in its place): the answer is then that
     it cannot be answered."""
-    order: Literal["shuffled", "ranked", "gold_first", "gold_last"] = "shuffled"
-    """Order of the chunks in the context. ranked: best match first."""
+    order: Literal["shuffled", "gold_first", "gold_last"] = "shuffled"
+    """Place of the chunk that answers; the others stand as they rank, or all are shuffled."""
     max_characters: int | None = Field(None, ge=1)
     """Longest context: distractors that do not fit are passed over. None: no limit."""
     seed: int = 0
