@@ -57,10 +57,19 @@ class GeneratorChat:
         Raises:
             DeadlineError: One is not up within `run.deadline_s`.
         """
-        await asyncio.gather(*(self._replicas.revive(actor) for actor in self.actors))
+        await asyncio.gather(*(self._revived(actor) for actor in self.actors))
+
+    async def _revived(self, actor: Any) -> None:
+        await expect(self._replicas.revive(actor), "a generator to start", self._config.run.deadline_s)
 
     async def _start(self, actor: Any) -> None:
-        await expect(actor.start.remote(), "a generator to start", self._config.run.deadline_s)
+        """Callers have the deadline: while Ray restarts an actor, it cannot be reached."""
+        while True:
+            try:
+                await actor.start.remote()
+                return
+            except RayActorError:
+                await asyncio.sleep(0.5)
 
     async def reply(self, messages: list[dict[str, str]], seed: int) -> str:
         """See `rayrl.synth.model_writer.Chat`.
@@ -95,7 +104,7 @@ class GeneratorChat:
                         raise ModelError(
                             f"generators died {deaths} times over one prompt: {original(error)}"
                         ) from error
-                    await self._replicas.revive(actor)
+                    await self._revived(actor)
 
     async def close(self) -> None:
         closing = [actor.close.remote() for actor in self.actors]

@@ -99,7 +99,7 @@ def test_paths_name_files_folders_and_patterns_and_say_what_matches_nothing(tmp_
     with pytest.raises(DataError, match="is no file or folder, and as a pattern matches none"):
         find_files([str(tmp_path / "c*")])
     (tmp_path / "nothing").mkdir()
-    with pytest.raises(DataError, match="holds no .pdf"):
+    with pytest.raises(DataError, match=r"holds no .pdf"):
         find_files([str(tmp_path / "nothing")])
 
 

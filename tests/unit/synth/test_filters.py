@@ -127,7 +127,7 @@ def test_languages(text: str, code: str | None) -> None:
 
 
 def test_an_unknown_language_is_refused() -> None:
-    with pytest.raises(ConfigError, match="filters.languages: 'english' is none of en, de"):
+    with pytest.raises(ConfigError, match=r"filters.languages: 'english' is none of en, de"):
         check_languages(FilterSettings(languages=["english"]))
 
 

@@ -103,7 +103,9 @@ def test_shuffled_places_are_even_and_everything_is_seeded(run: Path) -> None:
     found = made(run, distractors=3, seed=1)
     assert found == made(run, distractors=3, seed=1)
     assert found != made(run, distractors=3, seed=2)
-    contexts = {row["context"]: row["retrieved"].index(row["provenance"]["chunk"]) for row in found if row["answerable"]}
+    contexts = {
+        row["context"]: row["retrieved"].index(row["provenance"]["chunk"]) for row in found if row["answerable"]
+    }
     places = list(contexts.values())
     assert all(places.count(place) > 0.1 * len(places) for place in range(4))
 
@@ -124,7 +126,7 @@ def test_it_is_a_dataset_source(run: Path) -> None:
 def test_wrong_options_are_named(run: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"distractor: unknown setting.*did you mean 'distractors'"):
         made(run, distractor=3)
-    with pytest.raises(ConfigError, match="gold_missing.*less than or equal to 1"):
+    with pytest.raises(ConfigError, match=r"gold_missing.*less than or equal to 1"):
         made(run, gold_missing=2)
     with pytest.raises(DataError, match=r"options.file.*does not exist; `rayrl synth` writes it"):
         list(rows(file=tmp_path / "no.jsonl"))

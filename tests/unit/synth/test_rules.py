@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from itertools import pairwise
 
 import pytest
 
@@ -58,7 +59,7 @@ def test_there_are_questions_of_every_class_on_most_chunks(written: list[tuple[C
 
 def test_the_verifier_accepts_every_answer_and_refuses_a_neighbours(written: list[tuple[Chunk, Triplet]]) -> None:
     accepted = 0
-    for (_, triplet), (_, other) in zip(written, written[1:], strict=False):
+    for (_, triplet), (_, other) in pairwise(written):
         own = verify(f"{triplet.steps} The answer is {triplet.answer}", triplet.answer, question=triplet.question)
         assert own.status == "correct", (triplet, own)
         if triplet.answer != other.answer:

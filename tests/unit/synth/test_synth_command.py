@@ -46,7 +46,9 @@ def filings(folder: Path, documents: int = 8, sections: int = 6) -> Path:
     folder.mkdir()
     for number in range(documents):
         parts = (
-            "\n".join(f"Line {number}-{part}-{line} is {1000 * number + 100 * part + line + 10_000}." for line in range(5))
+            "\n".join(
+                f"Line {number}-{part}-{line} is {1000 * number + 100 * part + line + 10_000}." for line in range(5)
+            )
             for part in range(sections)
         )
         (folder / f"d{number}.txt").write_text("\f".join(parts))
@@ -149,7 +151,7 @@ def test_rules_make_a_set_without_any_model_and_a_second_start_writes_nothing(tm
         "chunks": {"size": 1000, "overlap": 0},
         "filters": {"languages": ["en"]},
     }
-    code, out, err = run(config, tmp_path / "c.yaml")
+    code, _, err = run(config, tmp_path / "c.yaml")
     assert code == 0, err
     folder = tmp_path / "rules"
     report = json.loads((folder / "synth_report.json").read_text())

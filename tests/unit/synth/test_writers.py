@@ -102,7 +102,7 @@ async def test_a_service_that_fails_is_asked_again_after_pauses(monkeypatch: pyt
 async def test_a_refused_request_and_a_missing_key_are_settings_to_mend() -> None:
     with serve(lambda number, body: (404, {"error": "no model m"})) as service:
         asks, chat = writer(service.url)
-        with pytest.raises(ConfigError, match="status 404.*no model m"):
+        with pytest.raises(ConfigError, match=r"status 404.*no model m"):
             await asks.write(CHUNK)
         await chat.close()
     with pytest.raises(ConfigError, match="no 'RAYRL_NO_SUCH_KEY'"):
