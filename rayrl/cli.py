@@ -37,6 +37,11 @@ def parser() -> argparse.ArgumentParser:
         "--dry-run", action="store_true", help="print settings, what trains and the placement; start nothing"
     )
 
+    synth = commands.add_parser(
+        "synth", help="make questions with answers from documents, to train and test on", epilog=overrides
+    )
+    synth.add_argument("config", type=Path, metavar="CONFIG", help="YAML file, such as configs/finance/synth.yaml")
+
     verify = commands.add_parser("verify", help="judge the answers of a file, as training would")
     verify.add_argument("verifier", choices=("maths", "finance"))
     verify.add_argument("--input", type=Path, required=True, metavar="ROWS", help="JSON lines: gold, response, …")
@@ -74,6 +79,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             if rest:
                 raise ConfigError(f"rayrl verify has no option {rest[0]!r}; rayrl verify --help lists them")
             return _verify(known)
+        if known.command == "synth":
+            return _synth(known.config, rest)
         path = demo_config() if known.command == "demo" else known.config
         return _train(path, rest, known.dry_run, supervised=known.command == "sft")
     except RayrlError as error:
@@ -99,6 +106,13 @@ def _train(path: Path, overrides: list[str], dry_run: bool, supervised: bool) ->
     from rayrl.train.driver import train
 
     return train(config)
+
+
+def _synth(path: Path, overrides: list[str]) -> int:
+    from rayrl.commands.synth import run_synth
+    from rayrl.config import SynthConfig, load_config, parse_overrides
+
+    return run_synth(load_config(path, parse_overrides(overrides), SynthConfig))
 
 
 def _verify(known: argparse.Namespace) -> int:

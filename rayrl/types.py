@@ -77,7 +77,7 @@ class RolloutGroup:
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """How completions are drawn. temperature 0 is greedy."""
+    """How completions are drawn. temperature 0 is greedy. json_schema: completions are JSON that it describes."""
 
     temperature: float
     top_p: float
@@ -85,3 +85,4 @@ class Sampling:
     n: int = 1
     seed: int | None = None
     stop: tuple[str, ...] = ()
+    json_schema: str | None = None

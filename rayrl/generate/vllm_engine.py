@@ -71,7 +71,7 @@ class VLLMEngine:
 
     async def generate(self, prompt_token_ids: list[int], sampling: Sampling) -> list[Rollout]:
         from vllm import SamplingParams
-        from vllm.sampling_params import RequestOutputKind
+        from vllm.sampling_params import RequestOutputKind, StructuredOutputsParams
 
         parameters = SamplingParams(
             n=sampling.n,
@@ -80,6 +80,7 @@ class VLLMEngine:
             max_tokens=sampling.max_tokens,
             seed=sampling.seed,
             stop=list(sampling.stop) or None,
+            structured_outputs=StructuredOutputsParams(json=sampling.json_schema) if sampling.json_schema else None,
             logprobs=0,  # of the sampled token only
             output_kind=RequestOutputKind.DELTA,
         )

@@ -6,16 +6,19 @@ from typing import Any
 import pytest
 import yaml
 
-from rayrl.config import GRPOConfig, SFTConfig, dump_config, load_config, parse_overrides
+from rayrl.config import EndpointSettings, GRPOConfig, SFTConfig, SynthConfig, dump_config, load_config, parse_overrides
+from rayrl.data.rag import RagOptions
 from rayrl.errors import ConfigError
 
 ROOT = Path(__file__).resolve().parent.parent.parent
+SETTINGS: dict[str, Any] = {"sft": SFTConfig, "synth": SynthConfig}
+"""By the first word of a file's name; all others are GRPO."""
 SHIPPED = sorted((ROOT / "configs").rglob("*.yaml"))
 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: str(path.relative_to(ROOT)))
 def test_every_shipped_config_loads_and_survives_a_round_trip(path: Path, tmp_path: Path) -> None:
-    settings = SFTConfig if path.name.startswith("sft") else GRPOConfig
+    settings = SETTINGS.get(path.stem.partition("_")[0], GRPOConfig)
     config = load_config(path, {}, settings)
     again = tmp_path / "again.yaml"
     again.write_text(dump_config(config))
@@ -83,8 +86,11 @@ def test_every_setting_is_documented() -> None:
                 found.append(path + name)
         return found
 
-    sections = {"train_data", "eval_data", "rewards"}
-    assert set(undocumented(GRPOConfig, "")) | set(undocumented(SFTConfig, "")) <= sections
+    sections = {"train_data", "eval_data", "rewards", "documents"}
+    found = {name for settings in (GRPOConfig, SFTConfig, SynthConfig) for name in undocumented(settings, "")}
+    assert found <= sections
+    assert not undocumented(EndpointSettings, "")
+    assert not undocumented(RagOptions, "")
 
 
 def test_objective_presets_fill_only_what_is_not_set() -> None:

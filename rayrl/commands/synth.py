@@ -1,0 +1,113 @@
+"""`rayrl synth`: documents -> chunks -> questions with answers -> filters -> train.jsonl and test.jsonl."""
+
+import asyncio
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from rayrl.config import ChunkSettings, SynthConfig, dump_config
+from rayrl.synth.chunks import Ruler, characters
+from rayrl.synth.endpoint import Endpoint
+from rayrl.synth.filings import Filing
+from rayrl.synth.filters import check_languages
+from rayrl.synth.model_writer import Chat, ModelWriter
+from rayrl.synth.pipeline import Synthesis
+from rayrl.synth.rules import RuleWriter
+
+
+def run_synth(config: SynthConfig) -> int:
+    """Runs to the end, going on where an earlier start of the same run was cut off.
+
+    Raises:
+        RayrlError: Bad settings or documents, or a writer that cannot go on; what was made is kept.
+    """
+    check_languages(config.filters)
+    folder = (config.run.dir / config.run.name).resolve()
+    if config.run.overwrite:
+        shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "config.yaml").write_text(dump_config(config.model_copy(update={"run": _going_on(config)})))
+    console = Console(stderr=True)
+    with _progress(console) as progress:
+        synthesis = Synthesis(config, folder, progress)
+        filings = synthesis.filings()
+        synthesis.cut(synthesis.read(), _ruler(config.chunks))
+        with _cluster(config):
+            asyncio.run(_write(synthesis, filings))
+    report = synthesis.finish()
+    shown = Console(width=120)
+    shown.print("\n".join(report.lines()), highlight=False, markup=False)
+    shown.print(report.table())
+    print(folder / "train.jsonl")
+    return 0
+
+
+def _going_on(config: SynthConfig) -> Any:
+    """`run` as the folder's config.yaml has it: starting from that goes on."""
+    return config.run.model_copy(update={"overwrite": False})
+
+
+async def _write(synthesis: Synthesis, filings: list[Filing]) -> None:
+    config = synthesis.config
+    if config.questions.writer == "rules":
+        await synthesis.write(RuleWriter(filings, config.questions.classes, config.run.seed))
+        return
+    chat = await _chat(config)
+    try:
+        await synthesis.write(ModelWriter(chat, config.questions, config.run.seed))
+    finally:
+        await chat.close()
+
+
+async def _chat(config: SynthConfig) -> Chat:
+    if config.endpoint is not None and config.questions.writer == "endpoint":
+        return Endpoint(config.endpoint, config.sampling, config.run.deadline_s)
+    from rayrl.actors.chat import GeneratorChat
+
+    chat = GeneratorChat(config)
+    await chat.start()
+    return chat
+
+
+def _cluster(config: SynthConfig) -> Any:
+    """Ray, where generators need it."""
+    if config.questions.writer != "generators":
+        return nullcontext()
+    from rayrl.train.cluster import connect
+
+    return connect()
+
+
+def _ruler(settings: ChunkSettings) -> Ruler:
+    if settings.tokenizer is None:
+        return characters
+    from transformers import AutoTokenizer
+
+    from rayrl.models import resolve_model
+
+    tokenizer: Any = AutoTokenizer.from_pretrained(resolve_model(settings.tokenizer))
+
+    def tokens(text: str) -> Sequence[int]:
+        encoded = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
+        return [start for start, _ in encoded["offset_mapping"]]
+
+    return tokens
+
+
+@contextmanager
+def _progress(console: Console) -> Iterator[Any]:
+    """A function that shows how far a stage is: a bar on a terminal, nothing elsewhere."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bars:
+        tasks: dict[str, Any] = {}
+
+        def show(stage: str, done: int, total: int) -> None:
+            if stage not in tasks:
+                tasks[stage] = bars.add_task(stage)
+            bars.update(tasks[stage], completed=done, total=total)
+
+        yield show

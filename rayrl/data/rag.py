@@ -1,0 +1,224 @@
+"""Retrieval-aware rows: the chunk that answers among distractors that BM25 finds, as retrieval would serve it.
+
+A dataset source: `train_data.source: rayrl.data.rag:rows`, with the fields of `RagOptions` as `train_data.options`.
+"""
+
+import random
+import re
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
+from itertools import tee
+from pathlib import Path
+from typing import Any, Literal
+
+import bm25s
+import numpy as np
+from pydantic import Field
+
+from rayrl.config import Settings, validated
+from rayrl.errors import DataError
+from rayrl.synth.chunks import Chunk
+from rayrl.synth.journal import read_jsonl
+from rayrl.synth.support import quoted, squeezed
+from rayrl.synth.triplets import REFUSAL
+
+Row = dict[str, Any]
+COVERED = 0.9
+"""A chunk that has this share of an unanswerable question's words might answer it: it is no distractor there."""
+
+
+class RagOptions(Settings):
+    file: Path
+    """train.jsonl or test.jsonl of a `rayrl synth` run."""
+    chunks: Path | None = None
+    """Its chunks.jsonl. None: beside `file`."""
+    distractors: int = Field(3, ge=0)
+    """Chunks put beside the one that answers, best matches first. Only documents of `file` give any, so that train and
+    test share none."""
+    same_document: int | None = Field(None, ge=0)
+    """At most so many of them from the document of the one that answers. None: as they rank."""
+    gold_missing: float = Field(0.1, ge=0, le=1)
+    """Share of answerable questions whose chunk is left out (one more distractor in its place): the answer is then that
+    it cannot be answered."""
+    order: Literal["shuffled", "gold_first", "gold_last"] = "shuffled"
+    """Place of the chunk that answers; the others stand as they rank, or all are shuffled."""
+    max_characters: int | None = Field(None, ge=1)
+    """Longest context: distractors that do not fit are passed over. None: no limit."""
+    seed: int = 0
+    """Draws order and which chunks are missing."""
+
+
+def rows(**options: Any) -> Iterator[Row]:
+    """Rows of a `rayrl synth` run with retrieved contexts; the questions of a chunk follow each other and share theirs.
+
+    Columns: those of the file, with `context` of labeled chunks ("[A] name, pages 3-4"), and `cited_answer` (the answer
+    with the label of the chunk it rests on), `gold_missing`, `retrieved` (ids of the chunks, in order).
+
+    Raises:
+        ConfigError: An unknown or wrong option.
+        DataError: A file is missing, or a row's chunk is not in `chunks`.
+    """
+    settings = validated(RagOptions, "options of rayrl.data.rag:rows", options)
+    chunks = settings.chunks or settings.file.parent / "chunks.jsonl"
+    for field, path in (("file", settings.file), ("chunks", chunks)):
+        if not path.is_file():
+            raise DataError(f"options.{field}: {str(path)!r} does not exist; `rayrl synth` writes it")
+    groups: dict[str, list[Row]] = {}
+    for row in read_jsonl(settings.file):
+        groups.setdefault(row["provenance"]["chunk"], []).append(row)
+    documents = {group[0]["provenance"]["document"] for group in groups.values()}
+    known = (Chunk(**record) for record in read_jsonl(chunks))
+    pool = [chunk for chunk in known if chunk.document in documents and chunk.duplicate_of is None]
+    absent = sorted(set(groups) - {chunk.id for chunk in pool})
+    if absent:
+        raise DataError(
+            f"options.chunks: {str(chunks)!r} lacks {len(absent)} chunks of {settings.file}, as {absent[0]!r}"
+        )
+    return _rows(groups, _Retriever(pool), settings)
+
+
+def _rows(groups: dict[str, list[Row]], retriever: "_Retriever", settings: RagOptions) -> Iterator[Row]:
+    for name, group in groups.items():
+        draw = random.Random(f"{settings.seed}/{name}")
+        missing = [row["answerable"] and draw.random() < settings.gold_missing for row in group]
+        gold = retriever.by_id[name]
+        ranked = retriever.ranked(gold, [row["question"] for row in group])
+        unanswerable = [row["question"] for row in group if not row["answerable"]]
+        harmless: Iterator[Chunk] = (
+            chunk for chunk in ranked if not any(_covers(chunk, question) for question in unanswerable)
+        )
+        for without in (False, True):
+            members = [row for row, left_out in zip(group, missing, strict=True) if left_out == without]
+            if not members:
+                continue
+            harmless, candidates = tee(harmless)
+            if without:
+                candidates = _silent(candidates, members)
+            shown = _shown(gold, candidates, without, draw, settings)
+            labels = {chunk.id: _label(index) for index, chunk in enumerate(shown)}
+            context = "\n\n".join(_block(labels[chunk.id], chunk) for chunk in shown)
+            for row in members:
+                yield _row(row, context, without, labels, name)
+
+
+def _silent(chunks: Iterable[Chunk], members: list[Row]) -> Iterator[Chunk]:
+    """Those that tell the answer to none of the rows."""
+    return (chunk for chunk in chunks if not any(_tells(chunk, row) for row in members))
+
+
+def _row(row: Row, context: str, without: bool, labels: dict[str, str], gold: str) -> Row:
+    answer = REFUSAL if without else row["answer"]
+    answerable = row["answerable"] and not without
+    return row | {
+        "context": context,
+        "answer": answer,
+        "answerable": answerable,
+        "steps": row["steps"] if answerable else "",
+        "cited_answer": f"{answer.removesuffix('.')} (source: {labels[gold]})" if answerable else answer,
+        "gold_missing": without,
+        "retrieved": list(labels),
+    }
+
+
+def _shown(
+    gold: Chunk, ranked: Iterable[Chunk], without: bool, draw: random.Random, settings: RagOptions
+) -> list[Chunk]:
+    """The chunks of a context, in order."""
+    wanted = settings.distractors + without
+    room = (settings.max_characters or float("inf")) - (0 if without else len(gold.text))
+    taken: list[Chunk] = []
+    same = 0
+    for chunk in ranked:
+        if len(taken) == wanted:
+            break
+        own = chunk.document == gold.document
+        if len(chunk.text) > room or (own and settings.same_document is not None and same >= settings.same_document):
+            continue
+        taken.append(chunk)
+        room -= len(chunk.text)
+        same += own
+    if settings.order == "shuffled":
+        shown = taken if without else [*taken, gold]
+        draw.shuffle(shown)
+        return shown
+    if without:
+        return taken
+    return [*taken, gold] if settings.order == "gold_last" else [gold, *taken]
+
+
+class _Retriever:
+    """BM25 over the chunks of some documents."""
+
+    def __init__(self, pool: list[Chunk]) -> None:
+        self.pool = pool
+        self.by_id = {chunk.id: chunk for chunk in pool}
+        self._index = bm25s.BM25()
+        self._index.index(
+            bm25s.tokenize([c.text for c in pool], stopwords="en", show_progress=False), show_progress=False
+        )
+
+    def ranked(self, gold: Chunk, questions: list[str]) -> list[Chunk]:
+        """Chunks that match the questions at all, best first, without `gold` and what overlaps it."""
+        query = bm25s.tokenize(" ".join(questions), stopwords="en", return_ids=False, show_progress=False)[0]
+        scores = self._index.get_scores(query)
+        order = np.argsort(-scores, kind="stable")[: int(np.count_nonzero(scores > 0))]
+        found = (self.pool[index] for index in order)
+        return [c for c in found if c.document != gold.document or c.end <= gold.start or c.start >= gold.end]
+
+
+def _label(index: int) -> str:
+    """A, B, …, Z, AA, AB, …: letters, which no one takes for a figure."""
+    letters = ""
+    index += 1
+    while index:
+        index, rest = divmod(index - 1, 26)
+        letters = chr(ord("A") + rest) + letters
+    return letters
+
+
+def _block(label: str, chunk: Chunk) -> str:
+    pages = (
+        f"page {chunk.page_start}"
+        if chunk.page_start == chunk.page_end
+        else f"pages {chunk.page_start}-{chunk.page_end}"
+    )
+    return f"[{label}] {chunk.document}, {pages}\n{chunk.text}"
+
+
+_WORD = re.compile(r"[a-z]{3,}|\d+(?:\.\d+)?")
+
+
+def _covers(chunk: Chunk, question: str) -> bool:
+    """Whether a chunk has nearly all words of a question."""
+    asked = set(_WORD.findall(squeezed(question))) - _ASKING
+    return len(asked & _words(chunk)) >= COVERED * len(asked)
+
+
+@lru_cache(maxsize=4096)
+def _words(chunk: Chunk) -> frozenset[str]:
+    return frozenset(_WORD.findall(squeezed(chunk.text)))
+
+
+_ASKING = frozenset(
+    re.findall(
+        r"\S+",
+        "what which how much many high was were did does the and for from with end its report figure fiscal "
+        "year between percentage change decimal place places round one two increase decrease comparing there",
+    )
+)
+
+
+def _tells(chunk: Chunk, row: Row) -> bool:
+    """Whether a chunk states what the answer of a row rests on: its evidence, or its figures."""
+    if any(quoted(passage, chunk.text) for passage in row["evidence"]):
+        return True
+    stated = _words(chunk)
+    answer = _figures([row["answer"]])
+    evidence = _figures(row["evidence"])
+    return bool(answer and answer <= stated) or bool(evidence and evidence <= stated)
+
+
+def _figures(texts: Iterable[str]) -> set[str]:
+    """Numbers of three characters or more that are no years."""
+    found = re.findall(r"\d+(?:\.\d+)?", squeezed(" ".join(texts)))
+    return {number for number in found if len(number) > 2 and not re.fullmatch(r"(?:19|20)\d\d", number)}

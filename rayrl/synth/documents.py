@@ -1,0 +1,125 @@
+"""Files -> text with page numbers. A file that cannot be read is a problem with a reason, never silently skipped."""
+
+import hashlib
+import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from glob import glob
+from pathlib import Path
+
+from rayrl.config import SynthDocuments
+from rayrl.errors import DataError
+from rayrl.synth.hypertext import html_pages
+from rayrl.synth.journal import Journal
+from rayrl.synth.pdf import read_pdf
+
+SUFFIXES = (".pdf", ".html", ".htm", ".txt", ".md")
+PAGE_BREAK = "\n\n"
+"""Between two pages in a document's text."""
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """Text of one file. name: unique in a run. starts: where each page begins in `text`, in characters."""
+
+    name: str
+    text: str
+    starts: tuple[int, ...]
+
+    @classmethod
+    def of(cls, name: str, pages: list[str]) -> "Document":
+        starts, at = [], 0
+        for page in pages:
+            starts.append(at)
+            at += len(page) + len(PAGE_BREAK)
+        return cls(name, PAGE_BREAK.join(pages), tuple(starts))
+
+
+def find_files(paths: list[str]) -> dict[str, Path]:
+    """Name -> file, in the order of names. Folders are searched in depth for files of `SUFFIXES`.
+
+    Raises:
+        DataError: A path that matches nothing, or a file of an unknown kind that is named itself.
+    """
+    found: dict[Path, str] = {}
+    for path in paths:
+        base = Path(path)
+        if base.is_dir():
+            inside = sorted(file for file in base.rglob("*") if file.suffix.lower() in SUFFIXES and file.is_file())
+            if not inside:
+                raise DataError(f"documents.paths: folder {path!r} holds no {', '.join(SUFFIXES)} file")
+            found |= {file.resolve(): file.relative_to(base).as_posix() for file in inside}
+            continue
+        files = [Path(file) for file in sorted(glob(path, recursive=True)) if Path(file).is_file()]
+        if not files:
+            raise DataError(f"documents.paths: {path!r} is no file or folder, and as a pattern matches none")
+        unknown = [file for file in files if file.suffix.lower() not in SUFFIXES]
+        if unknown:
+            raise DataError(
+                f"documents.paths: {str(unknown[0])!r} is none of {', '.join(SUFFIXES)}; convert it, or narrow {path!r}"
+            )
+        found |= {file.resolve(): file.name for file in files}
+    names = list(found.values())
+    shared = {name for name in names if names.count(name) > 1} if len(set(names)) < len(names) else set()
+    return dict(sorted((file.as_posix() if name in shared else name, file) for file, name in found.items()))
+
+
+def read_pages(file: Path, settings: SynthDocuments) -> list[str]:
+    """Text of each page of a file; HTML and text without page breaks are one page.
+
+    Raises:
+        DataError: Why it cannot be read.
+    """
+    suffix = file.suffix.lower()
+    if suffix == ".pdf":
+        return read_pdf(file, settings.deadline_s)
+    try:
+        source = file.read_bytes().decode(settings.encoding)
+    except OSError as error:
+        raise DataError(f"cannot be opened: {error.strerror}") from error
+    except (UnicodeDecodeError, LookupError) as error:
+        raise DataError(f"no text in {settings.encoding} (documents.encoding): {error}") from error
+    pages = html_pages(source) if suffix in (".html", ".htm") else _text_pages(source)
+    if not any(pages):
+        raise DataError("holds no text")
+    return pages
+
+
+def _text_pages(source: str) -> list[str]:
+    lines = source.replace("\r\n", "\n").replace("\r", "\n")
+    return [page.strip("\n") for page in lines.split("\f")]
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """A file that was tried. key: of its pages in the journal. problem: why it has none."""
+
+    name: str
+    key: str
+    problem: str | None = None
+
+
+def read_all(files: dict[str, Path], settings: SynthDocuments, journal: Journal) -> Iterator[Read]:
+    """Reads files, several at once, into `journal`; what it holds already (the same content) is not read again."""
+
+    def read(name: str) -> tuple[Read, list[str] | None]:
+        file, key = files[name], ""
+        try:
+            key = f"{_digest(file)}{file.suffix.lower()}{settings.encoding}"
+            return Read(name, key), None if key in journal else read_pages(file, settings)
+        except OSError as error:
+            return Read(name, key, f"cannot be opened: {error.strerror}"), None
+        except DataError as error:
+            return Read(name, key, str(error)), None
+
+    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+        for done, pages in pool.map(read, files):
+            if pages is not None:
+                journal.append({"key": done.key, "name": done.name, "pages": pages})
+            yield done
+
+
+def _digest(file: Path) -> str:
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()

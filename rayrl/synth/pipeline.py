@@ -1,0 +1,240 @@
+"""The stages of `rayrl synth`, each from files to files. What a stage has made is found by its content, so that a run
+that was cut off, or whose settings changed, makes only what is missing."""
+
+import asyncio
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from rayrl.config import SynthConfig
+from rayrl.errors import DataError
+from rayrl.synth.chunks import Chunk, Ruler, cut
+from rayrl.synth.companies import Company
+from rayrl.synth.documents import Document, find_files, read_all
+from rayrl.synth.filings import Filing
+from rayrl.synth.filters import Judged, judge
+from rayrl.synth.journal import Journal, Record, read_jsonl, write_jsonl
+from rayrl.synth.near import NearDuplicates
+from rayrl.synth.report import Report
+from rayrl.synth.split import held_out
+from rayrl.synth.triplets import Triplet, Writer
+
+MAX_SHOWN = 10
+
+
+@dataclass
+class Synthesis:
+    """One run. folder: where its files are. progress: called with a stage, what is done and how much there is."""
+
+    config: SynthConfig
+    folder: Path
+    progress: Callable[[str, int, int], None] = lambda stage, done, total: None
+    report: Report = field(default_factory=Report)
+
+    @property
+    def chunks_file(self) -> Path:
+        return self.folder / "chunks.jsonl"
+
+    def filings(self) -> list[Filing]:
+        """The filings of invented companies, written into `documents/`."""
+        seed, count = self.config.run.seed, self.config.documents.written
+        filings = [Filing(Company(seed, number)) for number in range(count)]
+        folder = self.folder / "documents"
+        for filing in filings:
+            path = folder / filing.name
+            if not path.exists():
+                folder.mkdir(exist_ok=True)
+                draft = path.with_suffix(".draft")
+                draft.write_text(filing.source, encoding="utf-8")
+                draft.replace(path)
+        return filings
+
+    def read(self) -> list[Document]:
+        """Text of all documents.
+
+        Raises:
+            DataError: Nothing is found, files cannot be read (unless `documents.bad` is skip), or none can.
+        """
+        settings = self.config.documents
+        paths = [*settings.paths, *([str(self.folder / "documents")] if settings.written else [])]
+        files = find_files(paths)
+        journal = Journal(self.folder / "pages.jsonl")
+        documents: list[Document] = []
+        try:
+            for done, read in enumerate(read_all(files, settings, journal), 1):
+                self.progress("documents", done, len(files))
+                if read.problem is not None:
+                    self.report.problems[read.name] = read.problem
+                    continue
+                pages = journal[read.key]["pages"]
+                self.report.pages += len(pages)
+                self.report.empty_pages += sum(not page for page in pages)
+                documents.append(Document.of(read.name, pages))
+        finally:
+            journal.close()
+        self.report.documents = len(documents)
+        problems = self.report.problems
+        if problems and (settings.bad == "error" or not documents):
+            listed = "\n".join(f"  {name}: {problem}" for name, problem in list(problems.items())[:MAX_SHOWN])
+            more = f"\n  and {len(problems) - MAX_SHOWN} more" if len(problems) > MAX_SHOWN else ""
+            raise DataError(
+                f"documents: {len(problems)} of {len(files)} files cannot be read:\n{listed}{more}\n"
+                "mend or remove them, or leave them out by documents.bad: skip"
+            )
+        return documents
+
+    def cut(self, documents: list[Document], ruler: Ruler) -> None:
+        """Writes chunks.jsonl; a chunk that nearly repeats an earlier one is marked."""
+        settings = self.config.chunks
+        near = NearDuplicates(settings.near_duplicate)
+
+        def records() -> Iterator[Record]:
+            for done, document in enumerate(documents, 1):
+                self.progress("chunks", done, len(documents))
+                for chunk in cut(document, settings.size, settings.overlap, ruler):
+                    chunk = replace(chunk, duplicate_of=near.add(chunk.id, chunk.text))
+                    self.report.chunks += 1
+                    self.report.duplicate_chunks += chunk.duplicate_of is not None
+                    yield chunk.record()
+
+        write_jsonl(self.chunks_file, records())
+
+    def chunks(self) -> Iterator[Chunk]:
+        """The chunks that questions are asked of."""
+        chunks = (Chunk(**record) for record in read_jsonl(self.chunks_file))
+        return (chunk for chunk in chunks if chunk.duplicate_of is None)
+
+    async def write(self, writer: Writer) -> None:
+        """Asks for questions on each chunk that has none yet, into triplets.jsonl.
+
+        Raises:
+            RayrlError: The writer cannot go on; what it has written is kept.
+        """
+        journal = Journal(self.folder / "triplets.jsonl")
+        total = sum(1 for _ in self.chunks())
+        missing = (chunk for chunk in self.chunks() if self._key(chunk) not in journal)
+        done = sum(self._key(chunk) in journal for chunk in self.chunks())
+        self.report.resumed = done
+
+        async def work() -> None:
+            nonlocal done
+            for chunk in missing:
+                written = await writer.write(chunk)
+                journal.append(
+                    {
+                        "key": self._key(chunk),
+                        "chunk": chunk.id,
+                        "replies": written.replies,
+                        "failures": written.failures,
+                        "triplets": [triplet.record() for triplet in written.triplets],
+                    }
+                )
+                done += 1
+                self.progress("questions", done, total)
+
+        try:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(self.config.questions.concurrency):
+                    group.create_task(work())
+        except* Exception as errors:
+            first: BaseException = errors
+            while isinstance(first, BaseExceptionGroup):
+                first = first.exceptions[0]
+            raise first from None
+        finally:
+            journal.close()
+
+    def _key(self, chunk: Chunk) -> str:
+        """Of a chunk's text and everything that its questions depend on."""
+        config = self.config
+        who = config.endpoint if config.questions.writer == "endpoint" else config.model
+        asked = [
+            config.questions.model_dump(mode="json", exclude={"concurrency"}),
+            who.model_dump(mode="json", exclude={"url", "tries", "api_key_variable"}) if who else None,
+            config.sampling.model_dump(mode="json"),
+            config.run.seed,
+            chunk.document,
+            chunk.text,
+        ]
+        template = config.questions.template
+        if template is not None:
+            asked.append(template.read_text(encoding="utf-8"))
+        return f"{chunk.id} {hashlib.sha256(json.dumps(asked).encode()).hexdigest()[:16]}"
+
+    def finish(self) -> Report:
+        """Filters and splits what was written: train.jsonl, test.jsonl, removed.jsonl, synth_report.json.
+
+        Raises:
+            DataError: Nothing was written, or nothing is left.
+        """
+        report = self.report
+        judged = list(judge(self._written(), self.config.filters))
+        report.count(judged)
+        kept = [one for one in judged if one.removed is None]
+        if not kept:
+            self._write_report()
+            raise DataError(
+                f"no question is left of {len(judged)} written on {report.asked} chunks; "
+                f"{self.folder / 'synth_report.json'} says what was removed and what failed"
+            )
+        test = self._held_out(sorted({one.chunk.document for one in kept}))
+        for name in ("train", "test"):
+            rows = [_row(one) for one in kept if (one.chunk.document in test) == (name == "test")]
+            report.split[name] = {"documents": len({row["provenance"]["document"] for row in rows}), "rows": len(rows)}
+            write_jsonl(self.folder / f"{name}.jsonl", rows)
+        removed = (_row(one) | {"removed": one.removed, "detail": one.detail} for one in judged if one.removed)
+        write_jsonl(self.folder / "removed.jsonl", removed)
+        self._write_report()
+        return report
+
+    def _written(self) -> Iterator[tuple[Chunk, Triplet]]:
+        journal = Journal(self.folder / "triplets.jsonl")
+        try:
+            for chunk in self.chunks():
+                record = journal[self._key(chunk)]
+                self.report.reply(record["replies"], record["failures"], len(record["triplets"]))
+                yield from ((chunk, Triplet.of(triplet)) for triplet in record["triplets"])
+        finally:
+            journal.close()
+
+    def _held_out(self, documents: list[str]) -> set[str]:
+        """Documents whose questions are held out; those that share text stay on one side."""
+        home = {record["id"]: record["document"] for record in read_jsonl(self.chunks_file)}
+        pairs = (
+            (record["document"], home[record["duplicate_of"]])
+            for record in read_jsonl(self.chunks_file)
+            if record["duplicate_of"] is not None
+        )
+        known = set(documents)
+        alike = {pair for pair in pairs if set(pair) <= known}
+        return held_out(documents, sorted(alike), self.config.split, self.config.run.seed)
+
+    def _write_report(self) -> None:
+        path = self.folder / "synth_report.json"
+        draft = path.with_suffix(".draft")
+        draft.write_text(json.dumps(self.report.tree(), indent=2, ensure_ascii=False) + os.linesep, encoding="utf-8")
+        draft.replace(path)
+
+
+def _row(one: Judged) -> Record:
+    chunk, triplet = one.chunk, one.triplet
+    return {
+        "context": chunk.text,
+        "question": triplet.question,
+        "answer": triplet.answer,
+        "class": triplet.kind,
+        "answerable": triplet.answerable,
+        "steps": triplet.steps,
+        "evidence": list(triplet.evidence),
+        "provenance": {
+            "document": chunk.document,
+            "chunk": chunk.id,
+            "page_start": chunk.page_start,
+            "page_end": chunk.page_end,
+            "start": chunk.start,
+            "end": chunk.end,
+        },
+    }

@@ -1,0 +1,146 @@
+"""Each filter removes what it is for, and nothing else; the split leaks nothing."""
+
+import random
+from dataclasses import replace
+
+import pytest
+
+from rayrl.config import FilterSettings, SplitSettings
+from rayrl.errors import ConfigError, DataError
+from rayrl.synth.chunks import Chunk
+from rayrl.synth.filters import check_languages, judge
+from rayrl.synth.language import language
+from rayrl.synth.near import NearDuplicates, jaccard, shingles
+from rayrl.synth.split import held_out
+from rayrl.synth.support import quoted, unsupported
+from rayrl.synth.triplets import REFUSAL, Triplet
+
+TEXT = """Acme Corp. Statements of Income ($ in millions)
+Fiscal years | 2023 | 2022
+Net sales | $4,210 | $3,905
+Net income | 310 | (95)
+The gross margin was 41.5% in 2023. The company opened 47 stores."""
+CHUNK = Chunk("acme#0", "acme", TEXT, 3, 4, 0, len(TEXT))
+SALES = "Net sales | $4,210 | $3,905"
+GOOD = Triplet("extraction", "What were the net sales of Acme Corp in fiscal 2023?", "$4,210 million", (SALES,))
+
+
+def removed(triplet: Triplet, settings: FilterSettings | None = None) -> str | None:
+    return next(iter(judge([(CHUNK, triplet)], settings or FilterSettings(languages=["en"])))).removed
+
+
+@pytest.mark.parametrize(
+    ("answer", "evidence"),
+    [
+        ("$4.2 billion", (SALES,)),
+        ("$4,210 million", ("net sales: $ 4,210",)),
+        ("7.8%", (SALES,)),
+        ("$305 million", (SALES,)),
+        ("8,115", (SALES,)),
+        ("$4,057.5 million", (SALES,)),
+        ("7.4%", ("Net sales | $4,210", "Net income | 310")),
+        ("-$95 million", ("Net income | 310 | (95)",)),
+        ("1.08x", (SALES,)),
+        ("47 stores", ("The company opened 47 stores.",)),
+    ],
+)
+def test_figures_that_stand_there_or_follow_are_kept(answer: str, evidence: tuple[str, ...]) -> None:
+    assert removed(replace(GOOD, kind="numeric_reasoning", answer=answer, evidence=evidence)) is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"answer": "$4,120 million"}, "figure without support"),
+        ({"answer": "9.1%"}, "figure without support"),
+        ({"answer": "$4,210 million; $77 million"}, "figure without support"),
+        ({"evidence": ("Net sales | $4,210 | $3,805",)}, "evidence not in the chunk"),
+        ({"evidence": ("Net sales of Acme were high",)}, "evidence not in the chunk"),
+        ({"evidence": ()}, "evidence not in the chunk"),
+        ({"answer": REFUSAL}, "answer does not fit its class"),
+        ({"answer": "?"}, "answer does not fit its class"),
+        ({"kind": "unanswerable"}, "answer does not fit its class"),
+        ({"kind": "yes_no"}, "answer does not fit its class"),
+        ({"question": "What were net sales according to the passage above?"}, "question leans on the passage"),
+        ({"question": "In this excerpt, what were net sales?"}, "question leans on the passage"),
+        ({"question": "Based on the table above, what were net sales in 2023?"}, "question leans on the passage"),
+        ({"question": "Wie hoch war der Umsatz der Acme Corp im Jahr 2023 und was ist die Marge?"}, "language"),
+    ],
+)
+def test_what_is_unfit_is_removed_with_its_reason(changes: dict[str, object], reason: str) -> None:
+    assert removed(GOOD) is None
+    assert removed(replace(GOOD, **changes)) == reason  # type: ignore[arg-type]
+
+
+def test_questions_that_say_the_same_are_kept_once_and_years_make_a_difference() -> None:
+    question = "What were the total net sales that Acme Corp reported to its shareholders in fiscal 2023?"
+    other_year = question.replace("2023", "2022")
+    again = question.replace("What were the", "what were  the").upper()
+    triplets = [replace(GOOD, question=text) for text in (question, other_year, again)]
+    judged = list(judge(((CHUNK, triplet) for triplet in triplets), FilterSettings()))
+    assert [one.removed for one in judged] == [None, None, "near-duplicate question"]
+    assert judged[2].detail == question
+
+
+def test_quotes_ignore_layout_but_not_words() -> None:
+    assert quoted("Net sales $ 4,210 $ 3,905\nNet income", TEXT)
+    assert quoted("Net sales ... 47 stores.", TEXT)
+    assert not quoted("sales 4,21", TEXT)
+    assert not quoted("...", TEXT)
+    assert unsupported("in 2019", TEXT, ()) in (["2019"], [])
+
+
+def test_minhash_finds_what_jaccard_calls_near() -> None:
+    draw = random.Random(3)
+    vocabulary = [f"w{number}" for number in range(400)]
+    near, found, expected = NearDuplicates(0.8), 0, 0
+    for number in range(60):
+        text = [draw.choice(vocabulary) for _ in range(120)]
+        assert near.add(f"first {number}", " ".join(text)) is None
+        for at in draw.sample(range(120), draw.choice((1, 2, 12))):
+            text[at] = "changed"
+        changed = " ".join(text)
+        own = [shingles(changed), near._seen[-1][1]]
+        is_near = jaccard(own[0], own[1]) >= 0.8
+        expected += is_near
+        if is_near:
+            found += near.add("again", changed) == f"first {number}"
+        else:
+            assert near.add(f"other {number}", changed) is None
+    assert expected > 20
+    assert found == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("What was the net income of the company in 2023?", "en"),
+        ("Wie hoch war der Gewinn von Siemens für das Jahr 2023?", "de"),
+        ("Quel était le chiffre d'affaires de la société pour une année?", "fr"),
+        ("¿Cuál fue el beneficio de la empresa en el año?", "es"),
+        ("2023年の売上高はいくらですか", "other"),
+        ("Net sales 4,210", None),
+    ],
+)
+def test_languages(text: str, code: str | None) -> None:
+    assert language(text) == code
+
+
+def test_an_unknown_language_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"filters.languages: 'english' is none of en, de"):
+        check_languages(FilterSettings(languages=["english"]))
+
+
+def test_groups_and_documents_that_share_text_stay_on_one_side() -> None:
+    names = [f"{company}_{year}.pdf" for company in "ABCDEFGH" for year in (2021, 2022)]
+    settings = SplitSettings(test_fraction=0.25, group=r"^([^_]+)_")
+    for seed in range(20):
+        test = held_out(names, [("A_2021.pdf", "B_2022.pdf")], settings, seed)
+        assert 2 <= len(test) <= 6
+        sides = {name[0]: name in test for name in names}
+        assert all(sides[name[0]] == (name in test) for name in names)
+        assert sides["A"] == sides["B"]
+        assert test == held_out(names[::-1], [("A_2021.pdf", "B_2022.pdf")], settings, seed)
+    assert held_out(names, [], SplitSettings(test_fraction=0), 0) == set()
+    with pytest.raises(DataError, match="belong together"):
+        held_out(["a", "b"], [("a", "b")], settings, 0)
