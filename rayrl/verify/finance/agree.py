@@ -38,9 +38,11 @@ def tolerance(gold: Amount, approximate: bool = False) -> Fraction:
     """How far a reading of the answer may be from `gold`, in units of one.
 
     Half a step of the gold's last digit, or 0.05 % of it. A whole step where that is at most 0.2 % of it (rounding on
-    the way), or where the gold calls itself approximate.
+    the way), or where the gold calls itself approximate. A bare number that may be a year is taken as written.
     """
     step = abs(gold.step * gold.factor)
+    if gold.year_like and gold.factor == 1:
+        return step / 2
     size = abs(gold.value)
     whole = step if approximate or step <= WHOLE_STEP * size else Fraction(0)
     return max(step / 2, whole, RELATIVE * size)

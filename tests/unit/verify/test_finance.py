@@ -97,6 +97,13 @@ def test_the_golds_precision_is_the_tolerance(answer, gold, correct):
     assert verify(f"It is {answer}.", gold).score == float(correct)
 
 
+def test_a_year_is_that_year_and_no_other():
+    question = "In which year was revenue highest?"
+    assert verify("Revenue was highest in 2022.", "2022", question=question).score == 1.0
+    assert verify("Revenue was highest in 2023.", "2022", question=question).score == 0.0
+    assert verify("It was $2,013.4 million.", "2013", question=USD_MILLIONS).score == 1.0
+
+
 def test_a_tolerance_of_ones_own():
     assert verify("It is 103.", "100", tolerance=0.05).score == 1.0
     assert verify("It is 100.04.", "100", tolerance=0.0).score == 0.0
