@@ -19,7 +19,8 @@ from tests.fakes.model import make_model
 
 pytestmark = pytest.mark.timeout(600)
 Start = Callable[..., Command]
-STEPS = 30
+STEPS = 20
+TWO_RANKS = ("--learner.workers", 2, "--learner.cpus_per_worker", 0.5)
 
 
 def weights(folder: Path) -> dict[str, torch.Tensor]:
@@ -32,10 +33,10 @@ def same(left: dict[str, torch.Tensor], right: dict[str, torch.Tensor]) -> bool:
 
 @pytest.fixture(scope="module")
 def whole(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Command]:
-    """STEPS steps, undisturbed."""
+    """STEPS steps on two ranks, undisturbed."""
     folder = tmp_path_factory.mktemp("whole")
     with commands(folder) as start:
-        run = start("grpo", tiny(tiny_model, folder), "--steps", STEPS)
+        run = start("grpo", tiny(tiny_model, folder), "--steps", STEPS, *TWO_RANKS)
         assert run.wait(200) == 0, run.stderr
         yield run
 
@@ -52,9 +53,9 @@ def test_trains_and_leaves_a_whole_run_directory(whole: Command) -> None:
     assert len(differences) > STEPS / 2
     assert max(differences) < 0.02
     assert whole.records("event")[-1]["event"] == "finished"
-    for name in ("config.yaml", "report.html", "rollouts/step_000030.jsonl", "rollouts/eval_000030.jsonl"):
+    for name in ("config.yaml", "report.html", "rollouts/step_000020.jsonl", "rollouts/eval_000020.jsonl"):
         assert (whole.run_dir / name).stat().st_size > 0
-    assert [path.name for path in (whole.run_dir / "checkpoints").iterdir()] == ["step_000030"]
+    assert [path.name for path in (whole.run_dir / "checkpoints").iterdir()] == ["step_000020"]
     assert whole.left_running() == []
 
 
@@ -62,7 +63,7 @@ def test_deaths_and_ctrl_c_cost_steps_since_the_checkpoint_and_change_nothing(
     whole: Command, rayrl: Start, tiny_config: dict[str, Any]
 ) -> None:
     """A learner rank and the coordinator are killed, the run is interrupted, and goes on to the same end."""
-    run = rayrl("grpo", tiny_config, "--steps", STEPS)
+    run = rayrl("grpo", tiny_config, "--steps", STEPS, *TWO_RANKS)
     for name in (b"RayTrainWorker", b"Coordinator"):
         seen = len(run.records("step"))
         run.wait_for(lambda seen=seen: len(run.records("step")) > seen, 150, f"a step before {name!r} is killed")
@@ -73,27 +74,16 @@ def test_deaths_and_ctrl_c_cost_steps_since_the_checkpoint_and_change_nothing(
     run.wait_for(lambda: any(checkpoints.glob("step_*[0-9]")), 20, "a checkpoint")
     run.interrupt()
     last = run.records("step")[-1]["step"]
-    resumed = rayrl("grpo", tiny_config, "--run.resume", "true", "--steps", STEPS)
+    resumed = rayrl("grpo", tiny_config, "--run.resume", "true", "--steps", STEPS, *TWO_RANKS)
     assert resumed.wait(200) == 0, resumed.stderr
     assert same(weights(whole.run_dir), weights(resumed.run_dir))
     keys = ("reward/mean", "train/loss", "train/grad_norm", "policy/entropy_mean")
-    records = {record["step"]: [record[key] for key in keys] for record in resumed.records("step")}
-    assert records == {record["step"]: [record[key] for key in keys] for record in whole.records("step")}
+    records = {record["step"]: [record.get(key) for key in keys] for record in resumed.records("step")}
+    assert records == {record["step"]: [record.get(key) for key in keys] for record in whole.records("step")}
     events = [record["event"] for record in resumed.records("event")]
     assert [event for event in events if event != "actor_lost"] == ["interrupted", "resumed", "finished"]
     assert "actor_lost" in events
     assert last < STEPS, "it was interrupted before its end"
-
-
-def test_two_ranks_train_as_one_does(whole: Command, rayrl: Start, tiny_config: dict[str, Any]) -> None:
-    two = rayrl("grpo", tiny_config, "--steps", 10, "--learner.workers", 2, "--learner.cpus_per_worker", 0.5)
-    assert two.wait(200) == 0, two.stderr
-    first, second = whole.records("step")[0], two.records("step")[0]
-    for key in ("reward/mean", "train/loss", "train/grad_norm"):  # the first update, before rounding can branch
-        assert first[key] == pytest.approx(second[key], rel=1e-4)
-    assert len(two.records("step")) == 10
-    digits = "reward/tests.fakes.rewards:digits"
-    assert two.records("step")[-1][digits] > second[digits] + 0.1
 
 
 def test_with_qlora_a_killed_generator_gets_base_and_adapter_again_and_the_adapter_is_left(
@@ -145,27 +135,24 @@ def test_a_reward_that_raises_ends_the_run_with_one_message_and_nothing_running(
     assert run.left_running() == []
 
 
-def test_sft_killed_and_resumed_gives_the_weights_of_a_plain_learner(rayrl: Start, tiny_sft: dict[str, Any]) -> None:
-    killed = rayrl("sft", tiny_sft, "--steps", 200)
-    killed.wait_for(lambda: len(killed.records("step")) >= 3, 150, "the third step")
-    killed.process.send_signal(signal.SIGKILL)
-    killed.wait(10)
-    steps = 2 * ((len(killed.records("step")) + 5) // 2)
-    resumed = rayrl("sft", tiny_sft, "--run.resume", "true", "--steps", steps)
-    assert resumed.wait(200) == 0, resumed.stderr
-    records = resumed.records("step")
-    assert {record["step"] for record in records} == set(range(1, steps + 1))
+def test_sft_gives_the_weights_of_a_plain_learner(rayrl: Start, tiny_sft: dict[str, Any]) -> None:
+    run = rayrl("sft", tiny_sft)
+    assert run.wait(200) == 0, run.stderr
+    records = run.records("step")
+    assert [record["step"] for record in records] == list(range(1, tiny_sft["steps"] + 1))
     assert records[-1]["train/loss"] < records[0]["train/loss"]
-    assert [record["event"] for record in resumed.records("event")] == ["resumed", "finished"]
-    assert {record["step"] for record in resumed.records("eval")} == {0, steps}
+    assert [record["step"] for record in run.records("eval")] == [0, tiny_sft["steps"]]
+    assert run.left_running() == []
 
     config = SFTConfig.model_validate(tiny_sft)
-    examples = Examples(config, resumed.run_dir / EXAMPLES)
+    examples = Examples(config, run.run_dir / EXAMPLES)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    learner = Learner(config.model, config.learner, config.freeze, 1.0, 200, config.run.seed, torch.device("cpu"))
-    for step in range(steps):
+    learner = Learner(
+        config.model, config.learner, config.freeze, 1.0, config.steps, config.run.seed, torch.device("cpu")
+    )
+    for step in range(config.steps):
         learner.update(examples.take(step).updates[0], examples.objective)
     torch.set_num_threads(threads)
-    learner.export(resumed.run_dir / "again" / "model")
-    assert same(weights(resumed.run_dir), weights(resumed.run_dir / "again"))
+    learner.export(run.run_dir / "again" / "model")
+    assert same(weights(run.run_dir), weights(run.run_dir / "again"))
