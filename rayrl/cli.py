@@ -8,6 +8,7 @@ from pathlib import Path
 from rayrl.errors import ConfigError, RayrlError
 
 DEMO = Path("configs") / "demo" / "grpo.yaml"
+DRY_RUN = "print settings, what trains and the placement; start nothing"
 
 
 def parser() -> argparse.ArgumentParser:
@@ -21,21 +22,14 @@ def parser() -> argparse.ArgumentParser:
     demo = commands.add_parser(
         "demo", help="GRPO on the embedded model: rayrl grpo configs/demo/grpo.yaml", epilog=overrides
     )
-    demo.add_argument(
-        "--dry-run", action="store_true", help="print settings, what trains and the placement; start nothing"
-    )
+    demo.add_argument("--dry-run", action="store_true", help=DRY_RUN)
 
-    grpo = commands.add_parser("grpo", help="train by GRPO", epilog=overrides)
-    grpo.add_argument("config", type=Path, metavar="CONFIG", help="YAML file, such as configs/demo/grpo.yaml")
-    grpo.add_argument(
-        "--dry-run", action="store_true", help="print settings, what trains and the placement; start nothing"
-    )
-
-    sft = commands.add_parser("sft", help="train on examples (supervised fine-tuning)", epilog=overrides)
-    sft.add_argument("config", type=Path, metavar="CONFIG", help="YAML file, such as configs/demo/sft.yaml")
-    sft.add_argument(
-        "--dry-run", action="store_true", help="print settings, what trains and the placement; start nothing"
-    )
+    for name, what in (("grpo", "train by GRPO"), ("sft", "train on examples (supervised fine-tuning)")):
+        training = commands.add_parser(name, help=what, epilog=overrides)
+        training.add_argument(
+            "config", type=Path, metavar="CONFIG", help=f"YAML file, such as configs/demo/{name}.yaml"
+        )
+        training.add_argument("--dry-run", action="store_true", help=DRY_RUN)
 
     synth = commands.add_parser(
         "synth", help="make questions with answers from documents, to train and test on", epilog=overrides

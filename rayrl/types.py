@@ -5,9 +5,10 @@ T tokens of a completion, N packed tokens, V vocabulary, L layers.
 """
 
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 Status = Literal["correct", "incorrect", "refusal", "unparseable", "timeout", "error"]
+STATUSES: tuple[Status, ...] = get_args(Status)
 FinishReason = Literal["stop", "length", "abort"]
 
 

@@ -7,12 +7,11 @@ from typing import Any
 import ray
 from ray.exceptions import RayActorError
 
-from rayrl.actors.generator import GeneratorActor, RestartedError
+from rayrl.actors.generator import GeneratorActor, RestartedError, engine_settings
 from rayrl.actors.replicas import Replicas
 from rayrl.actors.waiting import expect, original
 from rayrl.config import SynthConfig
 from rayrl.errors import ConfigError, DataError, ModelError
-from rayrl.generate.engine import EngineSettings
 from rayrl.models import resolve_model
 from rayrl.synth.triplets import SCHEMA
 from rayrl.types import Rollout, Sampling
@@ -37,17 +36,8 @@ class GeneratorChat:
         remote = ray.remote(GeneratorActor).options(
             num_cpus=generator.cpus, num_gpus=generator.gpus, max_restarts=-1, max_concurrency=10_000
         )
-        settings = EngineSettings(
-            model=model,
-            max_model_len=config.prompt_tokens + config.sampling.max_tokens,
-            seed=config.run.seed,
-            max_sequences=generator.max_sequences,
-            tensor_parallel_size=generator.tensor_parallel_size,
-            threads=generator.threads or 0,
-            kv_cache_bytes=int(generator.kv_cache_gb * (1 << 30)),
-            gpu_memory_utilization=generator.gpu_memory_utilization,
-            options=generator.options,
-        )
+        longest = config.prompt_tokens + config.sampling.max_tokens
+        settings = engine_settings(generator, model, longest, config.run.seed)
         self.actors = [remote.remote(generator.engine, settings) for _ in range(generator.replicas)]
         self._replicas = Replicas(self.actors, generator.max_concurrent_prompts, self._start)
 

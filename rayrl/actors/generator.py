@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from rayrl.config import TrainingConfig
+from rayrl.config import GeneratorSettings
 from rayrl.errors import SyncError
 from rayrl.generate.engine import Engine, EngineSettings
 from rayrl.generate.packets import Packet
@@ -16,13 +16,14 @@ from rayrl.types import Rollout, Sampling
 SHARED_MEMORY = Path("/dev/shm")
 
 
-def engine_settings(config: TrainingConfig, model: str, adapter: dict[str, Any] | None = None) -> EngineSettings:
-    """The engine's part of a run's settings; `adapter` as in `EngineSettings`."""
-    generator = config.generator
+def engine_settings(
+    generator: GeneratorSettings, model: str, max_model_len: int, seed: int, adapter: dict[str, Any] | None = None
+) -> EngineSettings:
+    """The engine's part of a run's settings; the other arguments as in `EngineSettings`."""
     return EngineSettings(
         model=model,
-        max_model_len=config.prompt.max_tokens + config.completion_tokens,
-        seed=config.run.seed,
+        max_model_len=max_model_len,
+        seed=seed,
         max_sequences=generator.max_sequences,
         tensor_parallel_size=generator.tensor_parallel_size,
         threads=generator.threads or 0,

@@ -18,14 +18,13 @@ from rich.table import Table
 
 from rayrl.config import RewardSettings, VerifierSettings
 from rayrl.errors import ConfigError, DataError, DeadlineError
-from rayrl.types import Verdict
+from rayrl.types import STATUSES, Verdict
 from rayrl.verify.files import Row, VerdictFile, check_rows, read_rows
 from rayrl.verify.golds import check_golds
 from rayrl.verify.rewards import function_paths
 
 CHUNK = 32
 START_S = 120.0
-STATUSES = ("correct", "incorrect", "refusal", "unparseable", "timeout", "error")
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,20 +77,22 @@ def write_examples(
     builder = _Tokenizer(config, render, encode, eos, held_out)
     # The metadata is known at the end only: a first file without it is copied, batch by batch.
     draft = path.with_suffix(".draft")
-    with pa.OSFile(str(draft), "wb") as sink, pa.ipc.new_file(sink, SCHEMA) as writer:
-        for batch in _batches(builder.examples(limit, left_out)):
-            writer.write_batch(batch)
-    with pa.memory_map(str(draft)) as source:
-        reader = pa.ipc.open_file(source)
-        if left_out.bad and (config.train_data.bad_golds == "error" or not reader.num_record_batches):
-            raise DataError(left_out.bad_rows_message(config))
-        if not reader.num_record_batches:
-            raise DataError(f"target.max_tokens: {limit} leaves none of the rows of train_data; raise it")
-        schema = SCHEMA.with_metadata({"left_out": json.dumps(left_out.listed())})
-        with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, schema) as writer:
-            for index in range(reader.num_record_batches):
-                writer.write_batch(reader.get_batch(index).replace_schema_metadata(schema.metadata))
-    draft.unlink()
+    try:
+        with pa.OSFile(str(draft), "wb") as sink, pa.ipc.new_file(sink, SCHEMA) as writer:
+            for batch in _batches(builder.examples(limit, left_out)):
+                writer.write_batch(batch)
+        with pa.memory_map(str(draft)) as source:
+            reader = pa.ipc.open_file(source)
+            if left_out.bad and (config.train_data.bad_golds == "error" or not reader.num_record_batches):
+                raise DataError(left_out.bad_rows_message(config))
+            if not reader.num_record_batches:
+                raise DataError(f"target.max_tokens: {limit} leaves none of the rows of train_data; raise it")
+            schema = SCHEMA.with_metadata({"left_out": json.dumps(left_out.listed())})
+            with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, schema) as writer:
+                for index in range(reader.num_record_batches):
+                    writer.write_batch(reader.get_batch(index).replace_schema_metadata(schema.metadata))
+    finally:
+        draft.unlink()
     return ExampleFile(path)
 
 

@@ -72,7 +72,7 @@ def require_resources(config: TrainingConfig, available: dict[str, float]) -> No
         if amount > available.get(kind, 0.0):
             raise ResourceError(
                 f"the run asks for {amount:g} {kind}s (generators {generator_replicas(config)}, verifiers "
-                f"{config.verifier.actors}, learner ranks {config.learner.workers}), the Ray cluster has "
+                f"{verifier_actors(config)}, learner ranks {config.learner.workers}), the Ray cluster has "
                 f"{available.get(kind, 0.0):g} free; lower generator.cpus/gpus, learner.cpus_per_worker/"
                 "gpus_per_worker or their counts, or add nodes"
             )
@@ -82,7 +82,7 @@ def needed_resources(config: TrainingConfig) -> dict[str, float]:
     """What all actors of a run reserve."""
     generator, verifier, learner = config.generator, config.verifier, config.learner
     replicas = generator_replicas(config)
-    cpus = replicas * generator.cpus + verifier.actors * verifier.cpus
+    cpus = replicas * generator.cpus + verifier_actors(config) * verifier.cpus
     return {
         "CPU": cpus + learner.workers * learner.cpus_per_worker,
         "GPU": replicas * generator.gpus + learner.workers * learner.gpus_per_worker,
@@ -92,3 +92,8 @@ def needed_resources(config: TrainingConfig) -> dict[str, float]:
 def generator_replicas(config: TrainingConfig) -> int:
     """Generators of a run: none where nothing is sampled."""
     return config.generator.replicas if config.samples else 0
+
+
+def verifier_actors(config: TrainingConfig) -> int:
+    """Verifier actors of a run: none where nothing is sampled."""
+    return config.verifier.actors if config.samples else 0

@@ -19,7 +19,7 @@ from rayrl.config import TrainingConfig
 from rayrl.errors import RayrlError
 from rayrl.metrics import MetricsLog, read_metrics
 from rayrl.report.page import write_report
-from rayrl.train.cluster import connect, generator_replicas, require_resources
+from rayrl.train.cluster import connect, generator_replicas, require_resources, verifier_actors
 from rayrl.train.entry import fit
 from rayrl.train.preflight import Preflight, check
 from rayrl.train.run_directory import EXAMPLES, open_run_directory, write_rows
@@ -109,12 +109,13 @@ class _Actors:
             num_cpus=generator.cpus, num_gpus=generator.gpus, max_restarts=-1, max_concurrency=10_000
         )
         verifiers = ray.remote(VerifierActor).options(num_cpus=verifier.cpus, max_restarts=-1, max_concurrency=1000)
-        settings = engine_settings(config, plan.model, plan.adapter)
-        replicas = generator_replicas(config)
+        longest = config.prompt.max_tokens + config.completion_tokens
+        settings = engine_settings(generator, plan.model, longest, config.run.seed, plan.adapter)
+        replicas, judges = generator_replicas(config), verifier_actors(config)
         self.generators = [generators.remote(generator.engine, settings) for _ in range(replicas)]
         for handle in self.generators:
             handle.start.remote()  # the coordinator waits for it; meanwhile the learner starts
-        self.verifiers = [verifiers.remote(config.rewards, verifier, "answer") for _ in range(verifier.actors)]
+        self.verifiers = [verifiers.remote(config.rewards, verifier, "answer") for _ in range(judges)]
         self.prompts = ray.put(PromptSets(plan.train, plan.held_out))
         coordinators = ray.remote(Coordinator).options(num_cpus=0, max_restarts=-1, max_concurrency=10_000)
         self.coordinator = coordinators.remote(config, self.generators, self.verifiers)

@@ -7,6 +7,7 @@ from typing import Any
 from rayrl.actors.coordinator import StepBatch
 from rayrl.config import ObjectiveSettings
 from rayrl.metrics import mean_interval
+from rayrl.types import STATUSES
 
 
 def rollout_statistics(batch: StepBatch, step: int, objective: ObjectiveSettings) -> dict[str, float | list[Any]]:
@@ -43,7 +44,7 @@ def rollout_statistics(batch: StepBatch, step: int, objective: ObjectiveSettings
     for name in groups[0].reward_parts:
         values = [value for group in groups for value in group.reward_parts[name] if value is not None]
         result[f"reward/{name}"] = statistics.fmean(values) if values else math.nan
-    for status in ("correct", "incorrect", "refusal", "unparseable", "timeout", "error"):
+    for status in STATUSES:
         if verdicts:
             result[f"verify/{status}_frac"] = _share(verdict.status == status for verdict in verdicts)
     result["samples"] = [sample_rows(group, step) for group in groups]

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from rayrl.config import TrainingConfig
 from rayrl.metrics import wilson_interval
-from rayrl.train.cluster import generator_replicas
+from rayrl.train.cluster import generator_replicas, verifier_actors
 from rayrl.train.preflight import GB, Preflight
 
 
@@ -133,7 +133,7 @@ def plan_table(config: TrainingConfig, plan: Preflight, folder: Path) -> Table:
     )
     table.add_row(
         "verifiers",
-        f"{config.verifier.actors} x {config.verifier.processes_per_actor} processes ({config.verifier.cpus:g} CPU)",
+        f"{verifier_actors(config)} x {config.verifier.processes_per_actor} processes ({config.verifier.cpus:g} CPU)",
     )
     table.add_row(
         "learner",

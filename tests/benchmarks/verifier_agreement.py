@@ -18,14 +18,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rayrl.types import Verdict
+from rayrl.types import STATUSES, Verdict
 from rayrl.verify import maths
 from rayrl.verify.finance import judged
 from rayrl.verify.finance.gold import read_gold
 
 VIEWS = Path(__file__).with_name("views.json")
 LABELS = ("Correct Answer", "Incorrect Answer", "Refusal")
-STATUSES = ("correct", "incorrect", "refusal", "unparseable", "timeout", "error")
 
 
 @dataclass(frozen=True, slots=True)
