@@ -86,7 +86,10 @@ def _train(config: TrainingConfig, plan: Preflight, folder: Path, writer: "Write
                 writer.write(record)
                 view.record(record)
             view.phase(phase)
-        failure = fetch(actors.coordinator.error.remote(), "the coordinator's last word", 60)
+        try:
+            failure = fetch(actors.coordinator.error.remote(), "the coordinator's last word", 60)
+        except ray.exceptions.RayActorError:
+            failure = None  # it died with the learner, whose end tells why
         if failure is not None:
             raise failure
         try:
