@@ -54,10 +54,11 @@ class ModelSettings(Settings):
 
 class DatasetSettings(Settings):
     source: str
-    """`reasoning_gym:TASK`, a .jsonl/.parquet file, a hub name, or `package.module:function` (called with
-    `options`, returns rows)."""
+    """A dataset of rayrl/data/named.py (`gsm8k` from the hub, `gsm8k:FILE` as its authors publish it),
+    `reasoning_gym:TASK`, a .jsonl, .json, .parquet or .csv file or pattern of such, a hub name, or
+    `package.module:function` (called with `options`, returns rows)."""
     options: dict[str, Any] = Field(default_factory=dict)
-    """Passed to the source: the task's own settings, or `datasets.load_dataset`'s."""
+    """Passed to the source: the dataset's or task's own settings, or `datasets.load_dataset`'s."""
     question_column: str = "question"
     """Column with the problem."""
     answer_column: str = "answer"
@@ -67,8 +68,8 @@ class DatasetSettings(Settings):
     seed: int = 0
     """Seed of generated rows. Train and held-out must differ."""
     bad_golds: Literal["error", "skip"] = "error"
-    """What to do about rows whose gold answer no verifier can read: end with their list, or leave them out and say
-    how many."""
+    """What to do about rows without an answer, or with one that no verifier can read: end with their list, or leave
+    them out and say how many."""
 
 
 class PromptSettings(Settings):

@@ -13,7 +13,8 @@ import pyarrow as pa
 
 from rayrl.config import SFTConfig
 from rayrl.data.prompts import Encode, Messages, fill, prompt_messages
-from rayrl.data.rows import Row, iterate_rows
+from rayrl.data.row import LeftOut, Row
+from rayrl.data.rows import iterate_rows
 from rayrl.errors import ConfigError, DataError
 from rayrl.types import Example
 
@@ -129,6 +130,9 @@ class _Tokenizer:
         """Rows of the file, those that are too long cut or left out."""
         for index, row in enumerate(iterate_rows(self.config.train_data, "train_data")):
             name = f"train_data-{index}"
+            if isinstance(row, LeftOut):
+                left_out.add(f"train_data: {row.reason}", name)
+                continue
             found = self._pieces(row)
             if isinstance(found, str):
                 left_out.bad[name] = found

@@ -4,7 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from rayrl.config import DatasetSettings, PromptSettings
-from rayrl.data.rows import Row, load_rows
+from rayrl.data.row import LeftOut, Row
+from rayrl.data.rows import iterate_rows
 from rayrl.errors import ConfigError, DataError
 from rayrl.types import Prompt
 
@@ -15,10 +16,10 @@ Encode = Callable[[str], list[int]]
 
 @dataclass(frozen=True, slots=True)
 class PromptSet:
-    """Prompts of a dataset, and the ids of rows that are too long."""
+    """Prompts of a dataset; and why -> ids of the rows that are left out."""
 
     prompts: list[Prompt]
-    too_long: list[str]
+    left_out: dict[str, list[str]]
 
 
 def build_prompts(
@@ -34,25 +35,46 @@ def build_prompts(
         field: Config field of the dataset, for messages.
 
     Raises:
-        DataError: No rows, or none within `settings.max_tokens`.
+        DataError: No rows, rows without question or answer (unless `data.bad_golds` is skip), or none that can be used.
         ConfigError: The template names a column that rows lack.
     """
     prompts: list[Prompt] = []
-    too_long: list[str] = []
-    for index, row in enumerate(load_rows(data, field)):
-        columns = row | {"question": row[data.question_column], "answer": row[data.answer_column]}
+    left_out: dict[str, list[str]] = {}
+    last_incomplete: Row = {}
+    too_long, incomplete = f"{field}: longer than {settings.max_tokens} tokens", f"{field}: no question or no answer"
+    for index, row in enumerate(iterate_rows(data, field)):
+        name = f"{field}-{index}"
+        if isinstance(row, LeftOut):
+            left_out.setdefault(f"{field}: {row.reason}", []).append(name)
+            continue
+        columns = row | {"question": row.get(data.question_column), "answer": row.get(data.answer_column)}
+        if _empty(columns["question"]) or _empty(columns["answer"]):
+            left_out.setdefault(incomplete, []).append(name)
+            last_incomplete = row
+            continue
         text = render(prompt_messages(columns, settings))
         token_ids = encode(text)
-        name = f"{field}-{index}"
         if len(token_ids) > settings.max_tokens:
-            too_long.append(name)
+            left_out.setdefault(too_long, []).append(name)
         else:
             prompts.append(Prompt(name, text, token_ids, columns))
+    without = left_out.get(incomplete, [])
+    if without and (data.bad_golds == "error" or not prompts):
+        raise DataError(
+            f"{field}: {len(without)} rows have no {data.question_column!r} or no {data.answer_column!r} "
+            f"({', '.join(without[:10])}; the last has {', '.join(map(str, last_incomplete))}); set "
+            f"{field}.question_column / answer_column, or leave them out by {field}.bad_golds: skip"
+        )
     if not prompts:
         raise DataError(
-            f"prompt.max_tokens: {settings.max_tokens} leaves none of the {len(too_long)} rows of {field}; raise it"
+            f"prompt.max_tokens: {settings.max_tokens} leaves none of the {len(left_out[too_long])} rows of {field}; "
+            "raise it"
         )
-    return PromptSet(prompts, too_long)
+    return PromptSet(prompts, left_out)
+
+
+def _empty(value: object) -> bool:
+    return value is None or (isinstance(value, str) and not value.strip())
 
 
 def prompt_messages(columns: Row, settings: PromptSettings) -> Messages:

@@ -171,7 +171,7 @@ def _data(config: TrainingConfig, model: str) -> _Data:
 
     def usable(dataset: DatasetSettings, name: str) -> list[Prompt]:
         found = build_prompts(dataset, config.prompt, render, encode, name)
-        data.left_out[f"{name}: longer than {config.prompt.max_tokens} tokens"] = found.too_long
+        data.left_out |= found.left_out
         good, bad = _readable_golds(config, dataset, found.prompts, name)
         data.left_out[f"{name}: gold answer cannot be read"] = bad
         return good
