@@ -35,6 +35,7 @@ def parser() -> argparse.ArgumentParser:
         "synth", help="make questions with answers from documents, to train and test on", epilog=overrides
     )
     synth.add_argument("config", type=Path, metavar="CONFIG", help="YAML file, such as configs/finance/synth.yaml")
+    synth.add_argument("--dry-run", action="store_true", help="print settings and the files found; write nothing")
 
     verify = commands.add_parser("verify", help="judge the answers of a file, as training would")
     verify.add_argument("verifier", choices=("maths", "finance"))
@@ -74,7 +75,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 raise ConfigError(f"rayrl verify has no option {rest[0]!r}; rayrl verify --help lists them")
             return _verify(known)
         if known.command == "synth":
-            return _synth(known.config, rest)
+            return _synth(known.config, rest, known.dry_run)
         path = demo_config() if known.command == "demo" else known.config
         return _train(path, rest, known.dry_run, supervised=known.command == "sft")
     except RayrlError as error:
@@ -102,11 +103,12 @@ def _train(path: Path, overrides: list[str], dry_run: bool, supervised: bool) ->
     return train(config)
 
 
-def _synth(path: Path, overrides: list[str]) -> int:
-    from rayrl.commands.synth import run_synth
+def _synth(path: Path, overrides: list[str], dry_run: bool) -> int:
+    from rayrl.commands.synth import print_plan, run_synth
     from rayrl.config import SynthConfig, load_config, parse_overrides
 
-    return run_synth(load_config(path, parse_overrides(overrides), SynthConfig))
+    config = load_config(path, parse_overrides(overrides), SynthConfig)
+    return print_plan(config) if dry_run else run_synth(config)
 
 
 def _verify(known: argparse.Namespace) -> int:

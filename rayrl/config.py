@@ -46,10 +46,18 @@ class RunSettings(Settings):
 class ModelSettings(Settings):
     path: str
     """Folder of a Hugging Face model, a hub name, or `embedded:smollm2-135m` (needs no download)."""
+    chat_template: Path | None = None
+    """Jinja file of the chat template, for a tokenizer that has none (base models), or instead of its own. The exported
+    model gets it."""
     attention: Literal["blocks", "flex"] = "blocks"
     """Attention of the learner. blocks: plain matmuls over what each segment sees; flex: FlexAttention (CUDA)."""
     compute_dtype: Literal["bfloat16", "float32"] = "bfloat16"
     """Type of forward and backward. Weights that train, and the optimiser, are float32."""
+
+    @field_validator("chat_template")
+    @classmethod
+    def absolute(cls, path: Path | None) -> Path | None:
+        return path and path.absolute()  # actors run in folders of their own
 
 
 class DatasetSettings(Settings):
@@ -374,6 +382,9 @@ class GRPOConfig(TrainingConfig):
     rewards: list[RewardSettings] = Field(min_length=1)
     """Functions whose weighted sum is a completion's reward. The first that is a verifier also scores the held-out
     completions."""
+    target: TargetSettings | None = None
+    """What an SFT run on the same rows learns. Rows that it would leave out (too long, no answer) are left out here
+    too, so that both train on the same problems. None: every row whose prompt fits."""
     sampling: SamplingSettings = SamplingSettings()
     objective: ObjectiveSettings = ObjectiveSettings()
     steps: int = Field(ge=1)

@@ -53,10 +53,26 @@ def gsm8k(row: Row, options: Gsm8kOptions) -> Iterator[Row | LeftOut]:
 
 
 STEM = frozenset(
-    ("abstract_algebra", "astronomy", "college_biology", "college_chemistry", "college_computer_science")
-    + ("college_mathematics", "college_physics", "computer_security", "conceptual_physics", "electrical_engineering")
-    + ("elementary_mathematics", "high_school_biology", "high_school_chemistry", "high_school_computer_science")
-    + ("high_school_mathematics", "high_school_physics", "high_school_statistics", "machine_learning")
+    {
+        "abstract_algebra",
+        "astronomy",
+        "college_biology",
+        "college_chemistry",
+        "college_computer_science",
+        "college_mathematics",
+        "college_physics",
+        "computer_security",
+        "conceptual_physics",
+        "electrical_engineering",
+        "elementary_mathematics",
+        "high_school_biology",
+        "high_school_chemistry",
+        "high_school_computer_science",
+        "high_school_mathematics",
+        "high_school_physics",
+        "high_school_statistics",
+        "machine_learning",
+    }
 )
 LETTERS = "ABCDEFGHIJ"
 MMLU_COLUMNS = ("question", "A", "B", "C", "D", "answer")

@@ -12,6 +12,7 @@ from rayrl.types import Prompt
 Messages = list[dict[str, str]]
 Render = Callable[[Messages], str]
 Encode = Callable[[str], list[int]]
+Select = Callable[[Row], Row | LeftOut]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +24,12 @@ class PromptSet:
 
 
 def build_prompts(
-    data: DatasetSettings, settings: PromptSettings, render: Render, encode: Encode, field: str
+    data: DatasetSettings,
+    settings: PromptSettings,
+    render: Render,
+    encode: Encode,
+    field: str,
+    select: Select | None = None,
 ) -> PromptSet:
     """Tokenises every row of a dataset once.
 
@@ -33,6 +39,7 @@ def build_prompts(
         render: Messages -> the chat template's text, ready for the assistant's turn.
         encode: Text -> token ids, adding none.
         field: Config field of the dataset, for messages.
+        select: A row -> what is used of it, or why it is left out. None: all of it is.
 
     Raises:
         DataError: No rows, rows without question or answer (unless `data.bad_golds` is skip), or none that can be used.
@@ -42,8 +49,9 @@ def build_prompts(
     left_out: dict[str, list[str]] = {}
     last_incomplete: Row = {}
     too_long, incomplete = f"{field}: longer than {settings.max_tokens} tokens", f"{field}: no question or no answer"
-    for index, row in enumerate(iterate_rows(data, field)):
+    for index, found in enumerate(iterate_rows(data, field)):
         name = f"{field}-{index}"
+        row = found if isinstance(found, LeftOut) or select is None else select(found)
         if isinstance(row, LeftOut):
             left_out.setdefault(f"{field}: {row.reason}", []).append(name)
             continue
@@ -66,10 +74,8 @@ def build_prompts(
             f"{field}.question_column / answer_column, or leave them out by {field}.bad_golds: skip"
         )
     if not prompts:
-        raise DataError(
-            f"prompt.max_tokens: {settings.max_tokens} leaves none of the {len(left_out[too_long])} rows of {field}; "
-            "raise it"
-        )
+        counts = ", ".join(f"{len(ids)} of {reason}" for reason, ids in left_out.items())
+        raise DataError(f"{field}: no row is left ({counts}); raise prompt.max_tokens ({settings.max_tokens})")
     return PromptSet(prompts, left_out)
 
 

@@ -62,7 +62,7 @@ class Learner:
             dist.init_process_group(backend, store=HashStore(), rank=0, world_size=1)
         torch.manual_seed(seed)
         self.settings, self.temperature, self.total_updates = learner_settings, temperature, total_updates
-        self.source, self.device = model_settings.path, device
+        self.source, self.chat_template, self.device = model_settings.path, model_settings.chat_template, device
         self.compute_dtype = getattr(torch, model_settings.compute_dtype)
         self.updates = 0  # calls of `update` so far: what the schedule counts
         # Masters are float32; what is frozen stays as it is stored, the base of an adapter as it is computed with.
@@ -173,10 +173,11 @@ class Learner:
         """
         if self.adapter_settings is None:
             parameters = adapter.parameters(self.policy.model)
-            checkpoint.export(folder, self.source, parameters, self.generation_config)
+            checkpoint.export(folder, self.source, parameters, self.generation_config, self.chat_template)
             return
         config = adapter.adapter_config(self.policy.model, self.source)
-        checkpoint.export_adapter(folder, config, self._trained(), merge=self.adapter_settings.merge)
+        merge = self.adapter_settings.merge
+        checkpoint.export_adapter(folder, config, self._trained(), merge, self.chat_template)
 
     def state(self, folder: Path) -> None:
         """Writes all that `load` needs to go on bit for bit, but for the frozen weights, which never move."""

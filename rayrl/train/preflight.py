@@ -9,11 +9,11 @@ from typing import Any
 
 import psutil
 
-from rayrl.config import DatasetSettings, SFTConfig, TrainingConfig
-from rayrl.data.examples import ExampleFile, RenderChat, write_examples
-from rayrl.data.prompts import Encode, build_prompts
+from rayrl.config import DatasetSettings, GRPOConfig, SFTConfig, TrainingConfig
+from rayrl.data.examples import ExampleFile, ExampleTokenizer, RenderChat, write_examples
+from rayrl.data.prompts import Encode, Select, build_prompts
 from rayrl.errors import ConfigError, DataError, ModelError
-from rayrl.models import resolve_model
+from rayrl.models import load_tokenizer, resolve_model
 from rayrl.plugins import load
 from rayrl.train.run_directory import EXAMPLES, run_folder
 from rayrl.types import Prompt
@@ -152,13 +152,11 @@ class _Data:
 
 def _data(config: TrainingConfig, model: str) -> _Data:
     """What to train on, what to evaluate on, and what was left out of either."""
-    from transformers import AutoTokenizer
-
-    tokenizer: Any = AutoTokenizer.from_pretrained(model)
+    tokenizer = load_tokenizer(model, config.model.chat_template)
     if tokenizer.chat_template is None:
         raise ModelError(
-            f"model.path: the tokenizer of {config.model.path!r} has no chat template; use an instruct model, or put "
-            "a chat_template.jinja into its folder"
+            f"model.path: the tokenizer of {config.model.path!r} has no chat template; use an instruct model, or name "
+            "a Jinja file (model.chat_template: configs/finance/plain_chat.jinja)"
         )
 
     def render(messages: list[dict[str, str]], answer_next: bool = True) -> str:
@@ -169,8 +167,8 @@ def _data(config: TrainingConfig, model: str) -> _Data:
 
     data = _Data(steps=config.steps)
 
-    def usable(dataset: DatasetSettings, name: str) -> list[Prompt]:
-        found = build_prompts(dataset, config.prompt, render, encode, name)
+    def usable(dataset: DatasetSettings, name: str, select: Select | None = None) -> list[Prompt]:
+        found = build_prompts(dataset, config.prompt, render, encode, name, select)
         data.left_out |= found.left_out
         good, bad = _readable_golds(config, dataset, found.prompts, name)
         data.left_out[f"{name}: gold answer cannot be read"] = bad
@@ -183,7 +181,11 @@ def _data(config: TrainingConfig, model: str) -> _Data:
         data.left_out |= data.examples.left_out
         data.steps = config.steps or math.ceil(config.epochs * len(data.examples) / config.examples_per_step)
         return data
-    data.train = usable(config.train_data, "train_data")
+    select = None
+    if isinstance(config, GRPOConfig) and config.target:
+        arguments = (config.train_data, config.prompt, config.target, render, encode, tokenizer.eos_token)
+        select = ExampleTokenizer(*arguments).selected
+    data.train = usable(config.train_data, "train_data", select)
     data.left_out["train_data: held out too"] = [prompt.id for prompt in data.train if prompt.text in texts]
     data.train = [prompt for prompt in data.train if prompt.text not in texts]
     if not data.train:

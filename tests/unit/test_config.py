@@ -11,7 +11,7 @@ from rayrl.data.rag import RagOptions
 from rayrl.errors import ConfigError
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-SETTINGS: dict[str, Any] = {"sft": SFTConfig, "synth": SynthConfig}
+SETTINGS: dict[str, Any] = {"sft": SFTConfig, "synth": SynthConfig, "llama8b": SFTConfig, "llama70b": SFTConfig}
 """By the first word of a file's name; all others are GRPO."""
 SHIPPED = sorted((ROOT / "configs").rglob("*.yaml"))
 

@@ -112,7 +112,9 @@ def test_prompts_are_rendered_and_too_long_ones_listed(tmp_path: Path) -> None:
     assert found.prompts[0].text == "<system>Add.<user>Q: 0 + 1 ="
     assert bytes(found.prompts[0].token_ids).decode() == found.prompts[0].text
     assert (len(found.prompts), found.left_out) == (5, {"train_data: longer than 60 tokens": ["train_data-5"]})
-    with pytest.raises(DataError, match="leaves none of the 6 rows"):
+    with pytest.raises(
+        DataError, match=r"no row is left \(6 of train_data: longer than 3 tokens\); raise prompt.max_tokens \(3\)"
+    ):
         prompts(PromptSettings(max_tokens=3), path)
     with pytest.raises(ConfigError, match=r"'\{quest\}' cannot be filled"):
         prompts(PromptSettings(template="{quest}"), path)
