@@ -76,14 +76,15 @@ class Rank:
         if self.first:
             self._wait(self.coordinator.restore.remote(state, self.prompts), "the coordinator to restore its state")
         self._publish(state.next_step, self.learner.rounded_base())
-        if state.next_step == 0:
+        if state.next_step == 0 and self.config.evaluation.at_start:
             self._evaluate(0)
         if self.first:
             self._wait(self.coordinator.start.remote(), "the coordinator to start")
         for step in range(state.next_step, self.config.steps):
             self._step(step)
-        self._phase("export")
-        self.learner.export(self.checkpoints.folder.parent / "model")
+        if self.config.steps:
+            self._phase("export")
+            self.learner.export(self.checkpoints.folder.parent / "model")
 
     def _step(self, step: int) -> None:
         started = time.monotonic()
@@ -147,12 +148,14 @@ class Rank:
         self._wait(self.coordinator.publish.remote(version, packets, held), what)
 
     def _evaluate(self, step: int) -> None:
-        if not self.first or self.config.eval_data is None:
+        if not self.first or not self.config.evaluation_sets:
             return
         started = time.monotonic()
-        rows = self._wait(self.coordinator.evaluate.remote(step), f"the evaluation after step {step}")
+        # The coordinator holds each set to its deadline.
+        deadline = self.config.run.deadline_s * len(self.config.evaluation_sets) + 30
+        sets = fetch(self.coordinator.evaluate.remote(step), f"the evaluation after step {step}", deadline)
         took = {"time/evaluate_s": time.monotonic() - started}
-        self._log({"kind": "eval", "step": step, "rows": rows} | evaluation_statistics(rows) | took)
+        self._log({"kind": "eval", "step": step, "rows": sets} | evaluation_statistics(sets) | took)
 
     def _phase(self, name: str) -> None:
         if self.first:

@@ -9,7 +9,15 @@ from typing import Any
 
 import psutil
 
-from rayrl.config import DatasetSettings, GRPOConfig, SFTConfig, TrainingConfig
+from rayrl.config import (
+    DatasetSettings,
+    GRPOConfig,
+    PromptSettings,
+    RewardSettings,
+    SFTConfig,
+    TrainingConfig,
+    VerifierSettings,
+)
 from rayrl.data.examples import ExampleFile, ExampleTokenizer, RenderChat, write_examples
 from rayrl.data.prompts import Encode, Select, build_prompts
 from rayrl.errors import ConfigError, DataError, ModelError
@@ -30,7 +38,8 @@ class Preflight:
     """Folder or hub name of the model."""
     train: list[Prompt]
     """Prompts to sample from; empty in SFT."""
-    held_out: list[Prompt]
+    evaluated: dict[str, list[Prompt]]
+    """Each set that is evaluated, by name."""
     examples: ExampleFile | None
     """What SFT learns, in a draft file."""
     steps: int
@@ -75,7 +84,7 @@ def check(config: TrainingConfig) -> Preflight:
     require_memory(config, learner_bytes, generator_bytes)
     require_context(config, getattr(structure.config, "max_position_embeddings", None))
 
-    for reward in config.rewards:
+    for reward in (*config.rewards, *(reward for one in config.evaluation_sets for reward in one.rewards)):
         if ":" in reward.function:
             load(reward.function, "rewards.function")
     if config.generator.engine != "vllm":
@@ -84,7 +93,7 @@ def check(config: TrainingConfig) -> Preflight:
     return Preflight(
         model=model,
         train=data.train,
-        held_out=data.held_out,
+        evaluated=data.evaluated,
         examples=data.examples,
         steps=data.steps,
         left_out={reason: ids for reason, ids in data.left_out.items() if ids},
@@ -121,7 +130,7 @@ def require_memory(config: TrainingConfig, learner_bytes: int, generator_bytes: 
 
 def require_context(config: TrainingConfig, positions: int | None) -> None:
     """Raises ConfigError where a prompt and its completion, or an example, can be longer than the model's context."""
-    longest = {"prompt.max_tokens and the longest completion": config.prompt.max_tokens + config.completion_tokens}
+    longest = {"prompt.max_tokens and the longest completion": config.longest_sample}
     if isinstance(config, SFTConfig):
         longest["target.max_tokens"] = config.target.max_tokens
     for name, tokens in longest.items():
@@ -144,7 +153,7 @@ def memory_available() -> int:
 @dataclass(slots=True)
 class _Data:
     train: list[Prompt] = field(default_factory=list)
-    held_out: list[Prompt] = field(default_factory=list)
+    evaluated: dict[str, list[Prompt]] = field(default_factory=dict)
     examples: ExampleFile | None = None
     steps: int = 0
     left_out: dict[str, list[str]] = field(default_factory=dict)
@@ -167,15 +176,22 @@ def _data(config: TrainingConfig, model: str) -> _Data:
 
     data = _Data(steps=config.steps)
 
-    def usable(dataset: DatasetSettings, name: str, select: Select | None = None) -> list[Prompt]:
-        found = build_prompts(dataset, config.prompt, render, encode, name, select)
+    def usable(
+        dataset: DatasetSettings,
+        prompt: PromptSettings,
+        rewards: list[RewardSettings],
+        name: str,
+        select: Select | None = None,
+    ) -> list[Prompt]:
+        found = build_prompts(dataset, prompt, render, encode, name, select)
         data.left_out |= found.left_out
-        good, bad = _readable_golds(config, dataset, found.prompts, name)
+        good, bad = _readable_golds(rewards, config.verifier, dataset, found.prompts, name)
         data.left_out[f"{name}: gold answer cannot be read"] = bad
         return good
 
-    data.held_out = usable(config.eval_data, "eval_data") if config.eval_data else []
-    texts = {prompt.text for prompt in data.held_out}
+    for one in config.evaluation_sets:
+        data.evaluated[one.name] = usable(one.data, one.prompt, one.rewards, one.field)
+    texts = {prompt.text for prompts in data.evaluated.values() for prompt in prompts}
     if isinstance(config, SFTConfig):
         data.examples = _examples(config, render, encode, tokenizer.eos_token, texts)
         data.left_out |= data.examples.left_out
@@ -185,11 +201,13 @@ def _data(config: TrainingConfig, model: str) -> _Data:
     if isinstance(config, GRPOConfig) and config.target:
         arguments = (config.train_data, config.prompt, config.target, render, encode, tokenizer.eos_token)
         select = ExampleTokenizer(*arguments).selected
-    data.train = usable(config.train_data, "train_data", select)
+    data.train = usable(config.train_data, config.prompt, config.rewards, "train_data", select)
     data.left_out["train_data: held out too"] = [prompt.id for prompt in data.train if prompt.text in texts]
     data.train = [prompt for prompt in data.train if prompt.text not in texts]
     if not data.train:
-        raise DataError("train_data: every problem is held out too (eval_data); give them different seeds or files")
+        raise DataError(
+            "train_data: every problem is evaluated too (eval_data, benchmarks); give them different seeds or files"
+        )
     return data
 
 
@@ -204,9 +222,9 @@ def _examples(config: SFTConfig, render: RenderChat, encode: Encode, eos: str, h
 
 
 def _readable_golds(
-    config: TrainingConfig, data: DatasetSettings, prompts: list[Prompt], field: str
+    rewards: list[RewardSettings], verifier: VerifierSettings, data: DatasetSettings, prompts: list[Prompt], field: str
 ) -> tuple[list[Prompt], list[str]]:
-    problems = check_golds([prompt.columns for prompt in prompts], config.rewards, "answer", config.verifier)
+    problems = check_golds([prompt.columns for prompt in prompts], rewards, "answer", verifier)
     if problems and (data.bad_golds == "error" or len(problems) == len(prompts)):
         listed = "\n".join(f"  {prompts[index].id}: {reason}" for index, reason in problems[:10])
         raise DataError(
