@@ -23,7 +23,7 @@ from rayrl.train.cluster import ANYWHERE, connect, generator_replicas, require_r
 from rayrl.train.entry import fit
 from rayrl.train.preflight import Preflight, check
 from rayrl.train.run_directory import EXAMPLES, open_run_directory, write_rows
-from rayrl.train.view import View
+from rayrl.train.view import View, memory_line
 
 POLL_S = 0.3
 INTERRUPTED = 130
@@ -54,6 +54,8 @@ def train(config: TrainingConfig, watch: Watch = lambda record: None) -> int:
         with terminated_as_interrupt(), connect() as cluster, view:
             require_resources(config, cluster)
             _train(config, plan, folder, writer, view, watch)
+        if view.steps:
+            view.say(memory_line(view.steps[-1]))
         writer.event("finished", "")
         return 0
     except KeyboardInterrupt:
@@ -150,6 +152,7 @@ class _Actors:
             "coordinator": self.coordinator,
             "prompts": self.prompts,
             "run_dir": str(folder),
+            "learner_bytes": self.plan.learner_bytes,
         }
         return ray.remote(fit).options(num_cpus=0, max_retries=0, scheduling_strategy=ANYWHERE).remote(context)
 

@@ -37,6 +37,7 @@ class Rank:
         self.config: TrainingConfig = context["config"]
         self.coordinator, self.prompts = context["coordinator"], context["prompts"]
         folder = Path(context["run_dir"])
+        self.estimate: int = context["learner_bytes"]
         worker = ray.train.get_context()
         self.rank, self.world_size = worker.get_world_rank(), worker.get_world_size()
         self.first = self.rank == 0
@@ -97,6 +98,7 @@ class Rank:
             self._phase("sync")
             self._publish(step + 1)
         synced = time.monotonic()
+        memory = {"memory/peak_gb": self.learner.peak_bytes() / 1e9, "memory/estimate_gb": self.estimate / 1e9}
         if self.first:
             clock = {
                 "time/wait_s": received - started,
@@ -104,7 +106,7 @@ class Rank:
                 "time/sync_s": synced - trained,
                 "time/step_s": synced - started,
             }
-            self._log({"kind": "step", "step": step + 1} | work.record() | statistics | clock)
+            self._log({"kind": "step", "step": step + 1} | work.record() | statistics | clock | memory)
         require_in_step(statistics, work, step)
         last = step + 1 == self.config.steps
         every = self.config.evaluation.every_steps

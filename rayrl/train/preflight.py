@@ -54,7 +54,9 @@ class Preflight:
     frozen_bytes: int
     """Of the learner's: what one rank holds of weights that never train."""
     learner_bytes: int
-    """Of one learner rank, without activations."""
+    """Of one learner rank, with activations."""
+    activation_bytes: int
+    """Of these: what the largest micro-batch that can come holds for its backward."""
     generator_bytes: int
     """Of one generator."""
 
@@ -63,7 +65,7 @@ def check(config: TrainingConfig) -> Preflight:
     """Model, freeze rules, memory, datasets, golds, plugins: a RayrlError for whatever cannot work."""
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     from rayrl.learner.adapter import adapter_config, linear_modules, parameters, prepare
-    from rayrl.learner.estimate import estimate
+    from rayrl.learner.estimate import activations, estimate
     from rayrl.learner.freeze import layer_of
     from rayrl.learner.freeze_table import table
     from rayrl.learner.model import meta_model, tied_names
@@ -74,14 +76,14 @@ def check(config: TrainingConfig) -> Preflight:
     linear = [f"{module}.weight" for module in linear_modules(structure)]
     tied = tied_names(structure)
     trainable = prepare(structure, config.freeze, config.adapter)
-    sizes = {name: parameter.numel() for name, parameter in parameters(structure).items()}
-    units = {name: layer_of(name) for name in sizes}
+    shapes = {name: tuple(parameter.shape) for name, parameter in parameters(structure).items()}
+    sizes = {name: math.prod(shape) for name, shape in shapes.items()}
+    units = {name: layer_of(name) for name in shapes}
     stored = getattr(structure.config.dtype, "itemsize", 4)
     reference = config.keeps_reference
-    memory = estimate(trainable, sizes, units, config.model, config.learner, stored, reference, config.adapter, linear)
-    learner_bytes = memory.total
+    memory = estimate(trainable, shapes, units, config.model, config.learner, stored, reference, config.adapter, linear)
     generator_bytes = 2 * sum(sizes.values()) + int(config.generator.kv_cache_gb * GB)
-    require_memory(config, learner_bytes, generator_bytes)
+    require_memory(config, memory.total, generator_bytes)
     require_context(config, getattr(structure.config, "max_position_embeddings", None))
 
     for reward in (*config.rewards, *(reward for one in config.evaluation_sets for reward in one.rewards)):
@@ -90,6 +92,8 @@ def check(config: TrainingConfig) -> Preflight:
     if config.generator.engine != "vllm":
         load(config.generator.engine, "generator.engine")
     data = _data(config, model)
+    tokens = largest_microbatch(config, data.train, data.examples)
+    activation_bytes = activations(trainable, shapes, units, config.model, config.learner, tokens)
     return Preflight(
         model=model,
         train=data.train,
@@ -101,7 +105,8 @@ def check(config: TrainingConfig) -> Preflight:
         parameters=own,
         adapter=adapter_config(structure, model) if config.adapter else None,
         frozen_bytes=memory.frozen,
-        learner_bytes=learner_bytes,
+        learner_bytes=memory.total + activation_bytes,
+        activation_bytes=activation_bytes,
         generator_bytes=generator_bytes,
     )
 
@@ -138,6 +143,20 @@ def require_context(config: TrainingConfig, positions: int | None) -> None:
             raise ConfigError(
                 f"{name}: {tokens} tokens are more than the {positions} positions of {config.model.path!r}; lower them"
             )
+
+
+def largest_microbatch(config: TrainingConfig, train: list[Prompt], examples: ExampleFile | None) -> int:
+    """Most packed tokens that a learner rank can have to hold at once, each completion being as long as it may."""
+    if isinstance(config, GRPOConfig):
+        longest = max(len(prompt.token_ids) for prompt in train)
+        tree, count = longest + config.group_size * config.sampling.max_tokens, config.prompts_per_step
+        count //= config.updates_per_step
+    else:
+        assert isinstance(config, SFTConfig)
+        assert examples is not None
+        tree, count = examples.longest, config.examples_per_step
+    share = math.ceil(count / config.learner.workers)
+    return min(share * tree, max(config.learner.microbatch_tokens, tree))
 
 
 def memory_available() -> int:
