@@ -23,6 +23,7 @@ MANY = 16
 PAUSE_S = 0.001
 WORN_OUT = Outcome("done", reason="the worker has grown too large")
 
+
 class WorkerPool:
     """Runs verifiers and reward functions in `processes` worker processes.
 

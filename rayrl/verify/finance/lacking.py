@@ -11,7 +11,8 @@ _SOURCE = (
     r"sheets?|sections?|chunks?)"
 )
 _THING = (
-    r"(?:information|data|details?|figures?|numbers?|values?|mention|reference|breakdown|disclosures?|answers?|statements?)"
+    r"(?:information|data|details?|figures?|numbers?|values?|mention|reference|breakdown|disclosures?|answers?|"
+    r"statements?)"
 )
 _TELL = (
     r"(?:provide|include|contain|mention|specify|give|disclose|state|offer|detail|address|cover|supply|present|report|show|"
@@ -102,7 +103,8 @@ _LACKING = re.compile(
     re.IGNORECASE | re.VERBOSE,
 )
 _BASIS = re.compile(
-    r"^\W*(?:based\s+(?:\w+\s+)?(?:up)?on|according\s+to|from|given|in|per|judging\s+by|after|upon|as\s+per)\b[^,;]{0,200},\s*", re.IGNORECASE
+    r"^\W*(?:based\s+(?:\w+\s+)?(?:up)?on|according\s+to|from|given|in|per|judging\s+by|after|upon|as\s+per)\b[^,;]{0,200},\s*",
+    re.IGNORECASE,
 )
 _BARE = re.compile(
     rf"^\W*(?:(?:unknown|unanswerable|n/a|no\s+info(?:rmation)?)(?=\W*$|\s*[,.;:(-])|no\s+info(?:rmation)?\s+(?:on|about)\b|not\s+(?:{_TOLD}|answerable)\b)",
@@ -177,5 +179,7 @@ def denies_access(text: str) -> bool:
 
 def lacks(text: str) -> bool:
     """Whether one sentence says that what is asked for is not to be had, and does not give it all the same."""
-    said = _LACKING.search(_BASIS.sub("", text)) or _BARE.match(text) or _APOLOGY.search(text) or _NO_ACCESS.search(text)
+    said = (
+        _LACKING.search(_BASIS.sub("", text)) or _BARE.match(text) or _APOLOGY.search(text) or _NO_ACCESS.search(text)
+    )
     return bool(said) and not _ALL_THE_SAME.search(text)

@@ -25,13 +25,19 @@ _STEP = re.compile(
     r"|\b(?:can|must|may|will)\s+(?:then\s+)?be\s+(?:found|calculated|computed|determined|obtained|rounded)\b|\brounded\s+to\b",
     re.IGNORECASE,
 )
-_ASSUMED = re.compile(r"\b(?:(?:we|I|us|let's)\s+assume|assumed|assumption|hypothetical\w*|for\s+example|illustrat\w+|let's\s+say|suppose)\b", re.IGNORECASE)
+_ASSUMED = re.compile(
+    r"\b(?:(?:we|I|us|let's)\s+assume|assumed|assumption|hypothetical\w*|for\s+example|illustrat\w+|let's\s+say|suppose)\b",
+    re.IGNORECASE,
+)
 _DEAD_END = re.compile(
     r"\b(?:cannot|can't|can\s+not|could\s+not|couldn't|not\s+feasible\s+to|unable\s+to|not\s+possible\s+to|impossible\s+to|don't\s+know|difficult\s+to"
     r"|not\s+(?:possible|feasible)|(?:I|we)\s+(?:do\s+not|don't)\s+have)\b",
     re.IGNORECASE,
 )
-_GIVEN = re.compile(r"^\W*(?:given|considering|nevertheless|nonetheless|still|even\s+so)\b(?!.*\b(?:lack|limited|absence)\b)", re.IGNORECASE)
+_GIVEN = re.compile(
+    r"^\W*(?:given|considering|nevertheless|nonetheless|still|even\s+so)\b(?!.*\b(?:lack|limited|absence)\b)",
+    re.IGNORECASE,
+)
 _PRECISE = re.compile(
     r"\b(?:pinpoint|definitive(?:ly)?|conclusive(?:ly)?|precise(?:ly)?|exact\s+(?:cause|impact|effect))\b",
     re.IGNORECASE,
@@ -52,7 +58,10 @@ _ADVICE = re.compile(
     re.IGNORECASE,
 )
 _WORKS_OUT = re.compile(r"^\W*(?:but\s+)?(?:using|dividing|taking|adding|subtracting)\b", re.IGNORECASE)
-_GOES_ON = re.compile(r"^\W*however,?\s+(?:(?:we|I)\s+can\b(?!\s+(?:\w+\s+)?(?:help|guide|assist|explain|provide|show|walk|offer|outline|give|use\s+the\s+(?:\w+\s+)?formula))|based\s+on|using|in\s+(?:FY|fiscal|20))", re.IGNORECASE)
+_GOES_ON = re.compile(
+    r"^\W*however,?\s+(?:(?:we|I)\s+can\b(?!\s+(?:\w+\s+)?(?:help|guide|assist|explain|provide|show|walk|offer|outline|give|use\s+the\s+(?:\w+\s+)?formula))|based\s+on|using|in\s+(?:FY|fiscal|20))",
+    re.IGNORECASE,
+)
 
 
 def _concludes(sentence: Sentence) -> bool:
