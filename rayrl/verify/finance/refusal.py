@@ -111,17 +111,18 @@ def is_refusal(listed: Sequence[Sentence]) -> bool:
     if goes_on or any(map(_concludes, listed[-3:])):
         return False
     opening = next((text for text in texts if not (is_background(text) or is_heading(text))), texts[0])
-    if lacks(texts[0]):
-        return True
-    if (lacks(opening) or refers(opening)) and not any(map(_has_result, listed)):
+    has_result = any(map(_has_result, listed))
+    if lacks(texts[0]) or (not has_result and (lacks(opening) or refers(opening))):
         return True
     while len(texts) > 1 and _advises(texts[-1]) and not _DEAD_END.search(texts[-1]):
         texts.pop()
+    late = [text for text in texts[len(texts) // 2 :] if lacks(text) and not _PRECISE.search(text)]
     tail = [text for text in texts[-2:] if lacks(text) and not _PRECISE.search(text)]
-    if any(_DEAD_END.search(text) for text in tail) and not _GIVEN.match(texts[-1]):
+    ends = tail if has_result else late + tail
+    if any(map(_DEAD_END.search, ends)) and not _GIVEN.match(texts[-1]):
         return True
-    if _PROCEDURE.search(texts[0]) or is_background(texts[0]):
-        if any(_has_result(sentence) for sentence in listed[-4:]) and not any(map(_ASSUMED.search, texts)):
-            return False
-        return bool(tail) or lacks(texts[min(1, len(texts) - 1)]) or any(_ASKS.search(s.text) for s in listed[-2:])
-    return False
+    if not (_PROCEDURE.search(texts[0]) or is_background(texts[0])):
+        return False
+    if any(map(_has_result, listed[-4:])) and not any(map(_ASSUMED.search, texts)):
+        return False
+    return bool(tail) or lacks(texts[min(1, len(texts) - 1)]) or any(_ASKS.search(s.text) for s in listed[-2:])
