@@ -63,6 +63,18 @@ def parser() -> argparse.ArgumentParser:
         "--directions", type=int, default=16, metavar="K", help="the base's top K that a change is aligned with (16)"
     )
 
+    divergence = commands.add_parser(
+        "divergence",
+        help="KL divergence of a checkpoint from its base, on texts with reference answers",
+        epilog="settings of the texts may follow, such as --data.answer_column solution",
+    )
+    _compared(divergence)
+    divergence.add_argument("--texts", required=True, metavar="ROWS", help="as train_data.source: a .jsonl file, …")
+    divergence.add_argument("--tokens", type=Path, metavar="FILE", help="JSON lines with the figures of each token")
+    divergence.add_argument(
+        "--microbatch-tokens", type=int, default=4096, metavar="N", help="tokens of one forward (4096)"
+    )
+
     report = commands.add_parser("report", help="write report.html of a run again")
     report.add_argument("run", type=Path, metavar="RUN", help="run directory, such as runs/demo")
     return top
@@ -98,6 +110,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             if rest:
                 raise ConfigError(f"rayrl drift has no option {rest[0]!r}; rayrl drift --help lists them")
             return _drift(known)
+        if known.command == "divergence":
+            return _divergence(known, rest)
         if known.command == "synth":
             return _synth(known.config, rest)
         path = demo_config() if known.command == "demo" else known.config
@@ -176,6 +190,30 @@ def _drift(known: argparse.Namespace) -> int:
             overwrite=known.overwrite,
             directions=0 if known.no_spectral else known.directions,
             device=device(known.device),
+        )
+    )
+
+
+def _divergence(known: argparse.Namespace, overrides: list[str]) -> int:
+    from rayrl.commands.device import device
+    from rayrl.commands.divergence import DivergenceOptions, run_divergence
+    from rayrl.config import TextSettings, parse_overrides, with_overrides
+
+    settings = with_overrides(
+        TextSettings, "rayrl divergence", {"data": {"source": known.texts}}, parse_overrides(overrides)
+    )
+    if known.microbatch_tokens < 1:
+        raise ConfigError(f"--microbatch-tokens {known.microbatch_tokens}: give a number above 0")
+    return run_divergence(
+        DivergenceOptions(
+            base=known.base,
+            checkpoints=known.checkpoints,
+            texts=settings,
+            output=known.output,
+            tokens=known.tokens,
+            overwrite=known.overwrite,
+            device=device(known.device),
+            microbatch_tokens=known.microbatch_tokens,
         )
     )
 
