@@ -12,7 +12,7 @@ import ray
 from rayrl.config import TrainingConfig
 from rayrl.errors import ResourceError
 
-# Of actors and tasks: in a trial they are scheduled as elsewhere, not in the room that Ray Tune keeps for the trial.
+# Of actors and tasks: in a trial they are scheduled as elsewhere, not within the room that Ray Tune keeps for it.
 ANYWHERE = "DEFAULT"
 
 # Ray Train and Ray's workers tell little that a user of a run needs; the run's own view does.
