@@ -1,0 +1,48 @@
+"""How far the model's predictions moved from the base's. Rows are those of divergence.jsonl, in nats a token."""
+
+from collections.abc import Sequence
+
+from rayrl.report import figures
+from rayrl.report.curves import Curve, curves
+from rayrl.report.figures import Figure, value
+from rayrl.report.results import by_step
+from rayrl.report.run import Run
+
+UNIT = "KL(base ‖ tuned), nats/token"
+
+
+def text_sets(runs: Sequence[Run]) -> list[str]:
+    """Names of the texts that any of the runs was measured on, in order of writing."""
+    return list(dict.fromkeys(str(row.get("set")) for run in runs for row in run.divergence))
+
+
+def kl_over_steps(run: Run, text_set: str) -> dict[float, float]:
+    """{step: forward KL}"""
+    found = {}
+    for step, rows in by_step(run.divergence).items():
+        for row in rows:
+            kl = value(row, "forward_kl")
+            if str(row.get("set")) == text_set and kl is not None:
+                found[float(step)] = kl
+    return found
+
+
+def kl_over_positions(run: Run, text_set: str) -> dict[float, float]:
+    """{middle of a range of token positions: forward KL} at the last step."""
+    rows = [row for row in run.divergence if str(row.get("set")) == text_set and isinstance(row.get("step"), int)]
+    last = max(rows, key=lambda row: row["step"], default={})
+    parts = [part for part in last.get("by_position") or [] if isinstance(part, dict)]
+    found = {}
+    for part in parts:
+        start, end, kl = value(part, "from"), value(part, "to"), value(part, "forward_kl")
+        if start is not None and end is not None and kl is not None:
+            found[(start + end) / 2] = kl
+    return found
+
+
+def step_curves(drawn: Sequence[Curve]) -> Figure | None:
+    return curves(drawn, figures.STEP_AXIS, UNIT)
+
+
+def position_curves(drawn: Sequence[Curve]) -> Figure | None:
+    return curves(drawn, "position in the text (tokens)", UNIT)
