@@ -1,10 +1,11 @@
 """What a study found, in sentences and in the row of figures on top of its page."""
 
 from collections.abc import Sequence
+from statistics import fmean
 
 from rayrl.report.comparison import IN_DOMAIN, KNOWLEDGE, Benchmarks, Comparison
 from rayrl.report.cost import cost
-from rayrl.report.distance import kl_over_steps, text_sets
+from rayrl.report.distance import last_kl, text_sets
 from rayrl.report.headline import Headline
 from rayrl.report.inference import Difference
 from rayrl.report.text import duration, number, signed_points
@@ -19,18 +20,20 @@ def changed(change: Difference) -> str:
 
 
 def sentences(study: Study, benchmarks: Benchmarks, to_base: Sequence[Comparison]) -> list[str]:
-    """Two or three: GRPO and SFT where everything trains, their weights, and what is significant."""
-    told = [_arm(arm, benchmarks) for arm in _plain(study)]
-    said = [sentence for sentence in told if sentence]
-    distance = _distance(study)
-    if distance:
-        said.append(distance)
+    """What was compared, what GRPO and SFT did where everything trains, and what is significant."""
+    finished = [arm for arm in study.trained if arm.runs]
+    if study.base is None or not study.base.runs or not finished:
+        return []
+    matched = f", matched by {study.matched_by}" if study.matched_by else ""
+    said = [f"{len(finished)} arms were compared with the base{matched}."]
+    said += filter(None, (_arm(arm, benchmarks) for arm in _plain(study)))
+    said += filter(None, (_distance(study),))
     if to_base:
         found = [one for one in to_base if one.significant]
         shown = sorted(found, key=lambda one: -abs(one.difference.mean))[:4]
         named = ", ".join(f"{one.arm} on {one.benchmark} {signed_points(one.difference.mean)}" for one in shown)
         which = f": {named}{' and others' if len(found) > len(shown) else ''}" if found else ""
-        said.append(f"{len(found)} of {len(to_base)} differences to the base are significant{which}.")
+        said.append(f"Of {len(to_base)} differences to the base {len(found)} are significant{which}.")
     return said
 
 
@@ -59,17 +62,17 @@ def _distance(study: Study) -> str:
     said = []
     if first and second:
         said.append(f"moved the weights {number(second / first)} times as far ({second:.2g} against {first:.2g})")
-    near, far = (last_kl(arm) for arm in arms)
+    near, far = (_last_kl(arm) for arm in arms)
     if near is not None and far is not None:
         said.append(f"ended at {number(far)} against {number(near)} nats a token from the base")
-    return f"{arms[1].name} {' and '.join(said)}, compared with {arms[0].name}." if said else ""
+    return f"Compared with {arms[0].name}, {arms[1].name} {' and '.join(said)}." if said else ""
 
 
-def last_kl(arm: Arm, text_set: str | None = None) -> float | None:
-    """Forward KL at the last step, mean over runs; of the first set of texts, or the one named."""
-    names = [text_set] if text_set else text_sets(arm.runs)[:1]
-    values = [points[max(points)] for run in arm.runs for name in names if (points := kl_over_steps(run, name))]
-    return sum(values) / len(values) if values else None
+def _last_kl(arm: Arm) -> float | None:
+    """On the first set of texts, mean over runs."""
+    runs = [(run, name) for run in arm.runs for name in text_sets([run])[:1]]
+    values = [kl for run, name in runs if (kl := last_kl(run, name)) is not None]
+    return fmean(values) if values else None
 
 
 def study_headlines(study: Study, benchmarks: Benchmarks) -> list[Headline]:
@@ -121,5 +124,7 @@ def _time(study: Study) -> Headline:
     details = []
     if costs:
         (least, quick), (most, slow) = min(costs, key=lambda p: p[0]), max(costs, key=lambda p: p[0])
-        details = [f"{quick.name}: {duration(least)} a trial", f"{slow.name}: {duration(most)} a trial"]
+        details = [f"{duration(least)} to {duration(most)} a trial", f"{quick.name} to {slow.name}"]
+        if least == most:
+            details = [f"{duration(least)} a trial"]
     return Headline(label, duration(sum(seconds)), tuple(details))

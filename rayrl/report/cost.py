@@ -33,14 +33,15 @@ def cost(arm: Arm) -> Cost:
     phases = [_phases(trial, run) for trial, run in runs]
     seconds = [s for trial, run in runs if (s := _seconds(trial, run)) is not None]
     peaks = [peak for _, run in runs if (peak := _learner_peak(run)) is not None]
+    plan = dict(arm.plan) if runs else {}
     return Cost(
         seconds=fmean(seconds) if seconds else None,
         phases={name: fmean(part[name] for part in phases) for name in PHASES} if phases else {},
         steps=fmean(run.steps[-1]["step"] if run.steps else 0 for _, run in runs) if runs else 0.0,
         tokens=fmean(map(_tokens, (run for _, run in runs))) if runs else 0.0,
         learner_peak=fmean(peaks) if peaks else None,
-        learner_estimate=value(dict(arm.plan), "learner_bytes"),
-        generator_estimate=value(dict(arm.plan), "generator_bytes"),
+        learner_estimate=value(plan, "learner_bytes"),
+        generator_estimate=value(plan, "generator_bytes"),
     )
 
 
@@ -112,5 +113,5 @@ def _tokens(run: Run) -> float:
 
 
 def _learner_peak(run: Run) -> float | None:
-    peaks = [peak for record in run.steps if (peak := value(record, "memory/learner_peak_bytes")) is not None]
+    peaks = [GB * peak for record in run.steps if (peak := value(record, "memory/learner_peak_gb")) is not None]
     return max(peaks, default=None)

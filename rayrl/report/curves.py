@@ -1,4 +1,4 @@
-"""Several runs of several arms over one x-axis: a line for each arm's mean, a band from its lowest to its highest run."""
+"""Several runs of several arms over one x-axis: a line for each arm's mean, a band from its lowest to highest run."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -50,7 +50,8 @@ def curves(drawn: Sequence[Curve], x_title: str, y_title: str) -> Figure | None:
     x_axis = AXIS | {"title": {"text": x_title, "standoff": 8}, "showgrid": False, "nticks": 9}
     y_axis = AXIS | {"title": {"text": y_title, "standoff": 8}, "nticks": 6}
     if logarithmic:
-        y_axis |= {"type": "log", "dtick": 1, "exponentformat": "power"}
+        values = [y for line in lines for y in line["y"]]
+        y_axis |= {"type": "log", "dtick": 1 if max(values) > 100 * min(values) else "D2", "exponentformat": "none"}
     else:
         y_axis |= {"rangemode": "tozero"}
     look = {"hovermode": "x unified", "xaxis": x_axis, "yaxis": y_axis, "margin": LOOK["margin"] | {"l": 64}}

@@ -1,4 +1,4 @@
-"""How far the model's predictions moved from the base's. Rows are those of divergence.jsonl, in nats a token."""
+"""How far the model's predictions moved from the base's: KL(base ‖ tuned). Rows are those of divergence.jsonl."""
 
 from collections.abc import Sequence
 
@@ -8,7 +8,7 @@ from rayrl.report.figures import Figure, value
 from rayrl.report.results import by_step
 from rayrl.report.run import Run
 
-UNIT = "KL(base ‖ tuned), nats/token"
+UNIT = "forward KL (nats/token)"
 
 
 def text_sets(runs: Sequence[Run]) -> list[str]:
@@ -25,6 +25,12 @@ def kl_over_steps(run: Run, text_set: str) -> dict[float, float]:
             if str(row.get("set")) == text_set and kl is not None:
                 found[float(step)] = kl
     return found
+
+
+def last_kl(run: Run, text_set: str) -> float | None:
+    """Forward KL at the last step; None where it was not measured."""
+    points = kl_over_steps(run, text_set)
+    return points[max(points)] if points else None
 
 
 def kl_over_positions(run: Run, text_set: str) -> dict[float, float]:

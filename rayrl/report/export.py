@@ -42,7 +42,7 @@ def _plain(value: Any) -> Any:
 
 
 def figure_rows(figure: Figure) -> list[Row]:
-    """A row for each thing drawn. Columns are named by the axes' titles, which hold the units; ranges are low and high."""
+    """A row for each thing drawn. Columns are named by the axes' titles, with their units; ranges are low and high."""
     x, y = (_axis_title(figure["layout"], letter) for letter in "xy")
     rows: list[Row] = []
     for trace in figure["data"]:
@@ -73,7 +73,7 @@ def _marks(trace: Mapping[str, Any], x: str, y: str) -> Iterator[Row]:
 def _band(trace: Mapping[str, Any], x: str, y: str) -> Iterator[Row]:
     """A polygon: the upper edge from left to right, then the lower one back."""
     half = len(trace["x"]) // 2
-    for place, high, low in zip(trace["x"][:half], trace["y"][:half], trace["y"][:half - 1 : -1], strict=True):
+    for place, high, low in zip(trace["x"][:half], trace["y"][:half], trace["y"][: half - 1 : -1], strict=True):
         yield {x: place, f"{y} low": low, f"{y} high": high}
 
 

@@ -27,7 +27,15 @@ def render_page(template: str, drawn: Iterable[Chart], **values: Any) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    filters = (text.percent, text.duration, text.printable, text.signed_points, text.number, text.p_value, text.scientific)
+    filters = (
+        text.percent,
+        text.duration,
+        text.printable,
+        text.signed_points,
+        text.number,
+        text.p_value,
+        text.scientific,
+    )
     environment.filters |= {function.__name__: function for function in filters}
     figures = [{"id": chart.id, **chart.figure} for chart in drawn if chart.figure]
     return environment.get_template(template).render(

@@ -38,11 +38,13 @@ def share(item_means: Array, seeds: int) -> Share:
     """Mean of `item_means` [I] (each over `seeds` runs, 0..1; I >= 1) with a Wilson interval.
 
     Answers of several runs to one item are not independent: the interval is that of as many independent answers as
-    would vary like the items' means do (Korn & Graubard 1998). With one run it is Wilson's own.
+    would vary like the items' means do (Korn & Graubard 1998), at most all. With one run it is Wilson's own.
     """
     items, mean = len(item_means), float(item_means.mean())
     variance, binomial = float(item_means.var()), mean * (1 - mean)
-    count = min(items * binomial / variance, items * seeds) if variance > 0 else items
+    if binomial == 0:
+        return Share(mean, *wilson_interval(mean * items, items), items)
+    count = items * min(seeds, binomial / variance if variance > 0 else math.inf)
     return Share(mean, *wilson_interval(min(mean * count, count), count), items)
 
 

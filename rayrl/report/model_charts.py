@@ -29,8 +29,8 @@ def drift_heatmap(groups: Sequence[Group]) -> Chart:
     return Chart(
         "drift-heatmap",
         "Relative drift of each matrix at the last checkpoint",
-        "Frobenius norm of the change over that of the base matrix; one logarithmic colour scale for all. Grey cells with "
-        "a 0 are exactly 0: frozen.",
+        "Frobenius norm of the change over that of the base matrix; one logarithmic colour scale for all. Grey cells "
+        "with a 0 are exactly 0: frozen.",
         weights.heatmap(means),
         "No drift of the weights was measured.",
     )
@@ -51,7 +51,7 @@ def distance_charts(groups: Sequence[Group]) -> list[Chart]:
     sets = distance.text_sets([run for group in groups for run in group.runs])
     for name in sets:
         drawn = [group.curve([distance.kl_over_steps(run, name) for run in group.runs]) for group in groups]
-        caption = f"Forward KL over the full vocabulary, teacher-forced on {name}, mean over positions, then items."
+        caption = f"KL(base ‖ tuned), full vocabulary, teacher-forced on {name}; mean over positions, then items."
         absent = f"No divergence on {name} was measured."
         title = f"Divergence from the base over steps, {name}"
         charts.append(Chart(f"kl-{slug(name)}", title, caption, distance.step_curves(drawn), absent))

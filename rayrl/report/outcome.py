@@ -1,10 +1,11 @@
 """What the arms of a study did to the benchmarks: changes from the base, and gain against forgetting."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from rayrl.report import figures
+from rayrl.report import distance, figures
 from rayrl.report.comparison import IN_DOMAIN, KNOWLEDGE, Benchmarks, lookup
+from rayrl.report.curves import LOG_RATIO
 from rayrl.report.figures import AXIS, LOOK, Figure
 from rayrl.report.inference import Difference
 from rayrl.report.trials import Arm, Study
@@ -20,6 +21,9 @@ def forest(study: Study, benchmarks: Benchmarks) -> Figure | None:
     if not names:
         return None
     found = lookup(compared)
+    ends = [100 * end for one in compared for end in (one.difference.low, one.difference.high)]
+    low, high = min(0.0, *ends), max(0.0, *ends)
+    x_range = [low - 0.06 * (high - low) - 0.1, high + 0.06 * (high - low) + 0.1]
     columns = min(4, len(names))
     rows = -(-len(names) // columns)
     inner = rows * (26 * len(study.trained) + 16) + (rows - 1) * 74
@@ -35,6 +39,7 @@ def forest(study: Study, benchmarks: Benchmarks) -> Figure | None:
                 data.append(_row(arm, one.difference, one.significant) | {"xaxis": x, "yaxis": y, "meta": name})
         arms = [arm.name for arm in study.trained]
         x_axis = AXIS | {"domain": place[0], "anchor": y, "zeroline": True, "zerolinecolor": "#7b8794", "nticks": 6}
+        x_axis["range"] = x_range
         x_axis["title"] = {"text": "change (points)", "standoff": 4}
         y_axis = AXIS | {"domain": place[1], "anchor": x, "type": "category", "categoryarray": arms[::-1]}
         y_axis |= {"range": [-0.6, len(arms) - 0.4], "tickmode": "array", "tickvals": arms, "showgrid": True}
@@ -68,46 +73,65 @@ def _bars(changes: Sequence[Difference], thickness: float = 1.0) -> dict[str, An
     return figures.error_bars(above, below) | {"thickness": thickness, "width": 3}
 
 
-def tradeoff(study: Study, benchmarks: Benchmarks) -> Figure | None:
+def gain_and_forgetting(study: Study, benchmarks: Benchmarks) -> Figure | None:
     """In-domain change against knowledge change, a mark for each finished trial. None where either is not known."""
-    data = [trace for arm in study.trained if (trace := _marks(arm, _changes(arm, benchmarks)))]
+    data = []
+    for arm in study.trained:
+        found = [
+            (str(trial.seed), gain, kept)
+            for trial in arm.finished
+            if (gain := benchmarks.change(arm, IN_DOMAIN, trial)) and (kept := benchmarks.change(arm, KNOWLEDGE, trial))
+        ]
+        if found:
+            seeds, gains, losses = zip(*found, strict=True)
+            marks = _marks(arm, seeds, [100 * gain.mean for gain in gains], losses)
+            data.append(marks | {"error_x": _bars(gains) | {"color": figures.faded(arm.colour, 0.4)}})
+    return _scatter(data, {"title": {"text": "Δ in-domain (points)", "standoff": 8}, "zeroline": True})
+
+
+def forgetting_and_distance(study: Study, benchmarks: Benchmarks) -> Figure | None:
+    """Forward KL from the base (of the first set of texts) against knowledge change, a mark for each finished trial."""
+    data = []
+    for arm in study.trained:
+        found = []
+        for trial in arm.finished:
+            kept, run = benchmarks.change(arm, KNOWLEDGE, trial), trial.run
+            first = next(iter(distance.text_sets([run])), None) if run else None
+            kl = distance.last_kl(run, first) if run and first else None
+            if kept and kl:
+                found.append((str(trial.seed), kl, kept))
+        if found:
+            seeds, kls, losses = zip(*found, strict=True)
+            data.append(_marks(arm, seeds, list(kls), losses))
+    values = [kl for trace in data for kl in trace["x"]]
+    x_axis: dict[str, Any] = {"title": {"text": distance.UNIT, "standoff": 8}}
+    if values and max(values) > LOG_RATIO * min(values):
+        x_axis |= {"type": "log", "dtick": 1, "exponentformat": "none"}
+    return _scatter(data, x_axis)
+
+
+def _scatter(data: list[dict[str, Any]], x_axis: dict[str, Any]) -> Figure | None:
     if not data:
         return None
-    axis = AXIS | {"zeroline": True, "zerolinecolor": "#7b8794", "showgrid": True}
-    x_axis = axis | {"title": {"text": "in-domain change from base (points)", "standoff": 8}}
-    y_axis = axis | {"title": {"text": "knowledge change from base (points)", "standoff": 8}}
-    return {"data": data, "layout": LOOK | {"hovermode": "closest", "xaxis": x_axis, "yaxis": y_axis}}
+    axis = AXIS | {"zerolinecolor": "#7b8794", "showgrid": True}
+    y_axis = axis | {"title": {"text": "Δ knowledge (points)", "standoff": 8}, "zeroline": True}
+    return {"data": data, "layout": LOOK | {"hovermode": "closest", "xaxis": axis | x_axis, "yaxis": y_axis}}
 
 
-def _changes(arm: Arm, benchmarks: Benchmarks) -> dict[str, tuple[Difference, Difference]]:
-    """{seed: (in-domain, knowledge)}"""
-    found = {}
-    for trial in arm.finished:
-        gain, kept = (benchmarks.change(arm, role, trial) for role in (IN_DOMAIN, KNOWLEDGE))
-        if gain and kept:
-            found[str(trial.seed)] = (gain, kept)
-    return found
-
-
-def _marks(arm: Arm, changes: Mapping[str, tuple[Difference, Difference]]) -> dict[str, Any] | None:
-    if not changes:
-        return None
-    gains, kept = ([pair[side] for pair in changes.values()] for side in (0, 1))
-    faint = {"color": figures.faded(arm.colour, 0.4)}
+def _marks(arm: Arm, seeds: Sequence[str], x: list[float], changes: Sequence[Difference]) -> dict[str, Any]:
     return {
         "type": "scatter",
         "mode": "markers",
         "name": arm.name,
-        "x": [100 * gain.mean for gain in gains],
-        "y": [100 * change.mean for change in kept],
-        "error_x": _bars(gains) | faint,
-        "error_y": _bars(kept) | faint,
+        "x": x,
+        "y": [100 * change.mean for change in changes],
+        "error_y": _bars(changes) | {"color": figures.faded(arm.colour, 0.4)},
         "marker": {
             "size": 10,
             "symbol": arm.symbol if arm.dash == "solid" else f"{arm.symbol}-open",
             "color": arm.colour,
             "line": {"color": arm.colour, "width": 1.8},
         },
-        "text": [f"seed {seed}" for seed in changes],
-        "hovertemplate": f"{arm.name}, %{{text}}: %{{x:+.1f}} in-domain, %{{y:+.1f}} knowledge<extra></extra>",
+        "text": [f"seed {seed}" for seed in seeds],
+        "hovertemplate": "%{text}: %{x:.3~g}, %{y:+.1f} points<extra>%{fullData.name}</extra>",
     }

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from rayrl.report import charts, headline, samples
 from rayrl.report.benchmark_table import BenchmarkChange, benchmark_changes
+from rayrl.report.export import write_figures
 from rayrl.report.html import render_page, write_page
 from rayrl.report.model_charts import Group, distance_charts, drift_heatmap
 from rayrl.report.paired import paired_change
@@ -29,13 +30,16 @@ class RunPage:
         return self.main + self.weights + self.distances + self.health
 
 
-def write_report(run_dir: Path) -> Path:
+def write_report(run_dir: Path, *, figures: bool = False) -> Path:
     """Write `run_dir`/report.html from the run's own files; what is missing gets a sentence.
 
-    Returns the file's path. Raises DataError where `run_dir` is no folder or holds a broken record, OSError where it
-    cannot be written.
+    figures: every figure also as CSV and PNG, in `run_dir`/figures. Returns the file's path. Raises DataError where
+    `run_dir` is no folder or holds a broken record, OSError where it cannot be written.
     """
-    return write_page(run_dir, render(run_page(read_run(run_dir))))
+    page = run_page(read_run(run_dir))
+    if figures:
+        write_figures(page.charts, run_dir / "figures")
+    return write_page(run_dir, render(page))
 
 
 def run_page(run: Run) -> RunPage:

@@ -12,7 +12,7 @@ INCH, DPI = 100, 200
 WIDTH, PANELS_WIDTH, HEIGHT = 640, 1150, 380
 LEGEND_LINE = 22
 POINTS = 72 / INCH
-DASHES = {"solid": "-", "dash": "--", "dot": ":"}
+DASHES: dict[str, Any] = {"solid": "-", "dash": "--", "dot": ":"}
 MARKERS = {"circle": "o", "square": "s", "diamond": "D"}
 
 
@@ -51,9 +51,11 @@ def draw(figure: Figure, path: Path) -> None:
                     _color_bar(bar, trace)
         for note in layout.get("annotations", ()):
             left, bottom, _, _ = place((note["x"], 1), (note["y"], 1))
-            canvas.text(left, bottom + 5 / size[1], _mathtext(note["text"]), ha="left", va="bottom")
+            canvas.text(left, bottom + 5 / size[1], _literal(note["text"]), ha="left", va="bottom")
         if keys:
-            canvas.legend(list(keys.values()), list(keys), loc="lower center", ncols=columns, frameon=False)
+            canvas.legend(
+                list(keys.values()), list(map(_literal, keys)), loc="lower center", ncols=columns, frameon=False
+            )
         canvas.savefig(path, dpi=DPI, metadata={"Software": None})
 
 
@@ -132,7 +134,7 @@ def _heatmap(axes: Any, trace: dict[str, Any], categories: list[Any]) -> None:
 
     cells = np.array([[np.nan if value is None else value for value in row] for row in trace["z"]], dtype=float)
     rows = [categories.index(name) for name in trace["y"]]
-    axes.pcolormesh(trace["x"], rows, np.ma.masked_invalid(cells), edgecolors="white", linewidth=0.4, **_colours(trace))
+    axes.pcolormesh(trace["x"], rows, cells, edgecolors="white", linewidth=0.4, **_colours(trace))
     for row, texts in zip(rows, trace.get("text", ()), strict=False):
         for place, text in zip(trace["x"], texts, strict=True):
             axes.text(place, row, text, ha="center", va="center", fontsize=9 * POINTS)
@@ -154,7 +156,7 @@ def _color_bar(axes: Any, trace: dict[str, Any]) -> None:
     drawn, bar = _colours(trace), trace["colorbar"]
     scale = ScalarMappable(Normalize(drawn["vmin"], drawn["vmax"]), drawn["cmap"])
     ticks = axes.figure.colorbar(scale, cax=axes, ticks=bar["tickvals"])
-    ticks.ax.set_yticklabels([_mathtext(text) for text in bar["ticktext"]])
+    ticks.ax.set_yticklabels(bar["ticktext"])
     ticks.outline.set_visible(False)
     ticks.set_label(bar["title"]["text"])
 
@@ -178,10 +180,10 @@ def _scale(axes: Any, letter: str, axis: Mapping[str, Any], categories: list[Any
         axes.yaxis.set_inverted(True)
     if categories:
         labels = dict(zip(axis["tickvals"], axis["ticktext"], strict=True))
-        own.set_ticks(range(len(categories)), [labels.get(name, "") for name in categories])
+        own.set_ticks(range(len(categories)), [_literal(labels.get(name, "")) for name in categories])
     elif not logarithmic:
         whole = axis.get("tickformat") == "d"
-        own.set_major_locator(MaxNLocator(axis.get("nticks", 8), integer=whole))
+        own.set_major_locator(MaxNLocator(axis.get("nticks", 8), integer=whole, steps=[1, 2, 5, 10]))
     if axis.get("showgrid", True):
         own.grid(True, color=axis["gridcolor"], linewidth=0.6)
     if axis.get("zeroline"):
@@ -205,7 +207,7 @@ def _legend(figure: Figure) -> dict[str, Any]:
             keys[name] = Patch(color=marker["color"])
             continue
         symbol, _, is_open = marker.get("symbol", "circle").partition("-")
-        style = DASHES[trace["line"].get("dash", "solid")] if "line" in trace else ""
+        style: Any = DASHES[trace["line"].get("dash", "solid")] if "line" in trace else ""
         face = "white" if is_open else marker["color"]
         keys[name] = Line2D([], [], color=marker["color"], linestyle=style, marker=MARKERS[symbol], mfc=face, ms=5)
     return keys
@@ -217,7 +219,6 @@ def _colour(text: str) -> Any:
     return (*(int(part) / 255 for part in found.groups()[:3]), float(found[4])) if found else text
 
 
-def _mathtext(text: str) -> str:
-    """`10<sup>−3</sup>` -> `$10^{-3}$`; a dollar of an arm's name stays a dollar."""
-    found = re.fullmatch(r"(\d+)<sup>(.*)</sup>", text)
-    return f"${found[1]}^{{{found[2]}}}$".replace("−", "-") if found else text.replace("$", r"\$")
+def _literal(text: str) -> str:
+    """Matplotlib takes what stands between dollars for mathematics: an arm's name is not."""
+    return text.replace("$", r"\$")

@@ -15,7 +15,7 @@ HELD_OUT = "held_out"
 
 
 def read_rows(path: Path, key: Iterable[str]) -> list[Row]:
-    """Rows of a JSON-lines file; of those that agree in `key` (a resumed run repeats itself) the last. No file: none."""
+    """Rows of a JSON-lines file; of those alike in `key` (resumed runs repeat themselves) the last. No file: none."""
     if not path.is_file():
         return []
     names = tuple(key)

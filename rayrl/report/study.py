@@ -77,11 +77,19 @@ def study_charts(study: Study, benchmarks: Benchmarks) -> dict[str, list[Chart]]
             Chart(
                 "gain-forgetting",
                 "Gain against forgetting",
-                "A mark for each trial: mean change over the in-domain benchmarks, and over all others; 95 % intervals. "
-                "Squares: SFT; hollow: part of the model is frozen.",
-                outcome.tradeoff(study, benchmarks),
+                "A mark for each trial: mean change over the in-domain benchmarks, and over all others; bars: 95 % "
+                "intervals. Squares: SFT; hollow: part of the model is frozen.",
+                outcome.gain_and_forgetting(study, benchmarks),
                 missing,
-            )
+            ),
+            Chart(
+                "forgetting-distance",
+                "Forgetting against distance",
+                "A mark for each trial: how far its predictions are from the base's, and the mean change over all "
+                "benchmarks that are not in-domain.",
+                outcome.forgetting_and_distance(study, benchmarks),
+                "Needs the base, and a finished arm with its divergence.",
+            ),
         ],
         "heatmap": [drift_heatmap(groups)],
         "distances": distance_charts(groups),

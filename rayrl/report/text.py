@@ -19,11 +19,11 @@ def number(value: float) -> str:
     return f"{value:.3g}".replace("-", "−")
 
 
-def scientific(value: float) -> str:
-    """A small quantity: 0.001261 -> "1.26e−3", 0 -> "0" (exactly)."""
+def scientific(value: float, digits: int = 2) -> str:
+    """A small quantity: 0.001261 -> "1.26e−3", 0 -> "0" (exactly). digits: after the point."""
     if value == 0:
         return "0"
-    mantissa, exponent = f"{value:.2e}".split("e")
+    mantissa, exponent = f"{value:.{digits}e}".split("e")
     return f"{mantissa}e{int(exponent)}".replace("-", "−")
 
 

@@ -10,6 +10,7 @@ from rayrl.report.curves import Curve, curves
 from rayrl.report.figures import AXIS, INK, LOOK, Figure, value
 from rayrl.report.results import Row, by_step
 from rayrl.report.run import Run
+from rayrl.report.text import scientific
 
 KINDS = ("q", "k", "v", "o", "gate", "up", "down")
 UNIT = "‖W − W₀‖ / ‖W₀‖"
@@ -65,7 +66,10 @@ def drift_curves(drawn: Sequence[Curve]) -> Figure | None:
 
 
 def heatmap(panels: Mapping[str, Matrix]) -> Figure | None:
-    """One panel for each {title: drift}, on one logarithmic scale; exact zeros in grey. None where no layer is known."""
+    """One panel for each {title: drift}, on one logarithmic scale; exact zeros in grey. None where no layer is known.
+
+    The numbers drawn are logarithms; `customdata` holds the values.
+    """
     inside = {t: {p: v for p, v in matrix.items() if p[0] is not None} for t, matrix in panels.items()}
     inside = {title: matrix for title, matrix in inside.items() if matrix}
     if not inside:
@@ -73,13 +77,11 @@ def heatmap(panels: Mapping[str, Matrix]) -> Figure | None:
     kinds = _kinds(inside.values())
     layers = sorted({layer for matrix in inside.values() for layer, _ in matrix if layer is not None})
     moved = [math.log10(v) for matrix in inside.values() for v in matrix.values() if v > 0]
-    scale = (math.floor(min(moved)), math.ceil(max(moved))) if moved else (-1, 0)
-    if scale[0] == scale[1]:
-        scale = (scale[0], scale[1] + 1)
+    scale = (min(moved) - 0.02, max(moved) + 0.02) if moved else (-1.0, 0.0)
     columns = min(2, len(inside))
     rows = -(-len(inside) // columns)
     inner = rows * (16 * len(kinds) + 30) + (rows - 1) * 44
-    places = figures.cells(len(inside), columns, (0.06, 74 / inner if rows > 1 else 0.0))
+    places = figures.cells(len(inside), columns, (0.03, 74 / inner if rows > 1 else 0.0))
     data: list[dict[str, Any]] = []
     layout: dict[str, Any] = {"annotations": [], "height": inner + 82, "margin": {"l": 62, "r": 96, "t": 28, "b": 54}}
     for index, ((title, matrix), place) in enumerate(zip(inside.items(), places, strict=True)):
@@ -87,9 +89,16 @@ def heatmap(panels: Mapping[str, Matrix]) -> Figure | None:
         data += _panel(matrix, layers, kinds, scale, {"xaxis": x, "yaxis": y, "meta": title}, first=index == 0)
         below = index + columns >= len(inside)
         x_axis = AXIS | {"domain": place[0], "anchor": y, "showgrid": False, "nticks": 10}
-        y_axis = AXIS | {"domain": place[1], "anchor": x, "showgrid": False, "type": "category", "autorange": "reversed"}
+        y_axis = AXIS | {
+            "domain": place[1],
+            "anchor": x,
+            "showgrid": False,
+            "type": "category",
+            "autorange": "reversed",
+        }
         # one tick for each kind, whatever the panel's height
-        y_axis |= {"tickmode": "array", "tickvals": kinds, "ticktext": kinds}
+        labels = kinds if index % columns == 0 else [""] * len(kinds)
+        y_axis |= {"tickmode": "array", "tickvals": kinds, "ticktext": labels}
         x_axis["title"] = {"text": "layer" if below else "", "standoff": 4}
         y_axis["title"] = {"text": "matrix" if index % columns == 0 else "", "standoff": 4}
         layout |= {x.replace("x", "xaxis"): x_axis, y.replace("y", "yaxis"): y_axis}
@@ -101,7 +110,7 @@ def _panel(
     matrix: Matrix,
     layers: Sequence[int],
     kinds: Sequence[str],
-    scale: tuple[int, int],
+    scale: tuple[float, float],
     axes: Mapping[str, str],
     *,
     first: bool,
@@ -110,12 +119,12 @@ def _panel(
     raw = [[matrix.get((layer, kind)) for layer in layers] for kind in kinds]
     moved = [[math.log10(v) if v else None for v in row] for row in raw]
     frozen = [[0 if v == 0 else None for v in row] for row in raw]
-    ticks = list(range(scale[0], scale[1] + 1))
+    ticks = _ticks(*scale)
     shared = {"type": "heatmap", "x": list(layers), "y": list(kinds), "xgap": 1, "ygap": 1, **axes}
     bar = {
         "title": {"text": UNIT, "side": "right", "font": {"size": 12}},
-        "tickvals": ticks,
-        "ticktext": [f"10<sup>{tick}</sup>".replace("-", "−") for tick in ticks],
+        "tickvals": [math.log10(tick) for tick in ticks],
+        "ticktext": [scientific(tick, 0) for tick in ticks],
         "thickness": 14,
         "len": 1,
         "outlinewidth": 0,
@@ -125,7 +134,7 @@ def _panel(
         "customdata": raw,
         "zmin": scale[0],
         "zmax": scale[1],
-        "colorscale": "Cividis",
+        "colorscale": "Viridis",
         "showscale": first,
         "hovertemplate": "layer %{x}, %{y}: %{customdata:.3g}<extra></extra>",
     }
@@ -144,6 +153,13 @@ def _panel(
         "hovertemplate": "layer %{x}, %{y}: exactly 0<extra></extra>",
     }
     return [coloured, zeros] if any(v == 0 for row in frozen for v in row) else [coloured]
+
+
+def _ticks(low: float, high: float) -> list[float]:
+    """1, 2 and 5 of each decade between the powers of ten `low` and `high`; 1 alone over four decades and more."""
+    digits = (1, 2, 5) if high - low < 4 else (1,)
+    candidates = [digit * 10.0**power for power in range(math.floor(low), math.ceil(high) + 1) for digit in digits]
+    return [tick for tick in candidates if low <= math.log10(tick) <= high]
 
 
 def _matrix(rows: Iterable[Row]) -> Matrix:

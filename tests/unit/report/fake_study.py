@@ -25,7 +25,7 @@ QK = [kind for kind in KINDS if "q_proj" not in kind and "k_proj" not in kind]
 
 @dataclass
 class FakeArm:
-    """gain and loss: change of the chance to be right, in-domain and elsewhere. drift: mean relative change at the end."""
+    """gain, loss: change of the chance to be right, in-domain and elsewhere. drift: mean relative change at the end."""
 
     method: str
     gain: float = 0.0
@@ -80,7 +80,7 @@ def write_study(folder: Path, shape: Shape | None = None) -> Path:
         for seed in shape.seeds:
             directory = f"trials/{name}-seed{seed}"
             write_trial(folder / directory, name, arm, seed, shape)
-            seconds = 40.0 if arm.method == "base" else 300.0 + 20 * seed
+            seconds = 40.0 if arm.method == "base" else 60.0 + 12.0 * shape.steps + 20 * seed
             trials.append(_entry(name, seed, "finished", directory, seconds=seconds))
     if shape.failing:
         error = f"SyncError: a generator does not hold the learner's weights {HOSTILE}"
@@ -156,8 +156,16 @@ def _plan(arm: FakeArm, shape: Shape) -> dict[str, Any]:
 
 
 def _step_values(arm: FakeArm, step: int, draw: random.Random) -> dict[str, float]:
-    common = {"time/train_s": 7 + draw.random(), "time/step_s": 12.0, "elapsed_s": 30 + 12.0 * step}
-    common |= {"train/loss": 1.2 * 0.95**step, "train/grad_norm": 0.5, "memory/learner_peak_bytes": 2.9e9}
+    common = {
+        "time/train_s": (7 if arm.preset == "none" else 5) + draw.random(),
+        "time/step_s": 12.0,
+        "elapsed_s": 30 + 12.0 * step,
+    }
+    common |= {
+        "train/loss": 1.2 * 0.95**step,
+        "train/grad_norm": 0.5,
+        "memory/learner_peak_gb": 2.9 if arm.preset == "none" else 1.8,
+    }
     if arm.method == "SFT":
         return common | {"data/examples": 16, "data/tokens": 5000}
     phases = {"time/generate_s": 3.5 + draw.random(), "time/verify_s": 0.1, "time/sync_s": 0.5}
