@@ -34,7 +34,7 @@ def last_kl(run: Run, text_set: str) -> float | None:
 
 
 def kl_over_positions(run: Run, text_set: str) -> dict[float, float]:
-    """{middle of a range of token positions: forward KL} at the last step."""
+    """{middle of a part of the text, in percent of its tokens: forward KL} at the last step."""
     rows = [row for row in run.divergence if str(row.get("set")) == text_set and isinstance(row.get("step"), int)]
     last = max(rows, key=lambda row: row["step"], default={})
     parts = [part for part in last.get("by_position") or [] if isinstance(part, dict)]
@@ -42,7 +42,7 @@ def kl_over_positions(run: Run, text_set: str) -> dict[float, float]:
     for part in parts:
         start, end, kl = value(part, "from"), value(part, "to"), value(part, "forward_kl")
         if start is not None and end is not None and kl is not None:
-            found[(start + end) / 2] = kl
+            found[50 * (start + end)] = kl
     return found
 
 
@@ -51,4 +51,4 @@ def step_curves(drawn: Sequence[Curve]) -> Figure | None:
 
 
 def position_curves(drawn: Sequence[Curve]) -> Figure | None:
-    return curves(drawn, "position in the text (tokens)", UNIT)
+    return curves(drawn, "place in the text (% of its tokens)", UNIT)

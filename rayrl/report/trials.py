@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,10 @@ from rayrl.report.results import HELD_OUT, Scores, benchmark_scores, by_step, co
 from rayrl.report.run import Run, Samples, read_run
 
 BASE = "base"
-COLOURS = (figures.BLUE, figures.RED, figures.GREEN, figures.ORANGE, figures.PURPLE, figures.SKY, "#7f4f24", "#5b3fa0")
+COLOURS = (
+    *(figures.BLUE, figures.RED, figures.GREEN, figures.ORANGE, figures.PURPLE, figures.SKY),
+    *("#7f4f24", "#5b3fa0", "#000000", "#999933", "#882255", "#44aa99"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,21 +38,35 @@ class Trial:
     def finished(self) -> bool:
         return self.state == "finished" and self.run is not None
 
+    @property
+    def last_step(self) -> int:
+        """0 for the base, which trains nothing."""
+        return int(self.run.steps[-1]["step"]) if self.run and self.run.steps else 0
+
     def scores(self) -> dict[str, Scores]:
-        """{benchmark: scores} at the last step that was measured; `held_out` from rollouts/ where it is not there."""
+        """{benchmark: scores} after the last step; `held_out` from rollouts/ where benchmarks.jsonl has it not.
+
+        What was measured earlier only is left out: it says nothing of the trained model.
+        """
         if self.run is None:
             return {}
-        steps = by_step(self.run.benchmarks)
-        found = benchmark_scores(steps[max(steps)]) if steps else {}
+        found = benchmark_scores(by_step(self.run.benchmarks).get(self.last_step, ()))
         samples = self.last_samples
-        if samples and samples.rows and HELD_OUT not in found:
+        if samples and HELD_OUT not in found:
             found = {HELD_OUT: {str(row.get("prompt_id")): correct(row) for row in samples.rows}} | found
         return found
 
     @property
     def last_samples(self) -> Samples | None:
-        """Held-out completions of the last evaluation."""
-        return (self.run.last_eval or self.run.first_eval) if self.run else None
+        """Held-out completions after the last step."""
+        samples = (self.run.last_eval or self.run.first_eval) if self.run else None
+        return samples if samples and samples.rows and samples.step == self.last_step else None
+
+    @property
+    def remarks(self) -> str:
+        """What the table of trials says of it."""
+        unmeasured = "no benchmark was measured after its last step" if self.finished and not self.scores() else ""
+        return "; ".join(filter(None, (self.note, unmeasured)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,11 +204,7 @@ def _trial(folder: Path, row: Mapping[str, Any]) -> Trial:
 
 def _arms(trials: list[Trial]) -> list[Arm]:
     names = sorted(dict.fromkeys(trial.arm for trial in trials), key=lambda name: name != BASE)
-    colours = dict(zip((name for name in names if name != BASE), _cycle(len(names)), strict=False))
+    colours = dict(zip((name for name in names if name != BASE), cycle(COLOURS), strict=False))
     return [
         Arm(name, [trial for trial in trials if trial.arm == name], colours.get(name, figures.GREY)) for name in names
     ]
-
-
-def _cycle(count: int) -> list[str]:
-    return [COLOURS[index % len(COLOURS)] for index in range(count)]

@@ -156,10 +156,13 @@ def _panel(
 
 
 def _ticks(low: float, high: float) -> list[float]:
-    """1, 2 and 5 of each decade between the powers of ten `low` and `high`; 1 alone over four decades and more."""
-    digits = (1, 2, 5) if high - low < 4 else (1,)
-    candidates = [digit * 10.0**power for power in range(math.floor(low), math.ceil(high) + 1) for digit in digits]
-    return [tick for tick in candidates if low <= math.log10(tick) <= high]
+    """Round values between the powers of ten `low` and `high`: as few digits of each decade as give three or more."""
+    decades = [10.0**power for power in range(math.floor(low), math.ceil(high) + 1)]
+    for digits in ((1,), (1, 2, 5), tuple(range(1, 10))):
+        ticks = [digit * decade for decade in decades for digit in digits if low <= math.log10(digit * decade) <= high]
+        if len(ticks) >= 3:
+            break
+    return ticks
 
 
 def _matrix(rows: Iterable[Row]) -> Matrix:

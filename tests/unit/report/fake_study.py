@@ -238,8 +238,8 @@ def _divergence(arm: FakeArm, step: int, shape: Shape, draw: random.Random) -> l
     for text_set, share in (("held_out", 1.0), ("mmlu_stem", 0.6)):
         kl = arm.kl * share * (1 - 0.75 ** (step / shape.steps * 10)) * (1 + draw.gauss(0, 0.05))
         positions = [
-            {"from": start, "to": start + 32, "forward_kl": kl * (1.5 - start / 200), "tokens": 900}
-            for start in range(0, 160, 32)
+            {"from": tenth / 10, "to": (tenth + 1) / 10, "forward_kl": kl * (1.5 - tenth / 10), "tokens": 300}
+            for tenth in range(10)
         ]
         row = {"step": step, "set": text_set, "items": 20, "tokens": 3000, "forward_kl": kl, "reverse_kl": 0.9 * kl}
         row |= {"base_entropy": 1.1, "entropy": 1.0, "per_item": [kl] * 20, "by_position": positions}

@@ -94,6 +94,18 @@ def test_a_study_says_which_benchmarks_are_in_domain(tmp_path: Path) -> None:
     assert Benchmarks(read_study(folder)).of_role(KNOWLEDGE) == ["mmlu_stem"]
 
 
+def test_what_was_measured_before_the_last_step_does_not_stand_for_the_trained_model(tmp_path: Path) -> None:
+    arms = {"base": ARMS["base"], "sft": ARMS["sft"]}
+    folder = write_study(tmp_path / "s", Shape(arms=arms, seeds=(1,), failing=False))
+    path = folder / "trials/sft-seed1/benchmarks.jsonl"
+    early = [line for line in path.read_text().splitlines() if json.loads(line)["step"] == 0]
+    path.write_text("\n".join(early) + "\n")
+    (folder / "trials/sft-seed1/rollouts/eval_000020.jsonl").unlink()
+    study = read_study(folder)
+    assert Benchmarks(study).to_base() == []
+    assert [trial.remarks for trial in study.trials] == ["", "no benchmark was measured after its last step"]
+
+
 def test_without_a_base_nothing_is_compared_with_it(tmp_path: Path) -> None:
     arms = {"grpo": ARMS["grpo"], "sft": ARMS["sft"]}
     study = read_study(write_study(tmp_path / "s", Shape(arms=arms, seeds=(1,), failing=False)))

@@ -96,7 +96,7 @@ def test_every_figure_is_labelled_and_is_there_as_csv_and_png(folder: Path, char
         assert (folder / f"figures/{chart.id}.png").read_bytes().startswith(b"\x89PNG")
 
 
-UNITS = r"points|step|layer|matrix|arm|tokens|nats/token|GB|minutes|‖"
+UNITS = r"points|step|layer|matrix|arm|%|nats/token|GB|minutes|‖"
 
 
 def test_axes_have_units(charts: list[Chart]) -> None:
@@ -141,6 +141,28 @@ def test_curves_are_means_of_seeds_with_their_range(folder: Path) -> None:
         low, high = (float(ranges[step][f"forward KL (nats/token) {end}"]) for end in ("low", "high"))
         assert value == pytest.approx(low) or value == pytest.approx(high)
         assert float(means[step]["forward KL (nats/token)"]) == pytest.approx((low + high) / 2)
+
+
+def test_places_in_the_text_are_percent(folder: Path) -> None:
+    rows = [row for row in rows_of(folder, "kl-positions") if row["series"] == "sft"]
+    places = {float(row["place in the text (% of its tokens)"]) for row in rows}
+    assert sorted(places) == pytest.approx([5, 15, 25, 35, 45, 55, 65, 75, 85, 95])
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "expected"),
+    [
+        (-4, -1, [1e-4, 1e-3, 1e-2, 1e-1]),
+        (-3.1, -1.2, [1e-3, 2e-3, 5e-3, 1e-2, 2e-2, 5e-2]),
+        (-1.4, -1.1, [0.04, 0.05, 0.06, 0.07]),
+    ],
+)
+def test_ticks_of_the_colour_scale_are_round(tmp_path: Path, low: float, high: float, expected: list[float]) -> None:
+    matrix = {(0, "q"): 10 ** (low + 0.02), (1, "q"): 10 ** (high - 0.02)}
+    figure = weights.heatmap({"run": matrix})
+    assert figure is not None
+    ticks = figure["data"][0]["colorbar"]["tickvals"]
+    assert [10**tick for tick in ticks] == pytest.approx(expected)
 
 
 def test_norms_are_no_matrices(folder: Path) -> None:
