@@ -76,8 +76,8 @@ def parser() -> argparse.ArgumentParser:
         "--microbatch-tokens", type=int, default=4096, metavar="N", help="tokens of one forward (4096)"
     )
 
-    report = commands.add_parser("report", help="write report.html of a run again")
-    report.add_argument("run", type=Path, metavar="RUN", help="run directory, such as runs/demo")
+    report = commands.add_parser("report", help="write report.html and figures/ of a run or a study again")
+    report.add_argument("folder", type=Path, metavar="RUN|STUDY", help="its directory, such as runs/demo")
     return top
 
 
@@ -102,7 +102,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if known.command == "report":
             if rest:
                 raise ConfigError(f"rayrl report takes no settings: {' '.join(rest)}")
-            return _report(known.run)
+            return _report(known.folder)
         if known.command == "verify":
             if rest:
                 raise ConfigError(f"rayrl verify has no option {rest[0]!r}; rayrl verify --help lists them")
@@ -220,12 +220,17 @@ def _divergence(known: argparse.Namespace, overrides: list[str]) -> int:
     )
 
 
-def _report(run: Path) -> int:
+def _report(folder: Path) -> int:
+    if (folder / "trials.json").is_file():
+        from rayrl.report.study import write_study_report
+
+        print(write_study_report(folder))
+        return 0
+    if not (folder / "metrics.jsonl").is_file():
+        raise ConfigError(f"{str(folder)!r} is no run or study directory: it has no metrics.jsonl and no trials.json")
     from rayrl.report.page import write_report
 
-    if not (run / "metrics.jsonl").is_file():
-        raise ConfigError(f"{str(run)!r} is no run directory: it has no metrics.jsonl")
-    print(write_report(run))
+    print(write_report(folder, figures=True))
     return 0
 
 

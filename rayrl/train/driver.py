@@ -1,5 +1,6 @@
 """One training run, from settings to report: checks, actors, Ray Train, progress, an end that leaves nothing behind."""
 
+import json
 import os
 import signal
 import threading
@@ -49,6 +50,7 @@ def train(config: TrainingConfig, watch: Watch = lambda record: None) -> int:
         plan.examples.move(folder / EXAMPLES)
     view = View(config, folder)
     view.show_plan(plan)
+    (folder / "plan.json").write_text(json.dumps(plan.record(), indent=1))
     writer = Writer(folder, config)
     try:
         with terminated_as_interrupt(), connect() as cluster, view:

@@ -3,7 +3,7 @@
 import contextlib
 import math
 import os
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +59,16 @@ class Preflight:
     """Of these: what the largest micro-batch that can come holds for its backward."""
     generator_bytes: int
     """Of one generator."""
+
+    def record(self) -> dict[str, Any]:
+        """What plan.json of the run holds: what trains, and the memory that was expected, in bytes."""
+        return {
+            "model": self.model,
+            "parameters": self.parameters,
+            "freeze": [asdict(row) for row in self.freeze_rows],
+            "learner_bytes": self.learner_bytes,
+            "generator_bytes": self.generator_bytes,
+        }
 
 
 def check(config: TrainingConfig) -> Preflight:

@@ -151,4 +151,4 @@ def test_a_cluster_that_is_not_there_is_said_at_once(
 
 def test_report_refuses_what_is_no_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["report", str(tmp_path)]) == 2
-    assert "no run directory" in capsys.readouterr().err
+    assert "no run or study directory" in capsys.readouterr().err
