@@ -24,9 +24,9 @@ from rayrl.verify.finance import judged
 from rayrl.verify.finance.gold import read_gold
 
 VIEWS = Path(__file__).with_name("views.json")
-MEASURED = """The rows of this half were never read. It was measured nine times: six times before the refusals were written
-anew, and after each of the three steps of that, from phrases of our own and from the development half. Count your
-measure here."""
+MEASURED = """The rows of this half were never read. It was measured nine times: six times before the
+refusals were written anew, and after each of the three steps of that, from phrases of our own and from the development
+half. Count your measure here."""
 LABELS = ("Correct Answer", "Incorrect Answer", "Refusal")
 
 
