@@ -37,7 +37,13 @@ def build_texts(settings: TextSettings, prompt: PromptSettings, tokenizer: Any, 
         if isinstance(row, LeftOut):
             left_out.append(row.reason)
             continue
-        columns = row | {"question": row[settings.data.question_column], "answer": row[settings.data.answer_column]}
+        names = settings.data.question_column, settings.data.answer_column
+        if any(row.get(name) is None for name in names):
+            raise DataError(
+                f"{field}.data: row {index} has no {names[0]!r} or no {names[1]!r}, but {', '.join(row)}; name the columns "
+                f"by {field}.data.question_column / answer_column"
+            )
+        columns = row | {"question": row[names[0]], "answer": row[names[1]]}
         messages = prompt_messages(columns, settings.prompt or prompt)
         answer = {"role": "assistant", "content": fill(settings.template, columns, f"{field}.template")}
         before = tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
