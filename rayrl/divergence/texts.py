@@ -40,7 +40,7 @@ def build_texts(settings: TextSettings, prompt: PromptSettings, tokenizer: Any, 
         names = settings.data.question_column, settings.data.answer_column
         if any(row.get(name) is None for name in names):
             raise DataError(
-                f"{field}.data: row {index} has no {names[0]!r} or no {names[1]!r}, but {', '.join(row)}; name the columns "
+                f"{field}.data: row {index} has no {names[0]!r} or no {names[1]!r}: {', '.join(row)}; name them "
                 f"by {field}.data.question_column / answer_column"
             )
         columns = row | {"question": row[names[0]], "answer": row[names[1]]}
