@@ -12,11 +12,12 @@ import psutil
 from rayrl.config import DatasetSettings, SFTConfig, TrainingConfig
 from rayrl.data.examples import ExampleFile, RenderChat, write_examples
 from rayrl.data.prompts import Encode, build_prompts
+from rayrl.divergence.texts import build_texts
 from rayrl.errors import ConfigError, DataError, ModelError
 from rayrl.models import resolve_model
 from rayrl.plugins import load
 from rayrl.train.run_directory import EXAMPLES, run_folder
-from rayrl.types import Prompt
+from rayrl.types import Example, Prompt
 from rayrl.verify.golds import check_golds
 
 GB = 1e9
@@ -33,6 +34,8 @@ class Preflight:
     held_out: list[Prompt]
     examples: ExampleFile | None
     """What SFT learns, in a draft file."""
+    texts: dict[str, list[Example]]
+    """Sets whose divergence from the base is measured."""
     steps: int
     left_out: dict[str, list[str]]
     """Why -> ids of the rows that are left out."""
@@ -75,6 +78,8 @@ def check(config: TrainingConfig) -> Preflight:
     require_memory(config, learner_bytes, generator_bytes)
     require_context(config, getattr(structure.config, "max_position_embeddings", None))
 
+    if config.drift and Path(model).is_dir():
+        _require_drift(model)
     for reward in config.rewards:
         if ":" in reward.function:
             load(reward.function, "rewards.function")
@@ -86,6 +91,7 @@ def check(config: TrainingConfig) -> Preflight:
         train=data.train,
         held_out=data.held_out,
         examples=data.examples,
+        texts=data.texts,
         steps=data.steps,
         left_out={reason: ids for reason, ids in data.left_out.items() if ids},
         freeze_rows=table(trainable, sizes, tied),
@@ -95,6 +101,15 @@ def check(config: TrainingConfig) -> Preflight:
         learner_bytes=learner_bytes,
         generator_bytes=generator_bytes,
     )
+
+
+def _require_drift(model: str) -> None:
+    from rayrl.drift.opening import open_base
+
+    try:
+        open_base(model)
+    except ModelError as error:
+        raise ModelError(f"drift: {error}; or switch it off (drift: false)") from error
 
 
 def require_memory(config: TrainingConfig, learner_bytes: int, generator_bytes: int) -> None:
@@ -146,6 +161,7 @@ class _Data:
     train: list[Prompt] = field(default_factory=list)
     held_out: list[Prompt] = field(default_factory=list)
     examples: ExampleFile | None = None
+    texts: dict[str, list[Example]] = field(default_factory=dict)
     steps: int = 0
     left_out: dict[str, list[str]] = field(default_factory=dict)
 
@@ -177,6 +193,10 @@ def _data(config: TrainingConfig, model: str) -> _Data:
         return good
 
     data.held_out = usable(config.eval_data, "eval_data") if config.eval_data else []
+    for name, settings in config.divergence.items():
+        found = build_texts(settings, config.prompt, tokenizer, f"divergence.{name}")
+        data.texts[name] = found.texts
+        data.left_out[f"divergence.{name}: longer than {settings.max_tokens} tokens"] = found.too_long
     texts = {prompt.text for prompt in data.held_out}
     if isinstance(config, SFTConfig):
         data.examples = _examples(config, render, encode, tokenizer.eos_token, texts)

@@ -119,7 +119,12 @@ def test_an_adapter_and_a_checkpoint_are_run_as_what_they_make_of_the_base(
     assert rows[0]["forward_kl"] > 0.01
 
     Checkpoints(tmp_path / "run" / "checkpoints", keep=1).save(trained(base, beside), CoordinatorState(4))
-    arguments = [str(base), str(tmp_path / "run" / "checkpoints" / "step_000004"), "--texts", str(tmp_path / "texts.jsonl")]
+    arguments = [
+        str(base),
+        str(tmp_path / "run" / "checkpoints" / "step_000004"),
+        "--texts",
+        str(tmp_path / "texts.jsonl"),
+    ]
     assert main(["divergence", *arguments, "--data.question_column", "problem"]) == 4
     assert "name the run's model/ folder" in capsys.readouterr().err
 
@@ -139,9 +144,7 @@ def test_kl_equals_float64_at_once_and_in_chunks_with_bias_and_softcap(monkeypat
         assert found.entropy.tolist() == pytest.approx((-q.exp() * q).sum(-1).tolist(), rel=1e-12)
 
 
-def test_bad_input_ends_with_one_message(
-    base: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_bad_input_ends_with_one_message(base: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     texts = tmp_path / "texts.jsonl"
     texts.write_text('{"question": "1", "answer": "1"}\n{"question": "1", "answer": "' + "1" * 50 + '"}\n')
     wide = make_model(tmp_path / "wide", width=64)
@@ -152,7 +155,7 @@ def test_bad_input_ends_with_one_message(
         ([base, base, "--texts", tmp_path / "absent.jsonl"], 3, ["texts.data.source", "absent.jsonl"]),
         ([base, base, "--texts", texts, "--data.answer_column", "gold"], 3, ["'gold'", "answer_column"]),
         ([base, base, "--texts", texts, "--max_tokens", 3], 3, ["texts.max_tokens", "none of the 2 rows"]),
-        ([base, base, "--texts", texts, "--template", "{gold}"], 2, ["texts.template", "{gold}"]),
+        ([base, base, "--texts", texts, "--template", "{gold}"], 2, ["texts.template", "'{gold}'"]),
         ([base, base, "--texts", texts, "--max_token", 9], 2, ["max_token", "did you mean 'max_tokens'"]),
         ([base, lora, "--texts", texts], 4, ["lora", "does not go onto the base"]),
         ([base, tmp_path / "absent", "--texts", texts], 4, ["absent", "does not exist"]),
