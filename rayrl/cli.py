@@ -35,6 +35,7 @@ def parser() -> argparse.ArgumentParser:
         "synth", help="make questions with answers from documents, to train and test on", epilog=overrides
     )
     synth.add_argument("config", type=Path, metavar="CONFIG", help="YAML file, such as configs/finance/synth.yaml")
+    synth.add_argument("--dry-run", action="store_true", help="print settings and the files found; write nothing")
 
     verify = commands.add_parser("verify", help="judge the answers of a file, as training would")
     verify.add_argument("verifier", choices=("maths", "finance"))
@@ -75,8 +76,8 @@ def parser() -> argparse.ArgumentParser:
         "--microbatch-tokens", type=int, default=4096, metavar="N", help="tokens of one forward (4096)"
     )
 
-    report = commands.add_parser("report", help="write report.html of a run again")
-    report.add_argument("run", type=Path, metavar="RUN", help="run directory, such as runs/demo")
+    report = commands.add_parser("report", help="write report.html and figures/ of a run or a study again")
+    report.add_argument("folder", type=Path, metavar="RUN|STUDY", help="its directory, such as runs/demo")
     return top
 
 
@@ -101,7 +102,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if known.command == "report":
             if rest:
                 raise ConfigError(f"rayrl report takes no settings: {' '.join(rest)}")
-            return _report(known.run)
+            return _report(known.folder)
         if known.command == "verify":
             if rest:
                 raise ConfigError(f"rayrl verify has no option {rest[0]!r}; rayrl verify --help lists them")
@@ -113,7 +114,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if known.command == "divergence":
             return _divergence(known, rest)
         if known.command == "synth":
-            return _synth(known.config, rest)
+            return _synth(known.config, rest, known.dry_run)
         path = demo_config() if known.command == "demo" else known.config
         return _train(path, rest, known.dry_run, supervised=known.command == "sft")
     except RayrlError as error:
@@ -141,11 +142,12 @@ def _train(path: Path, overrides: list[str], dry_run: bool, supervised: bool) ->
     return train(config)
 
 
-def _synth(path: Path, overrides: list[str]) -> int:
-    from rayrl.commands.synth import run_synth
+def _synth(path: Path, overrides: list[str], dry_run: bool) -> int:
+    from rayrl.commands.synth import print_plan, run_synth
     from rayrl.config import SynthConfig, load_config, parse_overrides
 
-    return run_synth(load_config(path, parse_overrides(overrides), SynthConfig))
+    config = load_config(path, parse_overrides(overrides), SynthConfig)
+    return print_plan(config) if dry_run else run_synth(config)
 
 
 def _verify(known: argparse.Namespace) -> int:
@@ -218,12 +220,17 @@ def _divergence(known: argparse.Namespace, overrides: list[str]) -> int:
     )
 
 
-def _report(run: Path) -> int:
+def _report(folder: Path) -> int:
+    if (folder / "trials.json").is_file():
+        from rayrl.report.study import write_study_report
+
+        print(write_study_report(folder))
+        return 0
+    if not (folder / "metrics.jsonl").is_file():
+        raise ConfigError(f"{str(folder)!r} is no run or study directory: it has no metrics.jsonl and no trials.json")
     from rayrl.report.page import write_report
 
-    if not (run / "metrics.jsonl").is_file():
-        raise ConfigError(f"{str(run)!r} is no run directory: it has no metrics.jsonl")
-    print(write_report(run))
+    print(write_report(folder, figures=True))
     return 0
 
 

@@ -1,6 +1,7 @@
 """`rayrl divergence`: KL divergence of one or several checkpoints from the base, on texts with reference answers."""
 
 import gc
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,8 +52,8 @@ def run_divergence(asked: DivergenceOptions) -> int:
     name = asked.texts.data.source
     made = build_texts(asked.texts, PromptSettings(), tokenizer, "texts")
     console, progress = Console(width=120), Console(stderr=True)
-    if made.too_long:
-        console.print(f"left out: {len(made.too_long)} texts of more than {asked.texts.max_tokens} tokens")
+    for reason, count in Counter(made.left_out.values()).items():
+        console.print(f"left out: {count} texts: {reason}")
     progress.print(f"{len(made.texts)} texts; the base runs first", highlight=False)
     states = remember(base_policy(base, asked.device), *text_batches(made.texts, asked.microbatch_tokens), asked.device)
     with outputs[0] as rows, outputs[1] as tokens:

@@ -119,12 +119,8 @@ def test_an_adapter_and_a_checkpoint_are_run_as_what_they_make_of_the_base(
     assert rows[0]["forward_kl"] > 0.01
 
     Checkpoints(tmp_path / "run" / "checkpoints", keep=1).save(trained(base, beside), CoordinatorState(4))
-    arguments = [
-        str(base),
-        str(tmp_path / "run" / "checkpoints" / "step_000004"),
-        "--texts",
-        str(tmp_path / "texts.jsonl"),
-    ]
+    saved = tmp_path / "run" / "checkpoints" / "step_000004"
+    arguments = [str(base), str(saved), "--texts", str(tmp_path / "texts.jsonl")]
     assert main(["divergence", *arguments, "--data.question_column", "problem"]) == 4
     assert "name the run's model/ folder" in capsys.readouterr().err
 
