@@ -151,7 +151,7 @@ def test_bad_input_ends_with_one_message(base: Path, tmp_path: Path, capsys: pyt
         ([base, base, "--texts", tmp_path / "absent.jsonl"], 3, ["texts.data.source", "absent.jsonl"]),
         ([base, base, "--texts", texts, "--data.answer_column", "gold"], 3, ["'gold'", "answer_column"]),
         ([base, base, "--texts", texts, "--max_tokens", 3], 3, ["texts.max_tokens", "none of the 2 rows"]),
-        ([base, base, "--texts", texts, "--template", "{gold}"], 2, ["texts.template", "{gold}"]),
+        ([base, base, "--texts", texts, "--template", "{gold}"], 2, ["texts.template", "'{gold}'"]),
         ([base, base, "--texts", texts, "--max_token", 9], 2, ["max_token", "did you mean 'max_tokens'"]),
         ([base, lora, "--texts", texts], 4, ["lora", "does not go onto the base"]),
         ([base, tmp_path / "absent", "--texts", texts], 4, ["absent", "does not exist"]),
