@@ -1,5 +1,6 @@
 """The whole loop on real Ray and Ray Train with a tiny model and an engine in plain transformers."""
 
+import json
 import os
 import signal
 from collections.abc import Callable, Iterator
@@ -53,6 +54,9 @@ def test_trains_and_leaves_a_whole_run_directory(whole: Command) -> None:
     assert len(differences) > STEPS / 2
     assert max(differences) < 0.02
     assert whole.records("event")[-1]["event"] == "finished"
+    assert all(record["memory/learner_peak_gb"] > 0.1 for record in steps)
+    plan = json.loads((whole.run_dir / "plan.json").read_text())
+    assert sum(row["parameters"] for row in plan["freeze"]) == plan["parameters"] > 0
     for name in ("config.yaml", "report.html", "rollouts/step_000020.jsonl", "rollouts/eval_000020.jsonl"):
         assert (whole.run_dir / name).stat().st_size > 0
     assert [path.name for path in (whole.run_dir / "checkpoints").iterdir()] == ["step_000020"]
