@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from rayrl.errors import ModelError
+from rayrl.errors import ConfigError, ModelError
 
 EMBEDDED = "embedded:smollm2-135m"
 _WEIGHTS = "SmolLM2-135M-Instruct.Q4_1.gguf"
@@ -42,6 +42,22 @@ def resolve_model(path: str) -> str:
             f"or {EMBEDDED!r}"
         )
     return path
+
+
+def load_tokenizer(model: str, chat_template: Path | None = None) -> Any:
+    """The tokenizer of a folder or hub name, with the chat template of a file instead of its own.
+
+    Raises:
+        ConfigError: There is no such file.
+    """
+    from transformers import AutoTokenizer
+
+    if chat_template is not None and not chat_template.is_file():
+        raise ConfigError(f"model.chat_template: file {str(chat_template)!r} does not exist")
+    tokenizer = AutoTokenizer.from_pretrained(model)
+    if chat_template is not None:
+        tokenizer.chat_template = chat_template.read_text(encoding="utf-8")
+    return tokenizer
 
 
 def _embedded() -> Path:

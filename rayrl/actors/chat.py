@@ -12,7 +12,7 @@ from rayrl.actors.replicas import Replicas
 from rayrl.actors.waiting import expect, original
 from rayrl.config import SynthConfig
 from rayrl.errors import ConfigError, DataError, ModelError
-from rayrl.models import resolve_model
+from rayrl.models import load_tokenizer, resolve_model
 from rayrl.synth.triplets import SCHEMA
 from rayrl.types import Rollout, Sampling
 
@@ -23,15 +23,16 @@ class GeneratorChat:
     """Chats through generator actors. Ray restarts one that dies; it then loads the model again and is asked again."""
 
     def __init__(self, config: SynthConfig) -> None:
-        from transformers import AutoTokenizer
-
         if config.model is None:
             raise ConfigError("questions.writer: generators need the section model (path)")
         model = resolve_model(config.model.path)
         self._config = config
-        self._tokenizer: Any = AutoTokenizer.from_pretrained(model)
+        self._tokenizer: Any = load_tokenizer(model, config.model.chat_template)
         if self._tokenizer.chat_template is None:
-            raise ModelError(f"model.path: the tokenizer of {config.model.path!r} has no chat template")
+            raise ModelError(
+                f"model.path: the tokenizer of {config.model.path!r} has no chat template; name a Jinja file as "
+                "model.chat_template"
+            )
         generator = config.generator
         remote = ray.remote(GeneratorActor).options(
             num_cpus=generator.cpus, num_gpus=generator.gpus, max_restarts=-1, max_concurrency=10_000

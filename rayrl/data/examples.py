@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from rayrl.config import SFTConfig
+from rayrl.config import DatasetSettings, PromptSettings, SFTConfig, TargetSettings
 from rayrl.data.prompts import Encode, Messages, fill, prompt_messages
-from rayrl.data.rows import Row, iterate_rows
+from rayrl.data.row import LeftOut, Row
+from rayrl.data.rows import iterate_rows
 from rayrl.errors import ConfigError, DataError
 from rayrl.types import Example
 
@@ -50,6 +52,11 @@ class ExampleFile:
         row = {name: self._table.column(name)[index].as_py() for name in ("id", "token_ids", "loss_mask")}
         return Example(**row)
 
+    @property
+    def longest(self) -> int:
+        """Tokens of the longest example."""
+        return int(pc.max(pc.list_value_length(self._table.column("token_ids"))).as_py())
+
     def groups(self) -> list[int]:
         """The group number of each example."""
         numbers: list[int] = self._table.column("group").to_pylist()
@@ -74,12 +81,12 @@ def write_examples(
         ConfigError: A template names a column that rows lack.
     """
     limit, left_out = config.target.max_tokens, _LeftOut()
-    builder = _Tokenizer(config, render, encode, eos, held_out)
+    tokenizer = ExampleTokenizer(config.train_data, config.prompt, config.target, render, encode, eos)
     # The metadata is known at the end only: a first file without it is copied, batch by batch.
     draft = path.with_suffix(".draft")
     try:
         with pa.OSFile(str(draft), "wb") as sink, pa.ipc.new_file(sink, SCHEMA) as writer:
-            for batch in _batches(builder.examples(limit, left_out)):
+            for batch in _batches(_examples(config, tokenizer, held_out, left_out)):
                 writer.write_batch(batch)
         with pa.memory_map(str(draft)) as source:
             reader = pa.ipc.open_file(source)
@@ -119,47 +126,32 @@ class _LeftOut:
         )
 
 
-class _Tokenizer:
-    def __init__(self, config: SFTConfig, render: RenderChat, encode: Encode, eos: str, held_out: Set[str]) -> None:
-        self.config, self.render, self.encode, self.eos = config, render, encode, eos
-        self.held_out = held_out
-        self.groups: dict[str, int] = {}
+class ExampleTokenizer:
+    """A row -> the tokens of its example."""
 
-    def examples(self, limit: int, left_out: _LeftOut) -> Iterator[dict[str, Any]]:
-        """Rows of the file, those that are too long cut or left out."""
-        for index, row in enumerate(iterate_rows(self.config.train_data, "train_data")):
-            name = f"train_data-{index}"
-            found = self._pieces(row)
-            if isinstance(found, str):
-                left_out.bad[name] = found
-                continue
-            if found[0][0] in self.held_out:
-                left_out.add("train_data: held out too", name)
-                continue
-            encoded = [(self.encode(text), learned) for text, learned in found]
-            token_ids = [token for tokens, _ in encoded for token in tokens]
-            mask = [learned for tokens, learned in encoded for _ in tokens]
-            if len(token_ids) > limit:
-                cut = self.config.target.too_long == "truncate" and any(mask[1:limit])
-                left_out.add(f"train_data: {'cut at' if cut else 'longer than'} {limit} tokens", name)
-                if not cut:
-                    continue
-            yield {
-                "id": name,
-                "token_ids": token_ids[:limit],
-                "loss_mask": mask[:limit],
-                "group": self._group(row, index),
-            }
+    def __init__(
+        self,
+        data: DatasetSettings,
+        prompt: PromptSettings,
+        target: TargetSettings,
+        render: RenderChat,
+        encode: Encode,
+        eos: str,
+    ) -> None:
+        self.data, self.prompt, self.target = data, prompt, target
+        self.render, self.encode, self.eos = render, encode, eos
 
-    def _group(self, row: Row, index: int) -> int:
-        column = self.config.target.share_column
-        if column is None:
-            return index
-        if column not in row:
-            raise ConfigError(f"target.share_column: no column {column!r}; columns: {', '.join(row)}")
-        return self.groups.setdefault(str(row[column]), index)
+    def selected(self, row: Row) -> Row | LeftOut:
+        """The row without the chat that SFT learns, or why SFT leaves it out: GRPO then trains on the same problems."""
+        pieces = self.pieces(row)
+        if isinstance(pieces, str):
+            return LeftOut("no answer that SFT could learn")
+        limit = self.target.max_tokens
+        if self.target.too_long == "drop" and sum(len(self.encode(text)) for text, _ in pieces) > limit:
+            return LeftOut(f"example longer than {limit} tokens")
+        return {name: value for name, value in row.items() if name != self.target.messages_column}
 
-    def _pieces(self, row: Row) -> list[tuple[str, bool]] | str:
+    def pieces(self, row: Row) -> list[tuple[str, bool]] | str:
         """Text in pieces, each learned or not; or why the row has nothing to learn."""
         messages = self._messages(row)
         if isinstance(messages, str):
@@ -179,7 +171,7 @@ class _Tokenizer:
         return [*pieces[:-1], (last[: ended + len(self.eos)] if ended >= 0 else last, True)]
 
     def _messages(self, row: Row) -> Messages | str:
-        data, target = self.config.train_data, self.config.target
+        data, target = self.data, self.target
         if target.messages_column is None:
             columns = row | {"question": row.get(data.question_column), "answer": row.get(data.answer_column)}
             try:
@@ -188,16 +180,60 @@ class _Tokenizer:
                 return str(error)
             if not answer.strip():
                 return "the answer is empty"
-            return [*prompt_messages(columns, self.config.prompt), {"role": "assistant", "content": answer}]
+            return [*prompt_messages(columns, self.prompt), {"role": "assistant", "content": answer}]
         messages = row.get(target.messages_column)
         if not isinstance(messages, list) or not all(_is_message(message) for message in messages):
             return f"{target.messages_column!r} is no list of messages with role and content"
         if not any(message["role"] == "assistant" for message in messages):
             return f"{target.messages_column!r} has no assistant message"
-        if self.config.prompt.system is not None and messages[0]["role"] != "system":
-            messages = [{"role": "system", "content": self.config.prompt.system}, *messages]
+        if self.prompt.system is not None and messages[0]["role"] != "system":
+            messages = [{"role": "system", "content": self.prompt.system}, *messages]
         last = max(index for index, message in enumerate(messages) if message["role"] == "assistant")
         return [{"role": m["role"], "content": m["content"]} for m in messages[: last + 1]]
+
+
+def _examples(
+    config: SFTConfig, tokenizer: ExampleTokenizer, held_out: Set[str], left_out: _LeftOut
+) -> Iterator[dict[str, Any]]:
+    """Rows of the file, those that are too long cut or left out."""
+    limit, groups = config.target.max_tokens, _Groups(config.target.share_column)
+    for index, row in enumerate(iterate_rows(config.train_data, "train_data")):
+        name = f"train_data-{index}"
+        if isinstance(row, LeftOut):
+            left_out.add(f"train_data: {row.reason}", name)
+            continue
+        found = tokenizer.pieces(row)
+        if isinstance(found, str):
+            left_out.bad[name] = found
+            continue
+        if found[0][0] in held_out:
+            left_out.add("train_data: held out too", name)
+            continue
+        encoded = [(tokenizer.encode(text), learned) for text, learned in found]
+        token_ids = [token for tokens, _ in encoded for token in tokens]
+        mask = [learned for tokens, learned in encoded for _ in tokens]
+        if len(token_ids) > limit:
+            cut = config.target.too_long == "truncate" and any(mask[1:limit])
+            left_out.add(f"train_data: {'cut at' if cut else 'longer than'} {limit} tokens", name)
+            if not cut:
+                continue
+        yield {"id": name, "token_ids": token_ids[:limit], "loss_mask": mask[:limit], "group": groups.of(row, index)}
+
+
+class _Groups:
+    """Numbers of what rows share."""
+
+    def __init__(self, column: str | None) -> None:
+        self.column = column
+        self.numbers: dict[str, int] = {}
+
+    def of(self, row: Row, index: int) -> int:
+        """The first index of a row with the same value; without a column the row's own."""
+        if self.column is None:
+            return index
+        if self.column not in row:
+            raise ConfigError(f"target.share_column: no column {self.column!r}; columns: {', '.join(row)}")
+        return self.numbers.setdefault(str(row[self.column]), index)
 
 
 def _is_message(message: Any) -> bool:

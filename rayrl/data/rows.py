@@ -1,63 +1,52 @@
-"""Where rows come from: reasoning_gym, local files, the hub, or a function of the user's."""
+"""Where rows come from: a dataset that has a name here, reasoning_gym, local files, the hub, or a function."""
 
-import json
 import warnings
 from collections.abc import Callable, Iterable, Iterator
-from itertools import islice
 from pathlib import Path
-from typing import Any
 
 from rayrl.config import DatasetSettings
+from rayrl.data.files import SUFFIXES, read_files
+from rayrl.data.named import SETS, load_from_hub, named_rows
+from rayrl.data.row import LeftOut, Row
 from rayrl.errors import ConfigError, DataError
 from rayrl.plugins import is_import_path, load
 
-Row = dict[str, Any]
 
-
-def load_rows(settings: DatasetSettings, field: str) -> list[Row]:
-    """All rows of a dataset, at most `settings.size`, each with a question and an answer.
+def iterate_rows(settings: DatasetSettings, field: str) -> Iterator[Row | LeftOut]:
+    """The rows one after another, in memory that does not grow with their number, and those that filters removed.
 
     Args:
-        settings: Names the source.
+        settings: Names the source. At most `settings.size` rows, those that were removed not counted.
         field: The config field, for error messages (`train_data`).
 
     Raises:
         ConfigError: The source's own options are wrong.
-        DataError: No such file, a broken row, a row without question or answer, or no rows at all.
+        DataError: No such file, a broken row, or no rows at all.
     """
-    rows = list(iterate_rows(settings, field))
-    for column in {settings.question_column, settings.answer_column}:
-        without = [index for index, row in enumerate(rows) if row.get(column) in (None, "")]
-        if without:
-            raise DataError(
-                f"{field}: {len(without)} of {len(rows)} rows have no {column!r} (first: row {without[0]}, which has "
-                f"{', '.join(rows[without[0]])}); set {field}.question_column / answer_column"
-            )
-    return rows
-
-
-def iterate_rows(settings: DatasetSettings, field: str) -> Iterator[Row]:
-    """The rows one after another, in memory that does not grow with their number. Raises as `load_rows` does."""
-    nothing = True
-    for row in islice(_source(settings, field), settings.size):
-        nothing = False
+    kept = removed = 0
+    for row in _source(settings, field):
+        if kept == settings.size:
+            return
+        kept, removed = (kept, removed + 1) if isinstance(row, LeftOut) else (kept + 1, removed)
         yield row
-    if nothing:
-        raise DataError(f"{field}.source: {settings.source!r} holds no rows; give a dataset with at least one")
+    if not kept:
+        filtered = f" that {field}.options keep ({removed} removed)" if removed else ""
+        raise DataError(
+            f"{field}.source: {settings.source!r} holds no rows{filtered}; give a dataset with at least one"
+        )
 
 
-def _source(settings: DatasetSettings, field: str) -> Iterable[Row]:
+def _source(settings: DatasetSettings, field: str) -> Iterable[Row | LeftOut]:
     source = settings.source
+    if source.partition(":")[0] in SETS:
+        return named_rows(settings, field)
     if source.startswith("reasoning_gym:"):
         return _reasoning_gym(settings, field)
     if is_import_path(source):
         function: Callable[..., Iterable[Row]] = load(source, f"{field}.source")
         return function(**settings.options)
-    path = Path(source)
-    if path.suffix == ".jsonl":
-        return _jsonl(path, field)
-    if path.suffix == ".parquet":
-        return _parquet(path, field)
+    if Path(source).suffix in SUFFIXES:
+        return read_files(source, field)
     return _hub(settings, field)
 
 
@@ -80,44 +69,10 @@ def _solution(row: Row) -> Row:
     return {"solution": solution} if solution else {}
 
 
-def _existing(path: Path, field: str) -> Path:
-    if not path.is_file():
-        raise DataError(f"{field}.source: file {str(path)!r} does not exist")
-    return path
-
-
-def _jsonl(path: Path, field: str) -> Iterable[Row]:
-    with _existing(path, field).open(encoding="utf-8") as lines:
-        for number, line in enumerate(lines, start=1):
-            if not line.strip():
-                continue
-            try:
-                row = json.loads(line)
-            except json.JSONDecodeError as error:
-                raise DataError(f"{field}.source: {path}:{number} is not JSON: {error}") from error
-            if not isinstance(row, dict):
-                raise DataError(f"{field}.source: {path}:{number} holds {type(row).__name__}, not an object")
-            yield row
-
-
-def _parquet(path: Path, field: str) -> Iterable[Row]:
-    import pyarrow.parquet
-
-    with pyarrow.parquet.ParquetFile(_existing(path, field)) as file:
-        for batch in file.iter_batches(1024):
-            yield from batch.to_pylist()
-
-
 def _hub(settings: DatasetSettings, field: str) -> Iterable[Row]:
     if settings.source.count("/") != 1 or settings.source.startswith((".", "/")):
         raise DataError(
-            f"{field}.source: {settings.source!r} is no .jsonl or .parquet file, 'reasoning_gym:TASK', "
-            "'package.module:function' or hub name 'owner/dataset'"
+            f"{field}.source: {settings.source!r} is no file of {', '.join(SUFFIXES)}, no 'reasoning_gym:TASK', "
+            f"'package.module:function' or hub name 'owner/dataset', and none of {', '.join(SETS)}"
         )
-    import datasets
-
-    try:
-        dataset = datasets.load_dataset(settings.source, **({"split": "train"} | settings.options))
-    except Exception as error:  # the hub client has dozens of its own
-        raise DataError(f"{field}.source: cannot load {settings.source!r} from the hub: {error}") from error
-    return (dict(row) for row in dataset)
+    return load_from_hub(settings.source, field, **({"split": "train"} | settings.options))

@@ -10,10 +10,11 @@ import torch.distributed as dist
 from torch.distributed.checkpoint.state_dict_loader import load
 from torch.distributed.checkpoint.state_dict_saver import save
 from torch.distributed.tensor import DTensor
-from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig, PreTrainedModel
+from transformers import AutoModelForCausalLM, GenerationConfig, PreTrainedModel
 
 from rayrl.errors import FreezeError, ModelError
 from rayrl.learner.model import meta_model
+from rayrl.models import load_tokenizer
 from rayrl.peft_folder import write_peft_folder
 
 _MOMENTS = ("exp_avg", "exp_avg_sq")
@@ -83,7 +84,11 @@ def load_state(folder: Path, trained: Mapping[str, torch.nn.Parameter], optimize
 
 
 def export(
-    folder: Path, source: str, parameters: Mapping[str, torch.Tensor], generation: GenerationConfig | None
+    folder: Path,
+    source: str,
+    parameters: Mapping[str, torch.Tensor],
+    generation: GenerationConfig | None,
+    chat_template: Path | None = None,
 ) -> None:
     """A Hugging Face folder in the source model's own dtype. A collective; rank 0 writes.
 
@@ -92,6 +97,7 @@ def export(
         source: Folder or hub name of the model that training started from: config, dtype and tokenizer.
         parameters: All of them, sharded or not.
         generation: Defaults for sampling that came with the model.
+        chat_template: File of the tokenizer's chat template. None: its own.
     """
     model: PreTrainedModel = meta_model(source)
     stored = model.config.dtype
@@ -102,12 +108,18 @@ def export(
         if generation is not None:
             model.generation_config = generation
         model.save_pretrained(folder, state_dict=tensors)
-        if (tokenizer := _tokenizer(source)) is not None:
+        if (tokenizer := _tokenizer(source, chat_template)) is not None:
             tokenizer.save_pretrained(folder)
     dist.barrier()
 
 
-def export_adapter(folder: Path, config: Mapping[str, Any], trained: Mapping[str, torch.Tensor], merge: bool) -> None:
+def export_adapter(
+    folder: Path,
+    config: Mapping[str, Any],
+    trained: Mapping[str, torch.Tensor],
+    merge: bool,
+    chat_template: Path | None = None,
+) -> None:
     """A PEFT folder, with its weights in float32. A collective; rank 0 writes.
 
     Args:
@@ -116,6 +128,7 @@ def export_adapter(folder: Path, config: Mapping[str, Any], trained: Mapping[str
         trained: The adapter's parameters, sharded or not.
         merge: Write the whole model instead: the adapter added in float32 to the source's own weights, as stored there
             (with nf4 that is not the rounded base that the adapter was trained on), in the source's dtype.
+        chat_template: File of the tokenizer's chat template. None: its own.
     """
     tensors = {name: gathered(tensor, torch.float32) for name, tensor in trained.items()}
     source = config["base_model_name_or_path"]
@@ -125,7 +138,7 @@ def export_adapter(folder: Path, config: Mapping[str, Any], trained: Mapping[str
             model.save_pretrained(folder, state_dict=_merged(dict(model.named_parameters()), tensors, config))
         else:
             write_peft_folder(folder, config, tensors)
-        if (tokenizer := _tokenizer(source)) is not None:
+        if (tokenizer := _tokenizer(source, chat_template)) is not None:
             tokenizer.save_pretrained(folder)
     dist.barrier()
 
@@ -144,8 +157,8 @@ def _merged(
     return whole
 
 
-def _tokenizer(source: str) -> Any | None:
+def _tokenizer(source: str, chat_template: Path | None) -> Any | None:
     path = Path(source)
     if path.is_dir() and not any(path.glob("tokenizer*")):
         return None
-    return AutoTokenizer.from_pretrained(source)
+    return load_tokenizer(source, chat_template)

@@ -164,7 +164,7 @@ def _step_values(arm: FakeArm, step: int, draw: random.Random) -> dict[str, floa
     common |= {
         "train/loss": 1.2 * 0.95**step,
         "train/grad_norm": 0.5,
-        "memory/learner_peak_gb": 2.9 if arm.preset == "none" else 1.8,
+        "memory/peak_gb": 2.9 if arm.preset == "none" else 1.8,
     }
     if arm.method == "SFT":
         return common | {"data/examples": 16, "data/tokens": 5000}

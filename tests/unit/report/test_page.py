@@ -29,6 +29,7 @@ def test_finished_run(tmp_path: Path) -> None:
         assert expected in page.text
     for expected in ("25.1 → 38.7 %", "+13.6 points", "37 gained, 10 lost of 199", "do not overlap", "p < 0.001"):
         assert expected in page.text
+    assert "Learner memory 3.0 GB a rank, 3.4 GB estimated" in page.text
     assert "was not logged" not in page.text
     assert "prompts_per_step: 16" in page.text
     assert sorted(p.name for p in (tmp_path / "demo").iterdir() if "report" in p.name) == ["report.html"]

@@ -11,7 +11,7 @@ import yaml
 from rayrl.cli import main
 from rayrl.config import DatasetSettings
 from rayrl.data.rag import rows
-from rayrl.data.rows import load_rows
+from rayrl.data.rows import iterate_rows
 from rayrl.errors import ConfigError, DataError
 from rayrl.synth.triplets import REFUSAL
 from rayrl.verify.finance.gold import read_gold
@@ -120,7 +120,7 @@ def test_contexts_keep_to_their_length_and_test_and_train_share_no_document(run:
 
 def test_it_is_a_dataset_source(run: Path) -> None:
     settings = DatasetSettings(source="rayrl.data.rag:rows", options={"file": str(run / "test.jsonl")}, size=5)
-    assert len(load_rows(settings, "train_data")) == 5
+    assert len(list(iterate_rows(settings, "train_data"))) == 5
 
 
 def test_wrong_options_are_named(run: Path, tmp_path: Path) -> None:

@@ -1,0 +1,91 @@
+"""TAT-QA, FinQA, FinanceBench and FinQABench, from their published rows to `context`, `question`, `answer`."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Literal
+
+from rayrl.data.row import LeftOut, Row
+from rayrl.data.set_options import SetOptions
+
+
+def tatqa(row: Row, options: SetOptions) -> Iterator[Row | LeftOut]:
+    """The questions of one table and its paragraphs.
+
+    `answer` and `scale` (thousand, million, billion, percent or empty) are the set's own, `full_answer` has both
+    ("1,496.5 million", "12.5%"), `derivation` is the calculation; `answer_type`, `id`.
+    """
+    paragraphs = sorted(row["paragraphs"], key=lambda paragraph: int(paragraph["order"]))
+    context = "\n\n".join([_table(row["table"]["table"]), *(paragraph["text"] for paragraph in paragraphs)])
+    for asked in row["questions"]:
+        given = asked.get("answer")  # the test split has none
+        parts = [str(part) for part in (given if isinstance(given, list) else [given]) if part is not None]
+        scale = asked.get("scale", "")
+        yield {
+            "context": context,
+            "question": asked["question"],
+            "answer": "; ".join(parts),
+            "scale": scale,
+            "full_answer": "; ".join(_scaled(part, scale) for part in parts),
+            "derivation": asked.get("derivation", ""),
+            "answer_type": asked.get("answer_type", ""),
+            "id": asked["uid"],
+        }
+
+
+def _scaled(answer: str, scale: str) -> str:
+    return answer + ("%" * (not answer.endswith("%")) if scale == "percent" else f" {scale}" if scale else "")
+
+
+class FinqaOptions(SetOptions):
+    gold: Literal["answer", "executed"] = "answer"
+    """The annotator's answer (`65.4%`; where it is empty, the executed one), or what the program gives (`0.6543`)."""
+
+
+def finqa(row: Row, options: FinqaOptions) -> Iterator[Row | LeftOut]:
+    """`context` (text, table, text), `question`, `answer`, `program`, `id`.
+
+    Reads the authors' files (the question under `qa`) and the flat rows that hub copies have.
+    """
+    asked = row.get("qa", row)
+    executed = asked["exe_ans"] if "exe_ans" in asked else asked["final_result"]
+    answer = asked.get("answer")
+    yield {
+        "context": "\n\n".join(["\n".join(row["pre_text"]), _table(row["table"]), "\n".join(row["post_text"])]),
+        "question": asked["question"],
+        "answer": str(executed if options.gold == "executed" or not answer else answer),
+        "program": asked["program_re"],
+        "id": row["id"],
+    }
+
+
+def _table(rows: Iterable[Sequence[Any]]) -> str:
+    return "\n".join(" | ".join(" ".join(str(cell).split()) for cell in cells) for cells in rows)
+
+
+class FinanceBenchOptions(SetOptions):
+    context: Literal["oracle", "evidence", "closed_book"] = "oracle"
+    """oracle: the pages that hold the evidence; evidence: the cited passages alone; closed_book: nothing."""
+
+
+def financebench(row: Row, options: FinanceBenchOptions) -> Iterator[Row | LeftOut]:
+    """`context`, `question`, `answer`, `justification`, `company`, `document`, `pages` (from 0), `question_type`."""
+    evidence = row["evidence"]
+    text = {"oracle": "evidence_text_full_page", "evidence": "evidence_text"}.get(options.context)
+    pages = dict.fromkeys(part[text] for part in evidence) if text else {}  # two passages can be on one page
+    yield {
+        "context": "\n\n".join(pages),
+        "question": row["question"],
+        "answer": row["answer"],
+        "justification": row["justification"] or "",
+        "company": row["company"],
+        "document": row["doc_name"],
+        "pages": [part["evidence_page_num"] for part in evidence],
+        "question_type": row["question_type"],
+        "id": row["financebench_id"],
+    }
+
+
+def finqabench(row: Row, options: SetOptions) -> Iterator[Row | LeftOut]:
+    """`context`, `question`, `answer`. The set's columns are query, context and (expected_)response, in any case."""
+    columns = {name.strip().lower().replace(" ", "_"): value for name, value in row.items()}
+    answer = "expected_response" if "expected_response" in columns else "response"
+    yield {"context": columns["context"], "question": columns["query"], "answer": columns[answer]}
