@@ -15,6 +15,7 @@ from rayrl.config import DatasetSettings, PromptSettings, SFTConfig, TargetSetti
 from rayrl.data.prompts import Encode, Messages, fill, prompt_messages
 from rayrl.data.row import LeftOut, Row
 from rayrl.data.rows import iterate_rows
+from rayrl.data.stream import Numbers
 from rayrl.errors import ConfigError, DataError
 from rayrl.types import Example
 
@@ -51,9 +52,9 @@ class ExampleFile:
         row = {name: self._table.column(name)[index].as_py() for name in ("id", "token_ids", "loss_mask")}
         return Example(**row)
 
-    def groups(self) -> list[int]:
+    def groups(self) -> Numbers:
         """The group number of each example."""
-        numbers: list[int] = self._table.column("group").to_pylist()
+        numbers: Numbers = self._table.column("group").to_numpy()
         return numbers
 
 

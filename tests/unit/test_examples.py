@@ -106,7 +106,7 @@ def test_what_is_held_out_is_not_learned(tokenizer: Any, tmp_path: Path) -> None
 def test_examples_of_one_context_follow_each_other_and_every_epoch_has_all(tokenizer: Any, tmp_path: Path) -> None:
     rows = [{"question": str(n), "answer": "1", "context": f"c{n % 4}"} for n in range(12)]
     groups = made(tokenizer, rows, tmp_path, target={"share_column": "context"}).groups()
-    assert groups == [n % 4 for n in range(12)]
+    assert list(groups) == [n % 4 for n in range(12)]
     order = ExampleOrder(groups, seed=3)
     epochs = [[order[at] for at in range(start, start + 12)] for start in (0, 12)]
     assert epochs[0] != epochs[1]
