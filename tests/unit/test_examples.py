@@ -130,7 +130,7 @@ def peak_mb(rows: int, folder: Path) -> float:
         "from pathlib import Path\n"
         "from rayrl.config import SFTConfig\n"
         "from rayrl.data.examples import write_examples\n"
-        "data = {'source': 'tests.unit.test_examples:many', 'options': {'count': int(sys.argv[1])}}\n"
+        "data = {'source': 'tests.fakes.rows:many', 'options': {'count': int(sys.argv[1])}}\n"
         "config = SFTConfig.model_validate({'model': {'path': 'm'}, 'train_data': data})\n"
         "render = lambda messages, answer_next: ''.join(m['content'] for m in messages)\n"
         "encode = lambda text: list(text.encode())\n"
@@ -145,8 +145,3 @@ def peak_mb(rows: int, folder: Path) -> float:
     done = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
     return float(done.stdout)
-
-
-def many(count: int) -> Any:
-    """Rows made one at a time."""
-    return ({"question": f"{n} " * 20, "answer": "a" * 450} for n in range(count))
