@@ -7,6 +7,7 @@ and `microbatch_tokens`.
 import contextlib
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar, get_args
 
@@ -91,7 +92,7 @@ class PromptSettings(Settings):
 
 class RewardSettings(Settings):
     function: str
-    """`maths`, `finance` (verifiers), `format` (think and answer tags), `length` (soft overlong penalty), or
+    """`maths`, `finance`, `choice` (verifiers), `format` (think and answer tags), `length` (soft overlong penalty), or
     `package.module:function` called as `f(completions, **columns)` returning `list[float | None]`; None means no
     reward for this completion. `columns` are the row's, and `completion_tokens`."""
     weight: float = 1.0
@@ -266,12 +267,55 @@ class LearnerSettings(Settings):
 
 
 class EvalSettings(Settings):
+    at_start: bool = True
+    """Evaluate before the first step."""
     every_steps: int = Field(0, ge=0)
-    """Held-out evaluation every so many steps; 0: before and after only."""
+    """Evaluation every so many steps, beside that after the last; 0: after the last only."""
     temperature: float = Field(0.0, ge=0)
     """Sampling of held-out completions; 0 is greedy."""
+    top_p: float = Field(1.0, gt=0, le=1)
+    """Nucleus of held-out completions."""
     max_tokens: int | None = Field(None, ge=1)
     """Longest held-out completion, in tokens; None: as in rollouts, in SFT 256."""
+
+
+class BenchmarkSettings(Settings):
+    """Problems that are evaluated beside the held-out ones, asked and scored in a way of their own."""
+
+    data: DatasetSettings
+    prompt: PromptSettings = PromptSettings()
+    rewards: list[RewardSettings] = Field([RewardSettings(function="maths")], min_length=1)
+    """As in the run; the first that is a verifier scores."""
+    temperature: float | None = Field(None, ge=0)
+    """Of its completions; None: as in `evaluation`."""
+    top_p: float | None = Field(None, gt=0, le=1)
+    """Of its completions; None: as in `evaluation`."""
+    max_tokens: int | None = Field(None, ge=1)
+    """Longest completion, in tokens; None: as in `evaluation`."""
+
+    @field_validator("rewards")
+    @classmethod
+    def known(cls, rewards: list[RewardSettings]) -> list[RewardSettings]:
+        return known_rewards(rewards)
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluationSet:
+    """One set of problems that a run evaluates, with nothing left open."""
+
+    name: str
+    field: str
+    """Of the config, for messages."""
+    data: DatasetSettings
+    prompt: PromptSettings
+    rewards: list[RewardSettings]
+    temperature: float
+    top_p: float
+    max_tokens: int
+
+
+HELD_OUT = "held_out"
+"""Name of the set that is `eval_data`."""
 
 
 class CheckpointSettings(Settings):
@@ -298,6 +342,19 @@ class TargetSettings(Settings):
     once. None: each row alone."""
 
 
+class TextSettings(Settings):
+    """Texts on which the distribution of each next token is compared with the base's."""
+
+    data: DatasetSettings
+    """Rows with a question and a reference answer."""
+    prompt: PromptSettings | None = None
+    """System message and template. None: the run's own; of `rayrl divergence`, the defaults."""
+    template: str = "{answer}"
+    """Assistant message; `{column}` is replaced by the row's column."""
+    max_tokens: int = Field(2048, ge=2)
+    """Longest text (prompt and answer), in tokens. Longer ones are left out and counted."""
+
+
 class TrainingConfig(Settings):
     """What GRPO and SFT have in common."""
 
@@ -308,6 +365,8 @@ class TrainingConfig(Settings):
     model: ModelSettings
     train_data: DatasetSettings
     eval_data: DatasetSettings | None = None
+    benchmarks: dict[str, BenchmarkSettings] = Field(default_factory=dict)
+    """Further sets of problems to evaluate, by names of your own. `held_out` is that of `eval_data`."""
     prompt: PromptSettings = PromptSettings()
     rewards: list[RewardSettings] = Field([RewardSettings(function="maths")], min_length=1)
     """Functions whose weighted sum is a completion's reward. The first that is a verifier also scores the held-out
@@ -320,19 +379,42 @@ class TrainingConfig(Settings):
     learner: LearnerSettings = LearnerSettings()
     evaluation: EvalSettings = EvalSettings()
     checkpoint: CheckpointSettings = CheckpointSettings()
-    steps: int = Field(ge=1)
+    drift: bool = True
+    """Write to drift.jsonl, at each checkpoint, how far each matrix is from the base."""
+    divergence: dict[str, TextSettings] = Field(default_factory=dict)
+    """Sets of texts, by names of your own, whose KL divergence from the base goes to divergence.jsonl at the start and
+    at each checkpoint."""
+    steps: int = Field(ge=0)
     """Steps of the loop."""
 
     @field_validator("rewards")
     @classmethod
-    def known_rewards(cls, rewards: list[RewardSettings]) -> list[RewardSettings]:
-        for reward in rewards:
-            if reward.function not in BUILT_IN_REWARDS and not is_import_path(reward.function):
+    def known(cls, rewards: list[RewardSettings]) -> list[RewardSettings]:
+        return known_rewards(rewards)
+
+    @field_validator("benchmarks")
+    @classmethod
+    def named(cls, benchmarks: dict[str, BenchmarkSettings]) -> dict[str, BenchmarkSettings]:
+        for name in benchmarks:
+            if name == HELD_OUT or not re.fullmatch(r"[A-Za-z0-9_.-]+", name):
                 raise ValueError(
-                    f"function {reward.function!r} is neither built in ({', '.join(BUILT_IN_REWARDS)}) nor an import "
-                    "path 'package.module:function'"
+                    f"{name!r} is no name for a benchmark: letters, digits, _, - and .; {HELD_OUT!r} is eval_data's"
                 )
-        return rewards
+        return benchmarks
+
+    @property
+    def evaluation_sets(self) -> list[EvaluationSet]:
+        """All that is evaluated, the held-out problems first."""
+        common = self.evaluation
+        sets = []
+        if self.eval_data:
+            how = (common.temperature, common.top_p, self.evaluation_tokens)
+            sets.append(EvaluationSet(HELD_OUT, "eval_data", self.eval_data, self.prompt, self.rewards, *how))
+        for name, own in self.benchmarks.items():
+            temperature = common.temperature if own.temperature is None else own.temperature
+            how = (temperature, own.top_p or common.top_p, own.max_tokens or self.evaluation_tokens)
+            sets.append(EvaluationSet(name, f"benchmarks.{name}.data", own.data, own.prompt, own.rewards, *how))
+        return sets
 
     @property
     def step_in_words(self) -> str:
@@ -349,14 +431,14 @@ class TrainingConfig(Settings):
         return self.evaluation.max_tokens or 256
 
     @property
-    def completion_tokens(self) -> int:
-        """Longest completion that a generator is asked for."""
-        return self.evaluation_tokens
+    def longest_sample(self) -> int:
+        """Longest prompt with its completion that a generator is asked for, in tokens."""
+        return max((one.prompt.max_tokens + one.max_tokens for one in self.evaluation_sets), default=0)
 
     @property
     def samples(self) -> bool:
         """Whether anything is sampled: held-out completions, or what is trained on."""
-        return self.eval_data is not None
+        return bool(self.evaluation_sets)
 
     @property
     def updates(self) -> int:
@@ -387,8 +469,8 @@ class GRPOConfig(TrainingConfig):
     too, so that both train on the same problems. None: every row whose prompt fits."""
     sampling: SamplingSettings = SamplingSettings()
     objective: ObjectiveSettings = ObjectiveSettings()
-    steps: int = Field(ge=1)
-    """Steps of the loop: each takes P prompts and makes `updates_per_step` updates."""
+    steps: int = Field(ge=0)
+    """Steps of the loop: each takes P prompts and makes `updates_per_step` updates. 0: the model is evaluated only."""
     prompts_per_step: int = Field(16, ge=1)
     """P: prompts sampled each step."""
     group_size: int = Field(8, ge=2)
@@ -423,8 +505,8 @@ class GRPOConfig(TrainingConfig):
         return self.evaluation.max_tokens or self.sampling.max_tokens
 
     @property
-    def completion_tokens(self) -> int:
-        return max(self.sampling.max_tokens, self.evaluation_tokens)
+    def longest_sample(self) -> int:
+        return max(self.prompt.max_tokens + self.sampling.max_tokens, super().longest_sample)
 
     @property
     def samples(self) -> bool:
@@ -611,7 +693,18 @@ class SynthConfig(Settings):
         return self
 
 
-BUILT_IN_REWARDS = ("maths", "finance", "format", "length")
+BUILT_IN_REWARDS = ("maths", "finance", "choice", "format", "length")
+
+
+def known_rewards(rewards: list[RewardSettings]) -> list[RewardSettings]:
+    """The same; raises ValueError for a function that is neither built in nor an import path."""
+    for reward in rewards:
+        if reward.function not in BUILT_IN_REWARDS and not is_import_path(reward.function):
+            raise ValueError(
+                f"function {reward.function!r} is neither built in ({', '.join(BUILT_IN_REWARDS)}) nor an import "
+                "path 'package.module:function'"
+            )
+    return rewards
 
 
 C = TypeVar("C", bound=Settings)
@@ -698,9 +791,14 @@ def load_config(path: Path, overrides: dict[str, Any], settings: type[C]) -> C:
         raise ConfigError(f"{path}: not valid YAML: {error}") from error
     if not isinstance(tree, dict):
         raise ConfigError(f"{path}: must hold settings (a mapping), holds {type(tree).__name__}")
+    return with_overrides(settings, str(path), tree, overrides)
+
+
+def with_overrides(settings: type[C], where: str, tree: dict[str, Any], overrides: Mapping[str, Any]) -> C:
+    """`tree` as settings, with dotted overrides put in. Raises as `validated` does."""
     for name, value in overrides.items():
         _set(tree, name, value)
-    return validated(settings, str(path), tree)
+    return validated(settings, where, tree)
 
 
 def dump_config(config: Settings) -> str:

@@ -49,6 +49,12 @@ class DeadlineError(RayrlError):
     exit_code = 8
 
 
+class StoppedError(RayrlError):
+    """A run was ended before its last step by the study that it is a trial of."""
+
+    exit_code = 10
+
+
 class FreezeError(RayrlError):
     """A freeze rule matches nothing, leaves nothing to train, or a frozen weight moved."""
 

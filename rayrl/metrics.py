@@ -17,7 +17,7 @@ Z95 = 1.959963984540054
 T975 = (12.7062, 4.3027, 3.1824, 2.7764, 2.5706, 2.4469, 2.3646, 2.3060, 2.2622, 2.2281)
 
 
-def wilson_interval(correct: int, total: int, z: float = 1.96) -> tuple[float, float]:
+def wilson_interval(correct: float, total: float, z: float = 1.96) -> tuple[float, float]:
     """Wilson score interval of a proportion (Wilson 1927): (low, high), both in 0..1.
 
     total 0 says nothing: (0, 1). Raises ValueError unless 0 <= correct <= total.
@@ -61,8 +61,8 @@ def mean_interval(values: Sequence[float]) -> tuple[float, float, float]:
     return mean, mean - half, mean + half
 
 
-class MetricsLog:
-    """Appends records to a JSON-lines file, one `write` call each, so that a kill can tear only the last line.
+class JsonLines:
+    """Appends objects to a JSON-lines file, one `write` call each, so that a kill can tear only the last line.
 
     Opening it removes a line that an earlier process left torn. Numbers that are not finite become null.
     Raises OSError where the file cannot be written.
@@ -74,15 +74,29 @@ class MetricsLog:
         self.path = path
         self._file = path.open("ab", buffering=0)
 
-    def append(self, kind: str, step: int, values: Mapping[str, Any]) -> None:
-        """Write `{"kind", "step", "time" (UTC, ISO 8601), **values}`. Scalars of numpy or torch become numbers."""
-        now = datetime.now(UTC).isoformat(timespec="seconds")
-        record = {"kind": kind, "step": step, "time": now, **values}
+    def append(self, record: Mapping[str, Any]) -> None:
+        """Write one object. Scalars of numpy or torch become numbers."""
         line = json.dumps(_finite(record), ensure_ascii=False, allow_nan=False) + "\n"
         self._file.write(line.encode("utf-8", "backslashreplace"))
 
     def close(self) -> None:
         self._file.close()
+
+
+class MetricsLog:
+    """metrics.jsonl, opened to append."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lines = JsonLines(path)
+
+    def append(self, kind: str, step: int, values: Mapping[str, Any]) -> None:
+        """Write `{"kind", "step", "time" (UTC, ISO 8601), **values}`."""
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        self._lines.append({"kind": kind, "step": step, "time": now, **values})
+
+    def close(self) -> None:
+        self._lines.close()
 
     def __enter__(self) -> Self:
         return self

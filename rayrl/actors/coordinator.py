@@ -16,7 +16,7 @@ from rayrl.actors.generator import RestartedError
 from rayrl.actors.records import Records
 from rayrl.actors.replicas import Replicas
 from rayrl.actors.waiting import expect, original
-from rayrl.config import GRPOConfig, SFTConfig
+from rayrl.config import EvaluationSet, GRPOConfig, SFTConfig
 from rayrl.data.stream import PromptOrder
 from rayrl.errors import RayrlError, SyncError
 from rayrl.types import Prompt, RolloutGroup, Sampling
@@ -52,10 +52,10 @@ class CoordinatorState:
 
 @dataclass(frozen=True, slots=True)
 class PromptSets:
-    """What is trained on and what is held out."""
+    """What is trained on, and each set that is evaluated, by name."""
 
     train: list[Prompt]
-    held_out: list[Prompt]
+    evaluated: dict[str, list[Prompt]]
 
 
 class Coordinator:
@@ -74,7 +74,7 @@ class Coordinator:
         self.deadline_s = config.run.deadline_s
         self.generators = Replicas(generators, config.generator.max_concurrent_prompts, self._revive)
         self.verifiers = Replicas(verifiers, 4 * config.verifier.processes_per_actor, _nothing)
-        self.hold(PromptSets([], []))
+        self.hold(PromptSets([], {}))
         self.records = Records()
         self.version = 0
         self.base: list[Any] = []  # packets that a generator needs before the first of the newest, `packets`
@@ -91,7 +91,7 @@ class Coordinator:
 
     def hold(self, prompts: PromptSets) -> None:
         """Takes the prompts, before anything else is asked for."""
-        self.train_prompts, self.eval_prompts = prompts.train, prompts.held_out
+        self.train_prompts, self.evaluated = prompts.train, prompts.evaluated
         self.order = PromptOrder(len(prompts.train), self.config.run.seed)
 
     async def restore(self, state: CoordinatorState, prompts: PromptSets) -> None:
@@ -175,30 +175,32 @@ class Coordinator:
         await asyncio.gather(*(self._push(generator, [*base, *packets]) for generator in self.generators.handles))
         self._admit()
 
-    async def evaluate(self, step: int) -> list[dict[str, Any]]:
-        """One completion of each held-out prompt, scored; a row each. No training prompt is admitted meanwhile."""
+    async def evaluate(self, step: int) -> dict[str, list[dict[str, Any]]]:
+        """One completion of each prompt of every evaluated set, scored: a row each, in order, by the set's name.
+
+        No training prompt is admitted meanwhile. Each set has `run.deadline_s`.
+        """
         was_open, self.open = self.open, False
-        sampling = Sampling(
-            temperature=self.config.evaluation.temperature,
-            top_p=1.0,
-            max_tokens=self.config.evaluation_tokens,
-            seed=self.config.run.seed,
-        )
+        try:
+            return {one.name: await self._evaluate(one) for one in self.config.evaluation_sets}
+        finally:
+            self.open = was_open
+            self._admit()
+
+    async def _evaluate(self, chosen: EvaluationSet) -> list[dict[str, Any]]:
+        prompts = self.evaluated[chosen.name]
+        sampling = Sampling(chosen.temperature, chosen.top_p, chosen.max_tokens, seed=self.config.run.seed)
         done = 0
 
         async def one(prompt: Prompt) -> dict[str, Any]:
             nonlocal done
-            group = await self._group(prompt, sampling)
+            group = await self._group(prompt, sampling, benchmark=chosen.name)
             done += 1
-            self.records.progress("evaluate", done, len(self.eval_prompts))
+            self.records.progress(f"evaluate {chosen.name}", done, len(prompts))
             return evaluation_row(group)
 
-        rows = asyncio.gather(*(one(prompt) for prompt in self.eval_prompts))
-        try:
-            return await expect(rows, f"the evaluation of {len(self.eval_prompts)} prompts", self.deadline_s)
-        finally:
-            self.open = was_open
-            self._admit()
+        rows = asyncio.gather(*map(one, prompts))
+        return await expect(rows, f"the {len(prompts)} completions of {chosen.name}", self.deadline_s)
 
     async def log(self, record: dict[str, Any]) -> None:
         """Takes one record for metrics.jsonl."""
@@ -275,7 +277,9 @@ class Coordinator:
         done = sum(position in self.finished for position in range(first, first + self.config.prompts_per_step))
         self.records.progress("generate", done, self.config.prompts_per_step)
 
-    async def _group(self, prompt: Prompt, sampling: Sampling, clock: StepClock | None = None) -> RolloutGroup:
+    async def _group(
+        self, prompt: Prompt, sampling: Sampling, clock: StepClock | None = None, benchmark: str = ""
+    ) -> RolloutGroup:
         clock = clock or StepClock(0.0)
         started = time.monotonic()
         rollouts = await self._call(
@@ -284,7 +288,9 @@ class Coordinator:
         sampled = clock.last_sampled = time.monotonic()
         texts, lengths = [rollout.text for rollout in rollouts], [len(rollout.token_ids) for rollout in rollouts]
         scored = await self._call(
-            self.verifiers, f"verdicts on {prompt.id}", lambda h: h.score.remote(prompt.columns, texts, lengths)
+            self.verifiers,
+            f"verdicts on {prompt.id}",
+            lambda h: h.score.remote(prompt.columns, texts, lengths, benchmark),
         )
         clock.last_scored = time.monotonic()
         for problem in scored.problems:

@@ -3,6 +3,7 @@
 import asyncio
 import os
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 from rayrl.config import RewardSettings, VerifierSettings
@@ -21,6 +22,7 @@ class VerifierActor:
         rewards: The config's `rewards`, as models or as mappings.
         settings: The config's `verifier`, as a model or as a mapping.
         answer_column: The row's column with the gold answer.
+        benchmarks: Rewards of sets that have their own, by name.
 
     Raises:
         ConfigError: A reward function cannot be imported, or an option is unknown.
@@ -32,12 +34,15 @@ class VerifierActor:
         rewards: Sequence[RewardSettings | Mapping[str, Any]],
         settings: VerifierSettings | Mapping[str, Any],
         answer_column: str,
+        benchmarks: Mapping[str, Sequence[RewardSettings]] | None = None,
     ) -> None:
         self._rewards = [RewardSettings.model_validate(reward) for reward in rewards]
+        self._benchmarks = benchmarks or {}
+        everything = [*self._rewards, *chain.from_iterable(self._benchmarks.values())]
         self._answer_column = answer_column
         options = VerifierSettings.model_validate(settings)
         self._pool = WorkerPool(
-            options.processes_per_actor, options.deadline_s, options.memory_limit_mb, function_paths(self._rewards)
+            options.processes_per_actor, options.deadline_s, options.memory_limit_mb, function_paths(everything)
         )
 
     async def score(
@@ -45,6 +50,7 @@ class VerifierActor:
         prompt_columns: Mapping[str, Any],
         completions: Sequence[str],
         completion_tokens: Sequence[int] | None = None,
+        benchmark: str = "",
     ) -> ScoredGroup:
         """What each completion of one prompt earns.
 
@@ -52,20 +58,21 @@ class VerifierActor:
             prompt_columns: The prompt's dataset row.
             completions: [G] texts.
             completion_tokens: [G] their lengths in tokens: a column of that name for reward functions.
+            benchmark: The set that the prompt is of, where that has rewards of its own.
 
         Raises:
             RewardError: A reward function raised, or returned what is not one number or None per completion.
             DataError: The row lacks the answer column.
         """
-        listed = jobs(self._rewards, self._answer_column, prompt_columns, list(completions), completion_tokens)
-        futures = [[asyncio.wrap_future(self._pool.submit(job)) for job in part] for part in listed]
-        outcomes = [await asyncio.gather(*part) for part in futures]
-        return combine(self._rewards, outcomes, len(completions))
+        rewards = self._benchmarks.get(benchmark, self._rewards)
+        listed = jobs(rewards, self._answer_column, prompt_columns, list(completions), completion_tokens)
+        outcomes = await asyncio.gather(*(asyncio.wrap_future(self._pool.submit_all(part)) for part in listed))
+        return combine(rewards, outcomes, len(completions))
 
     async def judge(self, rows: Sequence[Mapping[str, Any]]) -> list[Verdict]:
         """Verdicts of the one reward, a verifier, on `rows`, each with its own `response`, in their order."""
         listed = [jobs(self._rewards, self._answer_column, row, [row["response"]])[0][0] for row in rows]
-        outcomes = await asyncio.gather(*(asyncio.wrap_future(self._pool.submit(job)) for job in listed))
+        outcomes = await asyncio.wrap_future(self._pool.submit_all(listed))
         return [verdict_of(outcome, self._rewards[0].function) for outcome in outcomes]
 
     async def ping(self) -> int:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from rayrl.config import DatasetSettings, PromptSettings, SFTConfig, TargetSettings
 from rayrl.data.prompts import Encode, Messages, fill, prompt_messages
@@ -51,6 +52,11 @@ class ExampleFile:
     def __getitem__(self, index: int) -> Example:
         row = {name: self._table.column(name)[index].as_py() for name in ("id", "token_ids", "loss_mask")}
         return Example(**row)
+
+    @property
+    def longest(self) -> int:
+        """Tokens of the longest example."""
+        return int(pc.max(pc.list_value_length(self._table.column("token_ids"))).as_py())
 
     def groups(self) -> Numbers:
         """The group number of each example."""

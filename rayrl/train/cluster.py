@@ -12,6 +12,9 @@ import ray
 from rayrl.config import TrainingConfig
 from rayrl.errors import ResourceError
 
+# Of actors and tasks: in a trial they are scheduled as elsewhere, not within the room that Ray Tune keeps for it.
+ANYWHERE = "DEFAULT"
+
 # Ray Train and Ray's workers tell little that a user of a run needs; the run's own view does.
 QUIET = {
     "RAY_TRAIN_V2_ENABLED": "1",
@@ -28,12 +31,16 @@ QUIET = {
 def connect() -> Iterator[dict[str, float]]:
     """Yields the cluster's free resources.
 
-    A cluster named by RAY_ADDRESS (as in a Ray job) is used and left running; without one, Ray starts here and is shut
+    A trial of a study is connected already, to a cluster that the study has divided: all of it counts as free. One
+    named by RAY_ADDRESS (as in a Ray job) is used and left running; without one, Ray starts here and is shut
     down with every process of the run.
 
     Raises:
         ResourceError: No such cluster, or Ray did not start.
     """
+    if ray.is_initialized():
+        yield ray.cluster_resources()
+        return
     verbose = os.environ.get("RAYRL_VERBOSE") == "1"
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)

@@ -1,10 +1,11 @@
 """One training run, from settings to report: checks, actors, Ray Train, progress, an end that leaves nothing behind."""
 
+import json
 import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,22 +16,29 @@ from rayrl.actors.coordinator import Coordinator, PromptSets
 from rayrl.actors.generator import GeneratorActor, engine_settings
 from rayrl.actors.verifier import VerifierActor
 from rayrl.actors.waiting import fetch, original
-from rayrl.config import TrainingConfig
-from rayrl.errors import RayrlError
-from rayrl.metrics import MetricsLog, read_metrics
+from rayrl.config import HELD_OUT, TrainingConfig
+from rayrl.errors import RayrlError, StoppedError
+from rayrl.metrics import JsonLines, MetricsLog, read_metrics
 from rayrl.report.page import write_report
-from rayrl.train.cluster import connect, generator_replicas, require_resources, verifier_actors
+from rayrl.train.cluster import ANYWHERE, connect, generator_replicas, require_resources, verifier_actors
 from rayrl.train.entry import fit
 from rayrl.train.preflight import Preflight, check
 from rayrl.train.run_directory import EXAMPLES, open_run_directory, write_rows
-from rayrl.train.view import View
+from rayrl.train.view import View, memory_line
 
 POLL_S = 0.3
 INTERRUPTED = 130
 
 
-def train(config: TrainingConfig) -> int:
+Watch = Callable[[dict[str, Any]], None]
+
+
+def train(config: TrainingConfig, watch: Watch = lambda record: None) -> int:
     """Runs to the end and returns the exit code: 0, or 130 after Ctrl-C (the run can be resumed).
+
+    Args:
+        config: The settings.
+        watch: Called with each record of metrics.jsonl once it is written; StoppedError from it ends the run.
 
     Raises:
         RayrlError: Bad input (before anything starts), or what made the run fail; no actor is left running.
@@ -42,11 +50,14 @@ def train(config: TrainingConfig) -> int:
         plan.examples.move(folder / EXAMPLES)
     view = View(config, folder)
     view.show_plan(plan)
+    (folder / "plan.json").write_text(json.dumps(plan.record(), indent=1))
     writer = Writer(folder, config)
     try:
         with terminated_as_interrupt(), connect() as cluster, view:
             require_resources(config, cluster)
-            _train(config, plan, folder, writer, view)
+            _train(config, plan, folder, writer, view, watch)
+        if view.steps:
+            view.say(memory_line(view.steps[-1]))
         writer.event("finished", "")
         return 0
     except KeyboardInterrupt:
@@ -54,16 +65,19 @@ def train(config: TrainingConfig) -> int:
         writer.event("interrupted", f"go on with: {command}")
         view.say(f"interrupted; go on with:\n  {command}")
         return INTERRUPTED
+    except StoppedError as error:
+        writer.event("stopped", str(error))
+        raise
     except BaseException as error:
         writer.event("failed", str(error))
         raise
     finally:
-        writer.log.close()
+        writer.close()
         if writer.steps or writer.evaluations:
             view.say(f"report: {write_report(folder)}")
 
 
-def _train(config: TrainingConfig, plan: Preflight, folder: Path, writer: "Writer", view: View) -> None:
+def _train(config: TrainingConfig, plan: Preflight, folder: Path, writer: "Writer", view: View, watch: Watch) -> None:
     """Starts the actors and Ray Train, and passes on what they say until the end."""
     actors = _Actors(config, plan)
     try:
@@ -85,8 +99,12 @@ def _train(config: TrainingConfig, plan: Preflight, folder: Path, writer: "Write
             for record in records:
                 writer.write(record)
                 view.record(record)
+                watch(record)
             view.phase(phase)
-        failure = fetch(actors.coordinator.error.remote(), "the coordinator's last word", 60)
+        try:
+            failure = fetch(actors.coordinator.error.remote(), "the coordinator's last word", 60)
+        except ray.exceptions.RayActorError:
+            failure = None  # it died with the learner, whose end tells why
         if failure is not None:
             raise failure
         try:
@@ -106,18 +124,26 @@ class _Actors:
         generator, verifier = config.generator, config.verifier
         # Ray restarts an actor that dies; the coordinator brings it up to date.
         generators = ray.remote(GeneratorActor).options(
-            num_cpus=generator.cpus, num_gpus=generator.gpus, max_restarts=-1, max_concurrency=10_000
+            num_cpus=generator.cpus,
+            num_gpus=generator.gpus,
+            max_restarts=-1,
+            max_concurrency=10_000,
+            scheduling_strategy=ANYWHERE,
         )
-        verifiers = ray.remote(VerifierActor).options(num_cpus=verifier.cpus, max_restarts=-1, max_concurrency=1000)
-        longest = config.prompt.max_tokens + config.completion_tokens
-        settings = engine_settings(generator, plan.model, longest, config.run.seed, plan.adapter)
+        verifiers = ray.remote(VerifierActor).options(
+            num_cpus=verifier.cpus, max_restarts=-1, max_concurrency=1000, scheduling_strategy=ANYWHERE
+        )
+        settings = engine_settings(generator, plan.model, config.longest_sample, config.run.seed, plan.adapter)
         replicas, judges = generator_replicas(config), verifier_actors(config)
         self.generators = [generators.remote(generator.engine, settings) for _ in range(replicas)]
         for handle in self.generators:
             handle.start.remote()  # the coordinator waits for it; meanwhile the learner starts
-        self.verifiers = [verifiers.remote(config.rewards, verifier, "answer") for _ in range(judges)]
-        self.prompts = ray.put(PromptSets(plan.train, plan.held_out))
-        coordinators = ray.remote(Coordinator).options(num_cpus=0, max_restarts=-1, max_concurrency=10_000)
+        own_rewards = {one.name: one.rewards for one in config.evaluation_sets}
+        self.verifiers = [verifiers.remote(config.rewards, verifier, "answer", own_rewards) for _ in range(judges)]
+        self.prompts = ray.put(PromptSets(plan.train, plan.evaluated))
+        coordinators = ray.remote(Coordinator).options(
+            num_cpus=0, max_restarts=-1, max_concurrency=10_000, scheduling_strategy=ANYWHERE
+        )
         self.coordinator = coordinators.remote(config, self.generators, self.verifiers)
 
     def start_training(self, folder: Path) -> Any:
@@ -128,8 +154,9 @@ class _Actors:
             "coordinator": self.coordinator,
             "prompts": self.prompts,
             "run_dir": str(folder),
+            "learner_bytes": self.plan.learner_bytes,
         }
-        return ray.remote(fit).options(num_cpus=0, max_retries=0).remote(context)
+        return ray.remote(fit).options(num_cpus=0, max_retries=0, scheduling_strategy=ANYWHERE).remote(context)
 
     def stop(self) -> None:
         """Closes engines and worker processes in order, then kills; never waits longer than a few seconds."""
@@ -149,6 +176,7 @@ class Writer:
         before = read_metrics(path) if path.exists() else []
         self.started = time.monotonic() - max((record.get("elapsed_s") or 0.0 for record in before), default=0.0)
         self.log = MetricsLog(path)
+        self.items = JsonLines(folder / "benchmarks.jsonl")
         self.step = 0
         self.steps = 0
         self.evaluations = 0
@@ -173,7 +201,7 @@ class Writer:
         self.step = values.pop("step", self.step)
         if kind == "eval":
             self.evaluations += 1
-            write_rows(self.folder / "rollouts" / f"eval_{self.step:06d}.jsonl", values.pop("rows"))
+            self._write_evaluation(values.pop("rows"))
         elif kind == "step":
             self.steps += 1
             groups = values.pop("samples", [])[: self.config.run.samples_per_step]
@@ -184,6 +212,19 @@ class Writer:
         self.log.append(kind, self.step, values)
         if self.tracker is not None:
             self.tracker.log({key: value for key, value in values.items() if "/" in key}, step=self.step)
+
+    def _write_evaluation(self, sets: dict[str, list[dict[str, Any]]]) -> None:
+        """Completions of each set to rollouts/; what each item scored to benchmarks.jsonl."""
+        for name, rows in sets.items():
+            stem = "eval" if name == HELD_OUT else f"benchmark_{name}"
+            write_rows(self.folder / "rollouts" / f"{stem}_{self.step:06d}.jsonl", rows)
+            for index, row in enumerate(rows):
+                item = {"step": self.step, "benchmark": name, "index": index, "score": row["score"]}
+                self.items.append(item | {"status": row["status"], "completion_tokens": row["tokens"]})
+
+    def close(self) -> None:
+        self.log.close()
+        self.items.close()
 
     def event(self, event: str, detail: str) -> None:
         self.write({"kind": "event", "event": event, "detail": detail})

@@ -1,6 +1,7 @@
 """The loop that runs on every learner rank under Ray Train: take a batch, update, publish, report."""
 
 import os
+import resource
 import time
 from collections.abc import Iterable
 from itertools import chain
@@ -37,6 +38,7 @@ class Rank:
         self.config: TrainingConfig = context["config"]
         self.coordinator, self.prompts = context["coordinator"], context["prompts"]
         folder = Path(context["run_dir"])
+        self.estimate: int = context["learner_bytes"]
         worker = ray.train.get_context()
         self.rank, self.world_size = worker.get_world_rank(), worker.get_world_size()
         self.first = self.rank == 0
@@ -76,14 +78,15 @@ class Rank:
         if self.first:
             self._wait(self.coordinator.restore.remote(state, self.prompts), "the coordinator to restore its state")
         self._publish(state.next_step, self.learner.rounded_base())
-        if state.next_step == 0:
+        if state.next_step == 0 and self.config.evaluation.at_start:
             self._evaluate(0)
         if self.first:
             self._wait(self.coordinator.start.remote(), "the coordinator to start")
         for step in range(state.next_step, self.config.steps):
             self._step(step)
-        self._phase("export")
-        self.learner.export(self.checkpoints.folder.parent / "model")
+        if self.config.steps:
+            self._phase("export")
+            self.learner.export(self.checkpoints.folder.parent / "model")
 
     def _step(self, step: int) -> None:
         started = time.monotonic()
@@ -96,14 +99,16 @@ class Rank:
             self._phase("sync")
             self._publish(step + 1)
         synced = time.monotonic()
+        memory = {"memory/peak_gb": self.learner.peak_bytes() / 1e9, "memory/estimate_gb": self.estimate / 1e9}
         if self.first:
             clock = {
                 "time/wait_s": received - started,
                 "time/train_s": trained - received,
                 "time/sync_s": synced - trained,
                 "time/step_s": synced - started,
+                "memory/learner_peak_gb": self._peak_gb(),
             }
-            self._log({"kind": "step", "step": step + 1} | work.record() | statistics | clock)
+            self._log({"kind": "step", "step": step + 1} | work.record() | statistics | clock | memory)
         require_in_step(statistics, work, step)
         last = step + 1 == self.config.steps
         every = self.config.evaluation.every_steps
@@ -116,6 +121,12 @@ class Rank:
             empty = CoordinatorState(step + 1)
             state = self._wait(self.coordinator.state.remote(step + 1), "the state") if self.first else empty
             self.checkpoints.save(self.learner, state)
+
+    def _peak_gb(self) -> float:
+        """Largest memory of the first rank so far: what was allocated on its GPU; on CPU that of the whole process."""
+        if self.learner.device.type == "cuda":
+            return torch.cuda.max_memory_allocated(self.learner.device) / 1e9
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
 
     def _learn(self, work: StepWork) -> dict[str, float]:
         """The step's updates; metrics of the last, and of sync from the first."""
@@ -147,12 +158,14 @@ class Rank:
         self._wait(self.coordinator.publish.remote(version, packets, held), what)
 
     def _evaluate(self, step: int) -> None:
-        if not self.first or self.config.eval_data is None:
+        if not self.first or not self.config.evaluation_sets:
             return
         started = time.monotonic()
-        rows = self._wait(self.coordinator.evaluate.remote(step), f"the evaluation after step {step}")
+        # The coordinator holds each set to its deadline.
+        deadline = self.config.run.deadline_s * len(self.config.evaluation_sets) + 30
+        sets = fetch(self.coordinator.evaluate.remote(step), f"the evaluation after step {step}", deadline)
         took = {"time/evaluate_s": time.monotonic() - started}
-        self._log({"kind": "eval", "step": step, "rows": rows} | evaluation_statistics(rows) | took)
+        self._log({"kind": "eval", "step": step, "rows": sets} | evaluation_statistics(sets) | took)
 
     def _phase(self, name: str) -> None:
         if self.first:

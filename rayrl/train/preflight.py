@@ -3,13 +3,21 @@
 import contextlib
 import math
 import os
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import psutil
 
-from rayrl.config import DatasetSettings, GRPOConfig, SFTConfig, TrainingConfig
+from rayrl.config import (
+    DatasetSettings,
+    GRPOConfig,
+    PromptSettings,
+    RewardSettings,
+    SFTConfig,
+    TrainingConfig,
+    VerifierSettings,
+)
 from rayrl.data.examples import ExampleFile, ExampleTokenizer, RenderChat, write_examples
 from rayrl.data.prompts import Encode, Select, build_prompts
 from rayrl.errors import ConfigError, DataError, ModelError
@@ -30,7 +38,8 @@ class Preflight:
     """Folder or hub name of the model."""
     train: list[Prompt]
     """Prompts to sample from; empty in SFT."""
-    held_out: list[Prompt]
+    evaluated: dict[str, list[Prompt]]
+    """Each set that is evaluated, by name."""
     examples: ExampleFile | None
     """What SFT learns, in a draft file."""
     steps: int
@@ -45,16 +54,28 @@ class Preflight:
     frozen_bytes: int
     """Of the learner's: what one rank holds of weights that never train."""
     learner_bytes: int
-    """Of one learner rank, without activations."""
+    """Of one learner rank, with activations."""
+    activation_bytes: int
+    """Of these: what the largest micro-batch that can come holds for its backward."""
     generator_bytes: int
     """Of one generator."""
+
+    def record(self) -> dict[str, Any]:
+        """What plan.json of the run holds: what trains, and the memory that was expected, in bytes."""
+        return {
+            "model": self.model,
+            "parameters": self.parameters,
+            "freeze": [asdict(row) for row in self.freeze_rows],
+            "learner_bytes": self.learner_bytes,
+            "generator_bytes": self.generator_bytes,
+        }
 
 
 def check(config: TrainingConfig) -> Preflight:
     """Model, freeze rules, memory, datasets, golds, plugins: a RayrlError for whatever cannot work."""
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     from rayrl.learner.adapter import adapter_config, linear_modules, parameters, prepare
-    from rayrl.learner.estimate import estimate
+    from rayrl.learner.estimate import activations, estimate
     from rayrl.learner.freeze import layer_of
     from rayrl.learner.freeze_table import table
     from rayrl.learner.model import meta_model, tied_names
@@ -65,26 +86,28 @@ def check(config: TrainingConfig) -> Preflight:
     linear = [f"{module}.weight" for module in linear_modules(structure)]
     tied = tied_names(structure)
     trainable = prepare(structure, config.freeze, config.adapter)
-    sizes = {name: parameter.numel() for name, parameter in parameters(structure).items()}
-    units = {name: layer_of(name) for name in sizes}
+    shapes = {name: tuple(parameter.shape) for name, parameter in parameters(structure).items()}
+    sizes = {name: math.prod(shape) for name, shape in shapes.items()}
+    units = {name: layer_of(name) for name in shapes}
     stored = getattr(structure.config.dtype, "itemsize", 4)
     reference = config.keeps_reference
-    memory = estimate(trainable, sizes, units, config.model, config.learner, stored, reference, config.adapter, linear)
-    learner_bytes = memory.total
+    memory = estimate(trainable, shapes, units, config.model, config.learner, stored, reference, config.adapter, linear)
     generator_bytes = 2 * sum(sizes.values()) + int(config.generator.kv_cache_gb * GB)
-    require_memory(config, learner_bytes, generator_bytes)
+    require_memory(config, memory.total, generator_bytes)
     require_context(config, getattr(structure.config, "max_position_embeddings", None))
 
-    for reward in config.rewards:
+    for reward in (*config.rewards, *(reward for one in config.evaluation_sets for reward in one.rewards)):
         if ":" in reward.function:
             load(reward.function, "rewards.function")
     if config.generator.engine != "vllm":
         load(config.generator.engine, "generator.engine")
     data = _data(config, model)
+    tokens = largest_microbatch(config, data.train, data.examples)
+    activation_bytes = activations(trainable, shapes, units, config.model, config.learner, tokens)
     return Preflight(
         model=model,
         train=data.train,
-        held_out=data.held_out,
+        evaluated=data.evaluated,
         examples=data.examples,
         steps=data.steps,
         left_out={reason: ids for reason, ids in data.left_out.items() if ids},
@@ -92,7 +115,8 @@ def check(config: TrainingConfig) -> Preflight:
         parameters=own,
         adapter=adapter_config(structure, model) if config.adapter else None,
         frozen_bytes=memory.frozen,
-        learner_bytes=learner_bytes,
+        learner_bytes=memory.total + activation_bytes,
+        activation_bytes=activation_bytes,
         generator_bytes=generator_bytes,
     )
 
@@ -121,7 +145,7 @@ def require_memory(config: TrainingConfig, learner_bytes: int, generator_bytes: 
 
 def require_context(config: TrainingConfig, positions: int | None) -> None:
     """Raises ConfigError where a prompt and its completion, or an example, can be longer than the model's context."""
-    longest = {"prompt.max_tokens and the longest completion": config.prompt.max_tokens + config.completion_tokens}
+    longest = {"prompt.max_tokens and the longest completion": config.longest_sample}
     if isinstance(config, SFTConfig):
         longest["target.max_tokens"] = config.target.max_tokens
     for name, tokens in longest.items():
@@ -129,6 +153,20 @@ def require_context(config: TrainingConfig, positions: int | None) -> None:
             raise ConfigError(
                 f"{name}: {tokens} tokens are more than the {positions} positions of {config.model.path!r}; lower them"
             )
+
+
+def largest_microbatch(config: TrainingConfig, train: list[Prompt], examples: ExampleFile | None) -> int:
+    """Most packed tokens that a learner rank can have to hold at once, each completion being as long as it may."""
+    if isinstance(config, GRPOConfig):
+        longest = max(len(prompt.token_ids) for prompt in train)
+        tree, count = longest + config.group_size * config.sampling.max_tokens, config.prompts_per_step
+        count //= config.updates_per_step
+    else:
+        assert isinstance(config, SFTConfig)
+        assert examples is not None
+        tree, count = examples.longest, config.examples_per_step
+    share = math.ceil(count / config.learner.workers)
+    return min(share * tree, max(config.learner.microbatch_tokens, tree))
 
 
 def memory_available() -> int:
@@ -144,7 +182,7 @@ def memory_available() -> int:
 @dataclass(slots=True)
 class _Data:
     train: list[Prompt] = field(default_factory=list)
-    held_out: list[Prompt] = field(default_factory=list)
+    evaluated: dict[str, list[Prompt]] = field(default_factory=dict)
     examples: ExampleFile | None = None
     steps: int = 0
     left_out: dict[str, list[str]] = field(default_factory=dict)
@@ -167,15 +205,22 @@ def _data(config: TrainingConfig, model: str) -> _Data:
 
     data = _Data(steps=config.steps)
 
-    def usable(dataset: DatasetSettings, name: str, select: Select | None = None) -> list[Prompt]:
-        found = build_prompts(dataset, config.prompt, render, encode, name, select)
+    def usable(
+        dataset: DatasetSettings,
+        prompt: PromptSettings,
+        rewards: list[RewardSettings],
+        name: str,
+        select: Select | None = None,
+    ) -> list[Prompt]:
+        found = build_prompts(dataset, prompt, render, encode, name, select)
         data.left_out |= found.left_out
-        good, bad = _readable_golds(config, dataset, found.prompts, name)
+        good, bad = _readable_golds(rewards, config.verifier, dataset, found.prompts, name)
         data.left_out[f"{name}: gold answer cannot be read"] = bad
         return good
 
-    data.held_out = usable(config.eval_data, "eval_data") if config.eval_data else []
-    texts = {prompt.text for prompt in data.held_out}
+    for one in config.evaluation_sets:
+        data.evaluated[one.name] = usable(one.data, one.prompt, one.rewards, one.field)
+    texts = {prompt.text for prompts in data.evaluated.values() for prompt in prompts}
     if isinstance(config, SFTConfig):
         data.examples = _examples(config, render, encode, tokenizer.eos_token, texts)
         data.left_out |= data.examples.left_out
@@ -185,11 +230,13 @@ def _data(config: TrainingConfig, model: str) -> _Data:
     if isinstance(config, GRPOConfig) and config.target:
         arguments = (config.train_data, config.prompt, config.target, render, encode, tokenizer.eos_token)
         select = ExampleTokenizer(*arguments).selected
-    data.train = usable(config.train_data, "train_data", select)
+    data.train = usable(config.train_data, config.prompt, config.rewards, "train_data", select)
     data.left_out["train_data: held out too"] = [prompt.id for prompt in data.train if prompt.text in texts]
     data.train = [prompt for prompt in data.train if prompt.text not in texts]
     if not data.train:
-        raise DataError("train_data: every problem is held out too (eval_data); give them different seeds or files")
+        raise DataError(
+            "train_data: every problem is evaluated too (eval_data, benchmarks); give them different seeds or files"
+        )
     return data
 
 
@@ -204,9 +251,9 @@ def _examples(config: SFTConfig, render: RenderChat, encode: Encode, eos: str, h
 
 
 def _readable_golds(
-    config: TrainingConfig, data: DatasetSettings, prompts: list[Prompt], field: str
+    rewards: list[RewardSettings], verifier: VerifierSettings, data: DatasetSettings, prompts: list[Prompt], field: str
 ) -> tuple[list[Prompt], list[str]]:
-    problems = check_golds([prompt.columns for prompt in prompts], config.rewards, "answer", config.verifier)
+    problems = check_golds([prompt.columns for prompt in prompts], rewards, "answer", verifier)
     if problems and (data.bad_golds == "error" or len(problems) == len(prompts)):
         listed = "\n".join(f"  {prompts[index].id}: {reason}" for index, reason in problems[:10])
         raise DataError(

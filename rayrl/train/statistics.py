@@ -2,10 +2,11 @@
 
 import math
 import statistics
+from collections.abc import Mapping
 from typing import Any
 
 from rayrl.actors.coordinator import StepBatch
-from rayrl.config import ObjectiveSettings
+from rayrl.config import HELD_OUT, ObjectiveSettings
 from rayrl.metrics import mean_interval
 from rayrl.types import STATUSES
 
@@ -74,17 +75,22 @@ def sample_rows(group: Any, step: int) -> list[dict[str, Any]]:
     return rows
 
 
-def evaluation_statistics(rows: list[dict[str, Any]]) -> dict[str, float]:
-    """Accuracy over the rows that could be scored, and how many could not."""
-    scored = [row["score"] for row in rows if row["score"] is not None]
-    correct = sum(score >= 1.0 for score in scored)
-    return {
-        "eval/correct": correct,
-        "eval/total": len(scored),
-        "eval/unscored": len(rows) - len(scored),
-        "eval/accuracy": correct / len(scored) if scored else math.nan,
-        "eval/mean_tokens": statistics.fmean(row["tokens"] for row in rows),
-    }
+def evaluation_statistics(sets: Mapping[str, list[dict[str, Any]]]) -> dict[str, float]:
+    """Of each set: accuracy over the rows that could be scored, and how many could not; `eval/` is the held-out one."""
+    result: dict[str, float] = {}
+    for name, rows in sets.items():
+        scored = [row["score"] for row in rows if row["score"] is not None]
+        correct = sum(score >= 1.0 for score in scored)
+        values = {
+            "correct": correct,
+            "total": len(scored),
+            "unscored": len(rows) - len(scored),
+            "accuracy": correct / len(scored) if scored else math.nan,
+            "mean_tokens": statistics.fmean(row["tokens"] for row in rows),
+        }
+        for prefix in (f"benchmark/{name}", *(["eval"] if name == HELD_OUT else [])):
+            result |= {f"{prefix}/{key}": value for key, value in values.items()}
+    return result
 
 
 def _share(flags: Any) -> float:

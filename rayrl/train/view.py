@@ -11,7 +11,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from rayrl.config import TrainingConfig
+from rayrl.config import HELD_OUT, TrainingConfig
 from rayrl.metrics import wilson_interval
 from rayrl.train.cluster import generator_replicas, verifier_actors
 from rayrl.train.preflight import GB, Preflight
@@ -55,7 +55,7 @@ class View:
             line = step_line(record, self.config.steps)
         elif kind == "eval":
             self.evaluations.append(record)
-            line = evaluation_line(record)
+            line = evaluation_lines(record)
         else:
             line = f"{record['event']}: {record['detail']}"
         if not self.console.is_terminal or kind == "event":
@@ -73,7 +73,7 @@ class View:
             f"step {done}/{self.config.steps}", ProgressBar(self.config.steps, done, width=40), Text(phase, "dim")
         )
         lines = [Text(step_line(step, self.config.steps)) for step in self.steps[-8:]]
-        held_out = [Text(evaluation_line(evaluation), "bold") for evaluation in self.evaluations]
+        held_out = [Text(evaluation_lines(evaluation), "bold") for evaluation in self.evaluations]
         return Group(*held_out, *lines, bar)
 
 
@@ -90,17 +90,26 @@ def step_line(record: dict[str, Any], steps: int) -> str:
     return f"step {record['step']:>3}/{steps}  {learned}  {rate:>4.0f} tokens/s  seconds: {times}"
 
 
-def evaluation_line(record: dict[str, Any]) -> str:
-    """One held-out evaluation on one line, with its 95 % Wilson interval."""
-    correct, total = int(record["eval/correct"]), int(record["eval/total"])
+def evaluation_lines(record: dict[str, Any]) -> str:
+    """One evaluation, a line for each set, with its 95 % Wilson interval."""
+    names = [key.split("/")[1] for key in record if key.startswith("benchmark/") and key.endswith("/total")]
+    return "\n".join(_evaluation_line(record, name) for name in names)
+
+
+def _evaluation_line(record: dict[str, Any], name: str) -> str:
+    correct, total, unscored = (int(record[f"benchmark/{name}/{key}"]) for key in ("correct", "total", "unscored"))
+    where = f"{'held-out' if name == HELD_OUT else name} after step {record['step']}"
     if not total:
-        return f"held-out after step {record['step']}: none of the completions could be scored"
+        return f"{where}: none of the completions could be scored"
     low, high = wilson_interval(correct, total)
-    unscored = f", {record['eval/unscored']} not scored" if record["eval/unscored"] else ""
-    return (
-        f"held-out after step {record['step']}: {correct}/{total} = {correct / total:.3f} "
-        f"(95 % interval {low:.3f}-{high:.3f}){unscored}"
-    )
+    rest = f", {unscored} not scored" if unscored else ""
+    return f"{where}: {correct}/{total} = {correct / total:.3f} (95 % interval {low:.3f}-{high:.3f}){rest}"
+
+
+def memory_line(record: dict[str, Any]) -> str:
+    """The learner's measured peak after a step beside what the plan said."""
+    peak, estimate = record["memory/peak_gb"], record["memory/estimate_gb"]
+    return f"learner memory: peak {peak:.2f} GB a rank, estimated {estimate:.2f} GB"
 
 
 def plan_table(config: TrainingConfig, plan: Preflight, folder: Path) -> Table:
@@ -109,9 +118,11 @@ def plan_table(config: TrainingConfig, plan: Preflight, folder: Path) -> Table:
     table.add_row("run", str(folder))
     table.add_row("model", f"{config.model.path}, {plan.parameters / 1e6:.1f} million parameters")
     if plan.examples:
-        table.add_row("examples", f"{len(plan.examples)} to learn, {len(plan.held_out)} held-out problems")
+        table.add_row("examples", f"{len(plan.examples)} to learn")
     else:
-        table.add_row("problems", f"{len(plan.train)} to train on, {len(plan.held_out)} held out")
+        table.add_row("problems", f"{len(plan.train)} to train on")
+    if plan.evaluated:
+        table.add_row("evaluated", ", ".join(f"{len(prompts)} of {name}" for name, prompts in plan.evaluated.items()))
     for reason, ids in plan.left_out.items():
         table.add_row("left out", f"{len(ids)} of {reason} ({', '.join(ids[:3])}{', …' if len(ids) > 3 else ''})")
     table.add_row("a step", config.step_in_words)
@@ -138,6 +149,6 @@ def plan_table(config: TrainingConfig, plan: Preflight, folder: Path) -> Table:
     table.add_row(
         "learner",
         f"{learner.workers} x ({learner.cpus_per_worker:g} CPU, {learner.gpus_per_worker:g} GPU), "
-        f"about {plan.learner_bytes / GB:.1f} GB and activations",
+        f"about {plan.learner_bytes / GB:.1f} GB a rank, at most {plan.activation_bytes / GB:.1f} GB of it activations",
     )
     return table

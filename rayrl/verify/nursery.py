@@ -7,9 +7,9 @@ import subprocess
 import sys
 import threading
 from dataclasses import dataclass
-from multiprocessing.connection import Connection
 
 from rayrl.errors import DeadlineError
+from rayrl.verify.channel import Channel
 from rayrl.verify.jobs import REPLY, REQUEST
 
 START_DEADLINE_S = 120.0
@@ -18,10 +18,10 @@ REPLY_DEADLINE_S = 30.0
 
 @dataclass(slots=True)
 class Worker:
-    """A worker process and the pipe to it. `epoch`: the nursery that forked it."""
+    """A worker process and the channel to it. `epoch`: the nursery that forked it."""
 
     pid: int
-    connection: Connection
+    channel: Channel
     epoch: int
 
 
@@ -96,7 +96,7 @@ class Nursery:
                 try:
                     control = self._control or self._start()
                     socket.send_fds(control, [REQUEST.pack(b"f", 0)], [theirs.fileno()])
-                    return Worker(self._reply(control), Connection(ours.detach()), self._epoch)
+                    return Worker(self._reply(control), Channel(ours.dup(), REPLY_DEADLINE_S), self._epoch)
                 except OSError as error:
                     self._stop()
                     if attempt:
@@ -115,7 +115,7 @@ class Nursery:
                     self._reply(self._control)
                 except OSError:
                     self._stop()
-        worker.connection.close()
+        worker.channel.close()
 
     def close(self) -> None:
         """Ends the nursery and every worker."""

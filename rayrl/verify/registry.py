@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rayrl.types import Verdict
-from rayrl.verify import maths
+from rayrl.verify import choice, maths
 from rayrl.verify.finance import judged as finance
 
 
@@ -24,5 +24,6 @@ class Verifier:
 
 VERIFIERS = {
     "maths": Verifier(maths.verify),
+    "choice": Verifier(choice.verify),
     "finance": Verifier(finance.verify, ("question", "scale", "tolerance")),
 }

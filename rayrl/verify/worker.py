@@ -3,7 +3,7 @@
 The nursery (`python -m rayrl.verify.worker SOCKET_FD MEMORY_MB`) imports math-verify once and then only waits: for a
 request to fork a worker, to kill one, or for the end of its socket, upon which it kills all and ends. It runs nothing
 else, so it always answers; it has one thread, so forking it is safe; and a worker is ready milliseconds after the
-one before it was killed. A worker reads lists of jobs from its own pipe and answers them one by one.
+one before it was killed. A worker reads lists of jobs from its own socket and answers them one by one.
 """
 
 import ctypes
@@ -18,12 +18,12 @@ import sys
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
-from multiprocessing.connection import Connection
 from typing import Any, NoReturn
 
 from rayrl.errors import RayrlError
 from rayrl.plugins import load
 from rayrl.verify import symbolic
+from rayrl.verify.channel import Channel
 from rayrl.verify.jobs import REPLY, REQUEST, Check, Job, Outcome
 from rayrl.verify.registry import VERIFIERS
 
@@ -85,38 +85,49 @@ def run(job: Job) -> Outcome:
         return Outcome("raised", reason=f"{type(error).__name__}: {error}{_where(error)}")
 
 
-def _address_space() -> int:
+class _AddressSpace:
     """Bytes of address space that this process has taken; 0 where the system does not tell."""
-    try:
-        with open("/proc/self/statm") as sizes:
-            return int(sizes.read().split()[0]) * resource.getpagesize()
-    except OSError:
-        return 0
+
+    def __init__(self) -> None:
+        try:
+            self._file: int | None = os.open("/proc/self/statm", os.O_RDONLY)
+        except OSError:
+            self._file = None
+
+    def taken(self) -> int:
+        if self._file is None:
+            return 0
+        return int(os.pread(self._file, 64, 0).split(maxsplit=1)[0]) * resource.getpagesize()
 
 
-def _work(connection: Connection, memory_limit_mb: int) -> None:
-    """One worker's life: loads the functions it is told to, reports, then answers lists of jobs until its pipe ends.
+def _work(channel: Channel, memory_limit_mb: int) -> None:
+    """One worker's life: loads the functions it is told to, reports, then answers lists of jobs until its channel ends.
 
-    With each outcome it says whether it should be replaced before the next job.
+    With each outcome it says whether it is spent: out of memory, or close to it. It then takes up no other job.
     """
     limit = memory_limit_mb << 20
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    functions: list[str] = connection.recv()
+    functions: list[str] = channel.receive()[0]
     try:
         for function in functions:
             load(function, "rewards.function")
-        connection.send("")
+        channel.send("")
     except RayrlError as error:
-        connection.send(str(error))
+        channel.send(str(error))
     except BaseException as error:
-        connection.send(f"importing {function!r} raised {type(error).__name__}: {error}{_where(error)}")
-    start = _address_space()
-    swollen = start + SWOLLEN * (limit - start)
+        channel.send(f"importing {function!r} raised {type(error).__name__}: {error}{_where(error)}")
+    space = _AddressSpace()
+    swollen = space.taken() + SWOLLEN * (limit - space.taken())
+    spent = False
     while True:
-        for job in connection.recv():
-            outcome = run(job)
-            connection.send((outcome, _address_space() > swollen))
+        for jobs in channel.receive():
+            for job in () if spent else jobs:
+                outcome = run(job)
+                spent = outcome.kind == "crashed" or space.taken() > swollen
+                channel.send((outcome, spent))
+                if spent:
+                    break
 
 
 def _die_with_parent() -> None:
@@ -132,7 +143,7 @@ def _be_worker(descriptor: int, memory_limit_mb: int, nursery: int) -> NoReturn:
         _die_with_parent()
         if os.getppid() == nursery:
             with suppress(EOFError, BrokenPipeError, ConnectionResetError):
-                _work(Connection(descriptor), memory_limit_mb)
+                _work(Channel(socket.socket(fileno=descriptor)), memory_limit_mb)
             code = 0
     except BaseException:
         traceback.print_exc()

@@ -1,5 +1,6 @@
 """The command line: instant help, and bad input refused before anything starts."""
 
+import re
 import shutil
 import subprocess
 import sys
@@ -39,7 +40,7 @@ def test_dry_run_prints_settings_freeze_table_and_placement_and_starts_nothing(
     assert "clip_high: 0.2" in output, "presets are resolved"
     fates = {line.split()[1]: line.split()[0] for line in output.splitlines() if " of layers " in line}
     assert (fates["self_attn.q_proj"], fates["self_attn.v_proj"]) == ("train", "frozen")
-    assert "1 x (1 CPU, 0 GPU)" in output
+    assert re.search(r"1 x \(1 CPU, 0 GPU\), about \d\.\d GB a rank, at most \d\.\d GB of it activations", output)
     assert not (tmp_path / "runs").exists()
 
 
@@ -150,4 +151,4 @@ def test_a_cluster_that_is_not_there_is_said_at_once(
 
 def test_report_refuses_what_is_no_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["report", str(tmp_path)]) == 2
-    assert "no run directory" in capsys.readouterr().err
+    assert "no run or study directory" in capsys.readouterr().err

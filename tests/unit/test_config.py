@@ -39,7 +39,7 @@ def test_overrides_are_read_as_yaml_and_beat_the_file() -> None:
     [
         ({"learner.learning_rat": 1e-5}, ["learner.learning_rat", "unknown setting", "'learning_rate'"]),
         ({"batch_size": 8}, ["batch_size", "unknown setting"]),
-        ({"steps": 0}, ["steps", "greater than or equal to 1", "value 0"]),
+        ({"steps": -1}, ["steps", "greater than or equal to 0", "value -1"]),
         ({"steps": "many"}, ["steps", "valid integer", "'many'"]),
         ({"updates_per_step": 5}, ["prompts_per_step (24)", "multiple of updates_per_step (5)"]),
         ({"rewards": [{"function": "math"}]}, ["rewards", "'math'", "neither built in", "maths"]),

@@ -13,7 +13,7 @@ from rayrl.types import Prompt, Rollout, Sampling, Verdict
 from rayrl.verify.rewards import ScoredGroup
 
 ALL = [Prompt(f"p{n}", "", [n], {"question": n, "answer": n}) for n in range(10)]
-PROMPTS = PromptSets(ALL, ALL[:3])
+PROMPTS = PromptSets(ALL, {"held_out": ALL[:3]})
 
 
 class Method:
@@ -64,7 +64,9 @@ class Verifier:
         self.score = Method(self._score)
         self.ping = Method(self._ping)
 
-    async def _score(self, columns: dict[str, Any], completions: list[str], lengths: list[int]) -> ScoredGroup:
+    async def _score(
+        self, columns: dict[str, Any], completions: list[str], lengths: list[int], benchmark: str
+    ) -> ScoredGroup:
         if self.error:
             raise self.error
         ones = [1.0] * len(completions)
@@ -78,6 +80,7 @@ def make(**changes: Any) -> tuple[Coordinator, Generator, Verifier]:
     settings: dict[str, Any] = {
         "run": {"deadline_s": 2},
         "model": {"path": "m"},
+        "eval_data": {"source": "e"},
         "train_data": {"source": "reasoning_gym:chain_sum"},
         "rewards": [{"function": "maths"}],
         "steps": 5,
@@ -233,7 +236,7 @@ async def test_restore_drops_what_is_in_flight() -> None:
 
 async def test_evaluation_scores_every_held_out_prompt_and_holds_back_training_prompts() -> None:
     coordinator, generator, _ = make()
-    rows = await coordinator.evaluate(0)
+    rows = (await coordinator.evaluate(0))["held_out"]
     assert [row["prompt_id"] for row in rows] == ["p0", "p1", "p2"]
     assert all(row["score"] == 1.0 and row["status"] == "correct" for row in rows)
     assert all(sampling.temperature == 0 and sampling.n == 1 for _, sampling in generator.calls[:3])

@@ -17,7 +17,7 @@ from rayrl.train.sft import Examples
 from tests.conftest import Command, commands, tiny
 from tests.fakes.model import make_model
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.xdist_group("runs"), pytest.mark.timeout(600)]
 Start = Callable[..., Command]
 STEPS = 20
 TWO_RANKS = ("--learner.workers", 2, "--learner.cpus_per_worker", 0.5)
@@ -53,6 +53,8 @@ def test_trains_and_leaves_a_whole_run_directory(whole: Command) -> None:
     assert len(differences) > STEPS / 2
     assert max(differences) < 0.02
     assert whole.records("event")[-1]["event"] == "finished"
+    assert 0 < steps[0]["memory/peak_gb"] <= steps[-1]["memory/peak_gb"] + 0.01
+    assert f"learner memory: peak {steps[-1]['memory/peak_gb']:.2f} GB a rank, estimated" in whole.stdout
     for name in ("config.yaml", "report.html", "rollouts/step_000020.jsonl", "rollouts/eval_000020.jsonl"):
         assert (whole.run_dir / name).stat().st_size > 0
     assert [path.name for path in (whole.run_dir / "checkpoints").iterdir()] == ["step_000020"]

@@ -9,6 +9,7 @@ from rayrl.verify.jobs import Call, Check
 from rayrl.verify.workers import WorkerPool
 
 HERE = "reward_functions:"
+pytestmark = pytest.mark.xdist_group("runs")
 
 
 @pytest.fixture(scope="module")
