@@ -380,7 +380,7 @@ class TrainingConfig(Settings):
         for name in benchmarks:
             if name == HELD_OUT or not re.fullmatch(r"[A-Za-z0-9_.-]+", name):
                 raise ValueError(
-                    f"{name!r} is no name for a benchmark: letters, digits, '_', '-' and '.'; {HELD_OUT!r} is eval_data's"
+                    f"{name!r} is no benchmark's name: letters, digits, '_', '-', '.'; {HELD_OUT!r} is eval_data's"
                 )
         return benchmarks
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from rayrl.config import DatasetSettings, PromptSettings, SFTConfig, TargetSettings
 from rayrl.data.prompts import Encode, Messages, fill, prompt_messages
@@ -50,6 +51,12 @@ class ExampleFile:
     def __getitem__(self, index: int) -> Example:
         row = {name: self._table.column(name)[index].as_py() for name in ("id", "token_ids", "loss_mask")}
         return Example(**row)
+
+    @property
+    def lengths(self) -> list[int]:
+        """Tokens of each example."""
+        found: list[int] = pc.list_value_length(self._table.column("token_ids")).to_pylist()
+        return found
 
     def groups(self) -> list[int]:
         """The group number of each example."""
