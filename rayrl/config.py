@@ -523,8 +523,8 @@ class SFTConfig(TrainingConfig):
     max_staleness: ClassVar[int] = 0
     steps: int = Field(0, ge=0)
     """Updates. 0: as many as `epochs` makes."""
-    epochs: float = Field(1.0, gt=0)
-    """Times that each example is seen, where `steps` is 0."""
+    epochs: float = Field(1.0, ge=0)
+    """Times that each example is seen, where `steps` is 0. 0: the model is evaluated only."""
 
     @property
     def step_in_words(self) -> str:

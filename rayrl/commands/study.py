@@ -12,7 +12,7 @@ from rayrl.study.arms import with_place
 from rayrl.study.directory import open_study
 from rayrl.study.ledger import Ledger, Trial
 from rayrl.study.plan import ArmPlan, plan_study, plan_table
-from rayrl.study.settings import StudyConfig
+from rayrl.study.settings import StudyConfig, TrialsSettings
 
 INTERRUPTED = 130
 
@@ -36,7 +36,7 @@ def run_study(config: StudyConfig, dry_run: bool = False) -> int:
         ledger.adopt()
     ledger.save()
     try:
-        run_ledger(ledger, configs, config, max(plan.bytes for plan in plans))
+        run_ledger(ledger, configs, config.study, max(plan.bytes for plan in plans))
     except KeyboardInterrupt:
         console.print(f"interrupted; go on with:\n  rayrl study {folder / 'study.yaml'} --study.resume true")
         return INTERRUPTED
@@ -55,34 +55,24 @@ def trials_of(plans: list[ArmPlan], folder: Path) -> tuple[Ledger, dict[str, Tra
     return Ledger(folder, trials), configs
 
 
-def run_ledger(ledger: Ledger, configs: Mapping[str, TrainingConfig], config: StudyConfig, run_bytes: int) -> None:
+def run_ledger(ledger: Ledger, configs: Mapping[str, TrainingConfig], settings: TrialsSettings, run_bytes: int) -> None:
     """Runs the ledger's open trials."""
-    if not ledger.open:
+    names = [trial.trial for trial in ledger.open]
+    if not names:
         return
-    from rayrl.study.runner import Follower, cluster_total, run_trials, slots
-    from rayrl.study.view import StudyView
-    from rayrl.train.cluster import connect
-    from rayrl.train.driver import terminated_as_interrupt
-    from rayrl.train.preflight import memory_slots
+    from ray import tune
 
-    chosen = dict(configs)
+    from rayrl.study.runner import following, run_trials
 
-    def configure(parameters: Mapping[str, Any], trial_id: str) -> tuple[str, TrainingConfig]:
-        return parameters["trial"], chosen[parameters["trial"]]
+    trials, chosen = dict(ledger.trials), dict(configs)
 
-    with terminated_as_interrupt(), connect(), StudyView(ledger, config.study.name) as view:
-        from ray import tune
+    def configure(parameters: Mapping[str, Any], trial_id: str) -> tuple[Trial, TrainingConfig]:
+        return trials[parameters["trial"]], chosen[parameters["trial"]]
 
-        at_once = min(
-            slots(configs.values(), cluster_total(), memory_slots(run_bytes)),
-            config.study.max_concurrent or len(ledger.open),
-            len(ledger.open),
-        )
-        view.say(f"{len(ledger.open)} trials, {at_once} at once")
-        names = [trial.trial for trial in ledger.open]
-        tune_settings = {"max_concurrent_trials": at_once}
+    with following(ledger, settings, configs.values(), run_bytes) as (follower, at_once):
+        limits = {"max_concurrent_trials": min(at_once, len(names)), "reuse_actors": True}
         space = {"trial": tune.grid_search(names)}
-        run_trials(configure, space, tune_settings, config.study, Follower(ledger, view), ledger.folder / "tune")
+        run_trials(configure, space, limits, settings, follower, ledger.folder / "tune")
 
 
 def close(ledger: Ledger, base: str | None, console: Console) -> int:

@@ -21,6 +21,10 @@ class Arm:
     """Its steps are its own, not the budget's."""
 
 
+UNTRAINED = {"steps": 0, "evaluation": {"at_start": True}}
+"""Settings of a GRPO run that evaluates the base and ends. Of an SFT run, with `epochs: 0` too."""
+
+
 def merged(*trees: Mapping[str, Any]) -> dict[str, Any]:
     """Settings put over settings: mappings are merged, all else is replaced."""
     result: dict[str, Any] = {}
@@ -37,7 +41,7 @@ def run_config(method: Method, settings: Mapping[str, Any], where: str) -> Train
     A trained arm does not evaluate the base again, unless it says so. Raises ConfigError, which names `where`.
     """
     if method == "base":
-        return validated(GRPOConfig, where, merged(settings, {"steps": 0, "evaluation": {"at_start": True}}))
+        return validated(GRPOConfig, where, merged(settings, UNTRAINED))
     tree = merged({"evaluation": {"at_start": False}}, settings)
     return validated(SFTConfig if method == "sft" else GRPOConfig, where, tree)
 

@@ -6,7 +6,9 @@ that trials that run at once can never wait for one another's room, no more are 
 
 import logging
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +18,18 @@ from ray.tune import Callback
 
 from rayrl.config import TrainingConfig
 from rayrl.errors import ResourceError
-from rayrl.study.ledger import Ledger, State
+from rayrl.study.ledger import Ledger, State, Trial
 from rayrl.study.settings import TrialsSettings
 from rayrl.study.trial import run_trial
 from rayrl.study.view import StudyView
-from rayrl.train.cluster import needed_resources
+from rayrl.train.cluster import connect, needed_resources
+from rayrl.train.driver import terminated_as_interrupt
+from rayrl.train.preflight import memory_slots
 
-Configure = Callable[[Mapping[str, Any], str], tuple[str, TrainingConfig]]
-"""What Ray Tune chose, and its id of the trial -> the trial's name and config."""
+Configure = Callable[[Mapping[str, Any], str], tuple[Trial, TrainingConfig]]
+"""What Ray Tune chose, and its id of the trial -> the trial and its config."""
+Score = Callable[[Mapping[str, Any]], dict[str, float]]
+"""A step's or an evaluation's numbers -> what a search is to go by."""
 
 QUIET = {
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
@@ -74,14 +80,15 @@ class Follower(Callback):  # type: ignore[misc]
     def on_trial_result(
         self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
     ) -> None:
-        name = result.get("trial_name")
-        if name is None:
+        if "about" not in result:
             return
-        self.names[trial.trial_id] = name
+        about = Trial(**result["about"])
+        self.names[trial.trial_id] = about.trial
+        self.ledger.trials.setdefault(about.trial, about)
         if "outcome" in result:
-            self._settle(name, result["outcome"], result["why"] or None)
+            self._settle(about.trial, result["outcome"], result["why"] or None)
         else:
-            self.view.progress(name, result)
+            self.view.progress(about.trial, result)
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         name = self.names.get(trial.trial_id)
@@ -106,27 +113,35 @@ def run_trials(
     settings: TrialsSettings,
     follower: Follower,
     folder: Path,
+    score: Score = lambda numbers: {},
 ) -> None:
     """Runs trials until none is left. Ray must be connected.
 
     Args:
-        configure: Makes a trial's name and config.
+        configure: Makes a trial and its config.
         space: Ray Tune's search space.
         tune_settings: Of `tune.TuneConfig`: search algorithm, scheduler, number and concurrency of trials.
         settings: Of the study.
         follower: Takes in what happens.
         folder: Of Ray Tune's own files.
+        score: Adds to what Ray Tune is told of a step or an evaluation; it is told the last once more at the end.
     """
     os.environ.update(QUIET)
     logging.getLogger("ray.tune").setLevel(logging.ERROR)
     stop = settings.stop
 
     def trial(chosen: dict[str, Any]) -> None:
-        name, config = configure(chosen, tune.get_context().get_trial_id())
-        label = {"trial_name": name}
+        about, config = configure(chosen, tune.get_context().get_trial_id())
+        label = {"about": asdict(about)}
+        scored: dict[str, float] = {}
+
+        def report(numbers: dict[str, Any]) -> None:
+            scored.update(score(numbers))
+            tune.report(label | numbers | scored)
+
         tune.report(label | {"kind": "start"})
-        state, why = run_trial(config, stop, lambda numbers: tune.report(label | numbers))
-        tune.report(label | {"outcome": state, "why": why or ""})
+        state, why = run_trial(config, stop, report)
+        tune.report(label | scored | {"outcome": state, "why": why or ""})
 
     tune.Tuner(
         tune.with_resources(trial, ROOM),
@@ -142,6 +157,20 @@ def run_trials(
     ).fit()
 
 
-def cluster_total() -> dict[str, float]:
-    """All that the connected cluster has."""
-    return dict(ray.cluster_resources())
+@contextmanager
+def following(
+    ledger: Ledger, settings: TrialsSettings, configs: Iterable[TrainingConfig], run_bytes: int
+) -> Iterator[tuple[Follower, int]]:
+    """Connects to Ray, once for all trials, and shows them; yields what follows them and how many may run at once.
+
+    Args:
+        ledger: Of the study.
+        settings: Of the study.
+        configs: Of the trials.
+        run_bytes: Memory of the largest trial.
+    """
+    with terminated_as_interrupt(), connect(), StudyView(ledger, settings.name) as view:
+        at_once = slots(configs, ray.cluster_resources(), memory_slots(run_bytes))
+        at_once = min(at_once, settings.max_concurrent or at_once)
+        view.say(f"at most {at_once} trials at once")
+        yield Follower(ledger, view), at_once

@@ -104,3 +104,78 @@ class StudyConfig(Settings):
             if arm.get("method") not in ("base", "grpo", "sft"):
                 raise ValueError(f"{name}: method {arm.get('method')!r} is none of base, grpo, sft")
         return arms
+
+
+class RangeSettings(Settings):
+    """Numbers between two ends."""
+
+    low: float
+    """Smallest."""
+    high: float
+    """Largest."""
+    log: bool = False
+    """Draw the logarithm evenly."""
+    integer: bool = False
+    """Whole numbers only, both ends included."""
+
+    @model_validator(mode="after")
+    def ordered(self) -> Self:
+        if self.low >= self.high or (self.log and self.low <= 0):
+            raise ValueError(f"low ({self.low:g}) must be below high ({self.high:g}), and above 0 where log is true")
+        return self
+
+
+class AshaSettings(Settings):
+    """Successive halving (arXiv:1810.05934): trials that are behind the others at the same step are stopped."""
+
+    metric: str = "reward/mean"
+    """Of metrics.jsonl's steps or evaluations, such as `train/loss` or `benchmark/held_out/accuracy`."""
+    mode: Literal["max", "min"] = "max"
+    """Whether more of it is better."""
+    grace_steps: int = Field(4, ge=1)
+    """No trial is stopped before."""
+    reduction: float = Field(3.0, gt=1)
+    """One in so many goes on from each rung, which are this factor apart in steps."""
+
+
+class SweepSettings(TrialsSettings):
+    name: str = "sweep"
+    """Its files go to `dir`/`name`."""
+    search: Literal["grid", "random", "optuna"] = "grid"
+    """grid: every combination. random: `trials` of them. optuna: `trials`, each chosen by what the ones before gave."""
+    trials: int | None = Field(None, ge=1)
+    """Number of trials, the base not counted. None with `grid` alone."""
+    seed: int = 42
+    """Of the search."""
+    space: dict[str, list[Any] | RangeSettings] = Field(min_length=1)
+    """Dotted setting of the run (`freeze.preset`, `freeze.rules`, `freeze.rules.0.layers`, `learner.learning_rate`) ->
+    values to choose from, or a range."""
+    objective: dict[str, float] = Field(min_length=1)
+    """Benchmark -> weight of its change from the base, in percentage points; their sum is to be as large as can be.
+    `{held_out: 1.0, mmlu_stem: 0.5}`: gain, and half as much for knowledge that is kept."""
+    asha: AshaSettings | None = None
+    """Stop trials that are behind. None: every trial runs to its end."""
+
+    @model_validator(mode="after")
+    def consistent(self) -> Self:
+        ranges = [name for name, values in self.space.items() if not isinstance(values, list)]
+        if self.search == "grid" and ranges:
+            raise ValueError(f"space: grid needs lists of values; {', '.join(ranges)}: give a list, or search: random")
+        if (self.search == "grid") != (self.trials is None):
+            raise ValueError("trials goes with search: random and optuna; set it there, and leave it out with grid")
+        if self.search == "optuna" and self.resume:
+            raise ValueError("resume: optuna's search cannot be gone on with; start it again by overwrite: true")
+        empty = [name for name, values in self.space.items() if values == []]
+        if empty:
+            raise ValueError(f"space: {', '.join(empty)} has no values")
+        return self
+
+
+class SweepConfig(Settings):
+    """Everything `rayrl sweep` needs."""
+
+    sweep: SweepSettings
+    method: Literal["grpo", "sft"]
+    """What every trial does."""
+    base: dict[str, Any]
+    """A run's config (`rayrl grpo` or `rayrl sft`), in which each trial replaces what `space` names."""
