@@ -53,10 +53,10 @@ class ExampleFile:
         row = {name: self._table.column(name)[index].as_py() for name in ("id", "token_ids", "loss_mask")}
         return Example(**row)
 
-    @property
-    def longest(self) -> int:
-        """Tokens of the longest example."""
-        return int(pc.max(pc.list_value_length(self._table.column("token_ids"))).as_py())
+    def lengths(self) -> Numbers:
+        """Tokens of each example."""
+        found: Numbers = pc.list_value_length(self._table.column("token_ids")).to_numpy()
+        return found
 
     def groups(self) -> Numbers:
         """The group number of each example."""
