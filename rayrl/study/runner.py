@@ -169,7 +169,8 @@ def following(
         configs: Of the trials.
         run_bytes: Memory of the largest trial.
     """
-    with terminated_as_interrupt(), connect(), StudyView(ledger, settings.name) as view:
+    # In this order: Ray takes SIGTERM for itself when it starts.
+    with connect(), terminated_as_interrupt(), StudyView(ledger, settings.name) as view:
         at_once = slots(configs, ray.cluster_resources(), memory_slots(run_bytes))
         at_once = min(at_once, settings.max_concurrent or at_once)
         view.say(f"at most {at_once} trials at once")

@@ -1,0 +1,55 @@
+"""configs/study: every arm validates, and the large study has the paper's figures."""
+
+from pathlib import Path
+
+from rayrl.config import TrainingConfig, load_config
+from rayrl.study.arms import Arm, expand
+from rayrl.study.settings import StudyConfig, SweepConfig
+from rayrl.study.space import candidates, placed
+
+CONFIGS = Path(__file__).resolve().parents[2] / "configs" / "study"
+
+
+def arms_of(name: str) -> dict[str, Arm]:
+    return {arm.name: arm for arm in expand(load_config(CONFIGS / f"{name}.yaml", {}, StudyConfig))}
+
+
+def test_the_large_study_has_the_papers_arms_and_those_that_it_leaves_out() -> None:
+    arms = arms_of("olmo2")
+    figures = {
+        "grpo": (571, 1e-6, "none", 29),
+        "sft_1_epoch": (154, 5e-5, "none", 8),
+        "sft_3_epochs": (462, 5e-5, "none", 24),
+        "sft_matched_rate": (571, 1e-6, "none", 29),
+        "sft_frozen_mlps": (462, 5e-5, "none", 24),
+        "sft_qk": (462, 5e-5, "qk_and_head", 24),
+        "grpo_frozen_mlps": (571, 1e-6, "none", 29),
+        "grpo_qk": (571, 1e-6, "qk_and_head", 29),
+        "grpo_qk_alone": (571, 1e-6, "qk_only", 29),
+        "sft_matched_rate_frozen_mlps": (571, 1e-6, "none", 29),
+    }
+
+    def figure(config: TrainingConfig) -> tuple[int, float, str, int]:
+        return config.steps, config.learner.learning_rate, config.freeze.preset, config.checkpoint.every_steps
+
+    assert {name: figure(arms[name].config) for name in figures} == figures
+    for name in ("sft_frozen_mlps", "grpo_frozen_mlps", "sft_matched_rate_frozen_mlps"):
+        assert [(r.match, r.layers, r.train) for r in arms[name].config.freeze.rules] == [("*.mlp.*", "19-25", False)]
+    assert all(arm.config.longest_sample <= 4096 for arm in arms.values())
+    needs = arms["grpo"].config
+    assert needs.learner.workers * needs.learner.gpus_per_worker + needs.generator.gpus == 8
+
+
+def test_the_miniature_compares_the_same_freezes_under_both_methods_by_updates() -> None:
+    arms = arms_of("miniature")
+    assert len(arms) == 7
+    assert [name for name, arm in arms.items() if arm.has_steps] == ["base"]
+    assert arms["sft_matched"].config.learner.learning_rate == arms["grpo"].config.learner.learning_rate
+    assert arms["grpo_frozen_mlps"].config.freeze == arms["sft_frozen_mlps"].config.freeze
+    assert [one.name for one in arms["base"].config.evaluation_sets] == ["held_out", "gsm8k", "mmlu_stem"]
+
+
+def test_the_sweep_has_six_freezes() -> None:
+    config = load_config(CONFIGS / "sweep.yaml", {}, SweepConfig)
+    presets = [placed(config.base, chosen)["freeze"]["preset"] for chosen in candidates(config.sweep)]
+    assert len(set(presets)) == 6

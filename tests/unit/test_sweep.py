@@ -1,0 +1,95 @@
+"""A sweep's space, objective and best config, without Ray."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rayrl.commands.sweep import objective, write_best
+from rayrl.config import GRPOConfig, load_config, validated
+from rayrl.errors import ConfigError
+from rayrl.study.ledger import Ledger, Trial
+from rayrl.study.optuna_search import values_of
+from rayrl.study.settings import SweepConfig, SweepSettings
+from rayrl.study.space import candidates, placed
+
+BASE: dict[str, Any] = {
+    "model": {"path": "m"},
+    "train_data": {"source": "t"},
+    "eval_data": {"source": "e"},
+    "rewards": [{"function": "maths"}],
+    "freeze": {"rules": [{"match": "*.mlp.*", "layers": "0-3", "train": False}]},
+    "steps": 4,
+}
+
+
+def sweep(**changes: Any) -> SweepSettings:
+    space = {"freeze.preset": ["none", "qk_only"], "freeze.rules.0.layers": ["0-1", "2-3", "0.5-1.0"]}
+    return validated(SweepSettings, "sweep", {"space": space, "objective": {"held_out": 1.0}} | changes)
+
+
+def test_a_grid_is_every_combination_put_into_a_copy_of_the_config() -> None:
+    found = candidates(sweep())
+    assert len(found) == 6
+    made = validated(GRPOConfig, "x", placed(BASE, found[-1]))
+    assert (made.freeze.preset, made.freeze.rules[0].layers) == ("qk_only", "0.5-1.0")
+    assert BASE["freeze"]["rules"][0]["layers"] == "0-3"
+
+
+def test_random_trials_differ_stay_within_their_range_and_follow_the_seed() -> None:
+    space = {"learner.learning_rate": {"low": 1e-6, "high": 1e-4, "log": True}, "group_size": {"low": 2, "high": 8}}
+    space["group_size"]["integer"] = True
+    settings = sweep(search="random", trials=40, space=space)
+    found = candidates(settings)
+    assert len(found) == 40
+    assert all(1e-6 <= one["learner.learning_rate"] <= 1e-4 for one in found)
+    assert {one["group_size"] for one in found} == set(range(2, 9))
+    assert sum(one["learner.learning_rate"] < 1e-5 for one in found) > 10, "evenly in the logarithm"
+    assert candidates(settings) == found
+    assert candidates(sweep(search="random", trials=40, space=space, seed=1)) != found
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"space": {"a": {"low": 1, "high": 2}}}, "grid needs lists of values; a"),
+        ({"trials": 3}, "trials goes with search"),
+        ({"search": "random"}, "trials goes with search"),
+        ({"search": "optuna", "trials": 2, "resume": True}, "optuna's search cannot be gone on with"),
+        ({"space": {"a": []}}, "a has no values"),
+        ({"search": "random", "trials": 1, "space": {"a": {"low": 0, "high": 1, "log": True}}}, "above 0 where log"),
+    ],
+)
+def test_wrong_sweeps_are_refused(changes: dict[str, Any], says: str) -> None:
+    with pytest.raises(ConfigError, match=says):
+        sweep(**changes)
+
+
+def test_a_name_that_leads_nowhere_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"freeze\.rules\.1\.layers': there is no '1'"):
+        placed(BASE, {"freeze.rules.1.layers": "1"})
+    with pytest.raises(ConfigError, match=r"'steps\.x' leads into 4"):
+        placed(BASE, {"steps.x": 1})
+
+
+def test_optuna_chooses_listed_values_by_index() -> None:
+    settings = sweep(
+        search="optuna", trials=2, space={"freeze.rules": [[], [{"train": True}]], "a": {"low": 1, "high": 2}}
+    )
+    assert values_of(settings, {"freeze.rules": 1, "a": 1.5}) == {"freeze.rules": [{"train": True}], "a": 1.5}
+
+
+def test_the_objective_is_the_weighted_change_from_the_base_in_points() -> None:
+    weights = {"held_out": 1.0, "mmlu": 0.5}
+    base = {"held_out": 0.25, "mmlu": 0.5}
+    assert objective(weights, base, {"held_out": 0.5, "mmlu": 0.25}) == pytest.approx(25 - 12.5)
+    assert objective(weights, base, {"held_out": 0.5}) is None
+
+
+def test_best_yaml_is_a_run_of_its_own(tmp_path: Path) -> None:
+    config = SweepConfig(sweep=sweep(dir=str(tmp_path)), method="grpo", base=BASE)
+    own = candidates(config.sweep)[4]
+    path = write_best(config, Ledger(tmp_path, [Trial("t005", "t005", 42, "trials/t005", own)]), "t005")
+    best = load_config(path, {}, GRPOConfig)
+    assert (best.freeze.preset, best.freeze.rules[0].layers) == ("qk_only", "2-3")
+    assert (best.run.name, best.run.dir, best.steps, best.evaluation.at_start) == ("sweep-best", tmp_path, 4, True)
