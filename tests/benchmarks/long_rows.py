@@ -1,11 +1,10 @@
 """Peak memory of the data path at 220,000 long rows against 2,000: rows -> examples.arrow -> a shuffled epoch.
 
-    python -m tests.benchmarks.long_rows [--rows 2000 220000] [--folder /tmp] [--tokenizer]
+    python -m tests.benchmarks.long_rows [--rows 2000 220000] [--words 700] [--folder /tmp] [--tokenizer]
 
-Rows of about 4,000 characters come one at a time (every third is over the length limit and is left out, counted and
-listed). Without --tokenizer a token is a word, which takes a tenth of the time and gives as many tokens. Memory is the
-process's own (RssAnon; mapped files are the kernel's to drop), its peak sampled while it runs; the process is new for
-each count.
+Rows of about 4,000 characters (700 words) come one at a time; every third, twice as long, is over the length limit and
+is left out, counted and listed. Without --tokenizer a token is a word. Memory is the process's own (RssAnon; mapped
+files are the kernel's to drop), its peak sampled while it runs; the process is new for each count.
 """
 
 import argparse
@@ -28,10 +27,10 @@ WORDS = ("revenue", "costs", "assets", "cash", "sales", "debt", "equity", "margi
 READ = 5000
 
 
-def rows(count: int) -> Iterator[Row]:
-    """About 4,000 characters each, every third 8,000."""
+def rows(count: int, words: int) -> Iterator[Row]:
+    """Every third is twice as long."""
     for number in range(count):
-        text = " ".join(WORDS[(number + at) % len(WORDS)] for at in range(1400 if number % 3 == 2 else 700))
+        text = " ".join(WORDS[(number + at) % len(WORDS)] for at in range(2 * words if number % 3 == 2 else words))
         yield {"question": f"Case {number}?", "answer": text}
 
 
@@ -60,9 +59,10 @@ class Peak:
         self._thread.join()
 
 
-def child(count: int, folder: Path, real: bool) -> None:
-    data = {"source": "tests.benchmarks.long_rows:rows", "options": {"count": count}}
-    config = SFTConfig.model_validate({"model": {"path": "m"}, "train_data": data, "target": {"max_tokens": 1000}})
+def child(count: int, words: int, folder: Path, real: bool) -> None:
+    data = {"source": "tests.benchmarks.long_rows:rows", "options": {"count": count, "words": words}}
+    target = {"max_tokens": words * 3 // 2}
+    config = SFTConfig.model_validate({"model": {"path": "m"}, "train_data": data, "target": target})
     if real:
         from rayrl.models import EMBEDDED, load_tokenizer, resolve_model
 
@@ -71,7 +71,7 @@ def child(count: int, folder: Path, real: bool) -> None:
     else:
         numbers = {word: number for number, word in enumerate(WORDS)}
         encode = lambda text: [numbers.get(word, 99) for word in text.split()]  # noqa: E731
-    list(map(encode, (row["answer"] for row in rows(3))))
+    list(map(encode, (row["answer"] for row in rows(3, words))))
     before, started = anonymous_mb(), time.monotonic()
     with Peak() as writing:
         render = lambda messages, ask: " ".join(message["content"] for message in messages) + " "  # noqa: E731
@@ -98,17 +98,18 @@ def child(count: int, folder: Path, real: bool) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, nargs="+", default=[2000, 220_000])
+    parser.add_argument("--words", type=int, default=700, help="of an answer; 5.7 characters each")
     parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()))
     parser.add_argument("--tokenizer", action="store_true", help="encode by the embedded model's tokenizer")
     parser.add_argument("--child", type=int)
     arguments = parser.parse_args()
     if arguments.child:
         with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
-            child(arguments.child, Path(folder), arguments.tokenizer)
+            child(arguments.child, arguments.words, Path(folder), arguments.tokenizer)
         return
     for count in arguments.rows:
         command = [sys.executable, "-m", "tests.benchmarks.long_rows", "--folder", str(arguments.folder)]
-        command += ["--tokenizer"] * arguments.tokenizer + ["--child", str(count)]
+        command += ["--tokenizer"] * arguments.tokenizer + ["--words", str(arguments.words), "--child", str(count)]
         subprocess.run(command, check=True)
 
 
