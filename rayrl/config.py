@@ -734,6 +734,8 @@ def parse_overrides(arguments: list[str]) -> dict[str, Any]:
                 raise ConfigError(f"--{name}: a value must follow")
             text = remaining.pop(0)
         value = yaml.safe_load(text)
+        if isinstance(value, dict) and None in value.values():  # {column} of a template, to YAML a key without a value
+            value = text
         # YAML 1.1 reads 1e-5 as a string.
         if isinstance(value, str):
             with contextlib.suppress(ValueError):

@@ -52,7 +52,7 @@ def run_divergence(asked: DivergenceOptions) -> int:
     name = asked.texts.data.source
     made = build_texts(asked.texts, PromptSettings(), tokenizer, "texts")
     console, progress = Console(width=120), Console(stderr=True)
-    for reason, count in Counter(made.left_out).items():
+    for reason, count in Counter(made.left_out.values()).items():
         console.print(f"left out: {count} texts: {reason}")
     progress.print(f"{len(made.texts)} texts; the base runs first", highlight=False)
     states = remember(base_policy(base, asked.device), *text_batches(made.texts, asked.microbatch_tokens), asked.device)

@@ -16,6 +16,7 @@ from rayrl.config import DatasetSettings, PromptSettings, SFTConfig, TargetSetti
 from rayrl.data.prompts import Encode, Messages, fill, prompt_messages
 from rayrl.data.row import LeftOut, Row
 from rayrl.data.rows import iterate_rows
+from rayrl.data.stream import Numbers
 from rayrl.errors import ConfigError, DataError
 from rayrl.types import Example
 
@@ -57,9 +58,9 @@ class ExampleFile:
         """Tokens of the longest example."""
         return int(pc.max(pc.list_value_length(self._table.column("token_ids"))).as_py())
 
-    def groups(self) -> list[int]:
+    def groups(self) -> Numbers:
         """The group number of each example."""
-        numbers: list[int] = self._table.column("group").to_pylist()
+        numbers: Numbers = self._table.column("group").to_numpy()
         return numbers
 
 

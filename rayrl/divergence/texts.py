@@ -16,10 +16,10 @@ from rayrl.types import Example
 
 @dataclass(frozen=True, slots=True)
 class TextSet:
-    """Texts, of which `loss_mask` marks the answer, and why each of the other rows is left out."""
+    """Texts, of which `loss_mask` marks the answer, and why each of the other rows (by number) is left out."""
 
     texts: list[Example]
-    left_out: list[str]
+    left_out: dict[int, str]
 
 
 def build_texts(settings: TextSettings, prompt: PromptSettings, tokenizer: Any, field: str) -> TextSet:
@@ -32,12 +32,18 @@ def build_texts(settings: TextSettings, prompt: PromptSettings, tokenizer: Any, 
         field: Where `settings` stand, for messages.
     """
     texts: list[Example] = []
-    left_out: list[str] = []
+    left_out: dict[int, str] = {}
     for index, row in enumerate(iterate_rows(settings.data, f"{field}.data")):
         if isinstance(row, LeftOut):
-            left_out.append(row.reason)
+            left_out[index] = row.reason
             continue
-        columns = row | {"question": row[settings.data.question_column], "answer": row[settings.data.answer_column]}
+        names = settings.data.question_column, settings.data.answer_column
+        if any(row.get(name) is None for name in names):
+            raise DataError(
+                f"{field}.data: row {index} has no {names[0]!r} or no {names[1]!r}, but {', '.join(row)}; name the "
+                f"columns by {field}.data.question_column / answer_column"
+            )
+        columns = row | {"question": row[names[0]], "answer": row[names[1]]}
         messages = prompt_messages(columns, settings.prompt or prompt)
         answer = {"role": "assistant", "content": fill(settings.template, columns, f"{field}.template")}
         before = tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
@@ -46,7 +52,7 @@ def build_texts(settings: TextSettings, prompt: PromptSettings, tokenizer: Any, 
             raise DataError(f"{field}: the chat template writes the prompt of row {index} differently before an answer")
         first, second = (tokenizer.encode(t, add_special_tokens=False) for t in (before, whole[len(before) :]))
         if len(first) + len(second) > settings.max_tokens:
-            left_out.append(f"more than {settings.max_tokens} tokens")
+            left_out[index] = f"more than {settings.max_tokens} tokens"
         else:
             mask = [False] * len(first) + [True] * len(second)
             texts.append(Example(f"{field}-{index}", [*first, *second], mask))

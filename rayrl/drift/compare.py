@@ -18,6 +18,7 @@ class Sums:
     change_square: float = 0.0
     changed: float = 0.0  # entries that differ when both are rounded to bfloat16
     entries: float = 0.0
+    moved: float = 0.0  # above 0: frozen, and not the base's
 
     def add(self, base: torch.Tensor, tuned: torch.Tensor, change: torch.Tensor) -> None:
         """Counts a block. Squares are summed in float32 within 2^16 entries, in float64 across."""

@@ -138,7 +138,7 @@ class Learner:
             sizes = [parts[index].loss_tokens for index in batch.trees] if batch.targets.numel() else []
             for index, own in zip(batch.trees, values.split(sizes) if sizes else [], strict=False):
                 mine[index] = own.tolist()
-        self._reshard()
+        self.reshard()
         gathered: list[dict[int, list[float]]] = [{} for _ in range(dist.get_world_size())]
         dist.all_gather_object(gathered, mine)
         found = {index: values for part in gathered for index, values in part.items()}
@@ -227,8 +227,8 @@ class Learner:
         norm = torch.nn.utils.clip_grad_norm_(self._trained().values(), self.settings.max_grad_norm)
         return float(norm.full_tensor() if isinstance(norm, DTensor) else norm)
 
-    def _reshard(self) -> None:
-        """Without a backward FSDP keeps the gathered weights, which would outlive the next change of the sharded."""
+    def reshard(self) -> None:
+        """For after a forward without a backward: FSDP keeps the weights that it gathered, past their next change."""
         for module in self.policy.modules():
             if isinstance(module, FSDPModule):
                 module.reshard()

@@ -17,13 +17,14 @@ from rayrl.actors.generator import GeneratorActor, engine_settings
 from rayrl.actors.verifier import VerifierActor
 from rayrl.actors.waiting import fetch, original
 from rayrl.config import HELD_OUT, TrainingConfig
+from rayrl.divergence.texts import write_texts
 from rayrl.errors import RayrlError, StoppedError
 from rayrl.metrics import JsonLines, MetricsLog, read_metrics
 from rayrl.report.page import write_report
 from rayrl.train.cluster import ANYWHERE, connect, generator_replicas, require_resources, verifier_actors
 from rayrl.train.entry import fit
 from rayrl.train.preflight import Preflight, check
-from rayrl.train.run_directory import EXAMPLES, open_run_directory, write_rows
+from rayrl.train.run_directory import EXAMPLES, TEXTS, open_run_directory, write_rows
 from rayrl.train.view import View, memory_line
 
 POLL_S = 0.3
@@ -48,6 +49,8 @@ def train(config: TrainingConfig, watch: Watch = lambda record: None) -> int:
     folder = open_run_directory(config)
     if plan.examples:
         plan.examples.move(folder / EXAMPLES)
+    if plan.texts:
+        write_texts(folder / TEXTS, plan.texts)
     view = View(config, folder)
     view.show_plan(plan)
     (folder / "plan.json").write_text(json.dumps(plan.record(), indent=1))

@@ -16,6 +16,7 @@ from rayrl.config import GRPOConfig, SFTConfig, TrainingConfig
 from rayrl.errors import SyncError
 from rayrl.generate.packets import pack, with_fused_partners
 from rayrl.learner.learner import Learner
+from rayrl.train.change import Change
 from rayrl.train.checkpoints import Checkpoints
 from rayrl.train.grpo import Rollouts
 from rayrl.train.run_directory import EXAMPLES
@@ -59,6 +60,7 @@ class Rank:
             keep_reference=self.config.keeps_reference,
             adapter_settings=self.config.adapter,
         )
+        self.change = Change(self.config, self.learner, folder, context["model"])
 
     def _source(self, folder: Path) -> Source:
         if isinstance(self.config, SFTConfig):
@@ -77,8 +79,8 @@ class Rank:
         if self.first:
             self._wait(self.coordinator.restore.remote(state, self.prompts), "the coordinator to restore its state")
         self._publish(state.next_step, self.learner.rounded_base())
-        if state.next_step == 0 and self.config.evaluation.at_start:
-            self._evaluate(0)
+        if state.next_step == 0:
+            self._begin()
         if self.first:
             self._wait(self.coordinator.start.remote(), "the coordinator to start")
         for step in range(state.next_step, self.config.steps):
@@ -86,6 +88,14 @@ class Rank:
         if self.config.steps:
             self._phase("export")
             self.learner.export(self.checkpoints.folder.parent / "model")
+
+    def _begin(self) -> None:
+        """What is measured before the first step."""
+        self.change.measure(0)
+        if self.first and (notice := self.change.notice()):
+            self._log({"kind": "event", "event": "drift", "detail": notice})
+        if self.config.evaluation.at_start:
+            self._evaluate(0)
 
     def _step(self, step: int) -> None:
         started = time.monotonic()
@@ -116,6 +126,7 @@ class Rank:
             self._evaluate(step + 1)
         if last or (step + 1) % self.config.checkpoint.every_steps == 0:
             self._phase("checkpoint")
+            self.change.measure(step + 1)
             empty = CoordinatorState(step + 1)
             state = self._wait(self.coordinator.state.remote(step + 1), "the state") if self.first else empty
             self.checkpoints.save(self.learner, state)

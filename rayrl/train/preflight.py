@@ -20,11 +20,12 @@ from rayrl.config import (
 )
 from rayrl.data.examples import ExampleFile, ExampleTokenizer, RenderChat, write_examples
 from rayrl.data.prompts import Encode, Select, build_prompts
+from rayrl.divergence.texts import build_texts
 from rayrl.errors import ConfigError, DataError, ModelError
 from rayrl.models import load_tokenizer, resolve_model
 from rayrl.plugins import load
 from rayrl.train.run_directory import EXAMPLES, run_folder
-from rayrl.types import Prompt
+from rayrl.types import Example, Prompt
 from rayrl.verify.golds import check_golds
 
 GB = 1e9
@@ -42,6 +43,8 @@ class Preflight:
     """Each set that is evaluated, by name."""
     examples: ExampleFile | None
     """What SFT learns, in a draft file."""
+    texts: dict[str, list[Example]]
+    """Sets whose divergence from the base is measured."""
     steps: int
     left_out: dict[str, list[str]]
     """Why -> ids of the rows that are left out."""
@@ -96,6 +99,8 @@ def check(config: TrainingConfig) -> Preflight:
     require_memory(config, memory.total, generator_bytes)
     require_context(config, getattr(structure.config, "max_position_embeddings", None))
 
+    if config.drift and Path(model).is_dir():
+        _require_drift(model)
     for reward in (*config.rewards, *(reward for one in config.evaluation_sets for reward in one.rewards)):
         if ":" in reward.function:
             load(reward.function, "rewards.function")
@@ -109,6 +114,7 @@ def check(config: TrainingConfig) -> Preflight:
         train=data.train,
         evaluated=data.evaluated,
         examples=data.examples,
+        texts=data.texts,
         steps=data.steps,
         left_out={reason: ids for reason, ids in data.left_out.items() if ids},
         freeze_rows=table(trainable, sizes, tied),
@@ -119,6 +125,15 @@ def check(config: TrainingConfig) -> Preflight:
         activation_bytes=activation_bytes,
         generator_bytes=generator_bytes,
     )
+
+
+def _require_drift(model: str) -> None:
+    from rayrl.drift.opening import open_base
+
+    try:
+        open_base(model)
+    except ModelError as error:
+        raise ModelError(f"drift: {error}; or switch it off (drift: false)") from error
 
 
 def require_memory(config: TrainingConfig, learner_bytes: int, generator_bytes: int) -> None:
@@ -184,6 +199,7 @@ class _Data:
     train: list[Prompt] = field(default_factory=list)
     evaluated: dict[str, list[Prompt]] = field(default_factory=dict)
     examples: ExampleFile | None = None
+    texts: dict[str, list[Example]] = field(default_factory=dict)
     steps: int = 0
     left_out: dict[str, list[str]] = field(default_factory=dict)
 
@@ -220,6 +236,11 @@ def _data(config: TrainingConfig, model: str) -> _Data:
 
     for one in config.evaluation_sets:
         data.evaluated[one.name] = usable(one.data, one.prompt, one.rewards, one.field)
+    for name, settings in config.divergence.items():
+        found = build_texts(settings, config.prompt, tokenizer, f"divergence.{name}")
+        data.texts[name] = found.texts
+        for number, reason in found.left_out.items():
+            data.left_out.setdefault(f"divergence.{name}: {reason}", []).append(f"divergence.{name}-{number}")
     texts = {prompt.text for prompts in data.evaluated.values() for prompt in prompts}
     if isinstance(config, SFTConfig):
         data.examples = _examples(config, render, encode, tokenizer.eos_token, texts)

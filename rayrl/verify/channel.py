@@ -1,5 +1,6 @@
-"""Messages between a pool and its workers: pickles of plain data, framed, over a socket; many are read at once."""
+"""What a pool and a worker share: messages over a socket (pickles of plain data, framed), and one number in memory."""
 
+import mmap
 import pickle
 import socket
 import struct
@@ -8,6 +9,26 @@ from typing import Any
 
 _LENGTH = struct.Struct("!I")
 _READ = 1 << 18
+
+
+class Progress:
+    """A number in memory that a worker shares with its pool: which job of its latest list it is at.
+
+    Args:
+        descriptor: A file of at least one page; it may be closed afterwards.
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        self._memory = mmap.mmap(descriptor, mmap.PAGESIZE)
+
+    @property
+    def at(self) -> int:
+        place: int = _LENGTH.unpack_from(self._memory)[0]
+        return place
+
+    @at.setter
+    def at(self, place: int) -> None:
+        _LENGTH.pack_into(self._memory, 0, place)
 
 
 class Channel:
@@ -43,13 +64,10 @@ class Channel:
         """
         end = None if deadline_s is None else time.monotonic() + deadline_s
         while not (messages := self._whole()):
-            left = None if end is None else end - time.monotonic()
-            if left is not None and left <= 0:
-                return []
-            self._socket.settimeout(left)
+            self._socket.settimeout(None if end is None else max(0.0, end - time.monotonic()))
             try:
                 data = self._socket.recv(_READ)
-            except TimeoutError:
+            except (TimeoutError, BlockingIOError):
                 return []
             if not data:
                 raise EOFError("the other side is gone")

@@ -10,8 +10,11 @@ from typing import Any, Literal
 
 from rayrl.types import Verdict
 
-REQUEST = struct.Struct("!cI")  # to the nursery: b"f", 0 and a descriptor: fork a worker; b"k", pid: kill it
+REQUEST = struct.Struct(
+    "!cI"
+)  # to the nursery: b"f", 0 and two descriptors (socket, shared memory): fork a worker; b"k", pid: kill it
 REPLY = struct.Struct("!I")  # the pid
+SEND_EVERY_S = 0.002
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,20 +7,17 @@ fork of this one, and end when this process ends, even by SIGKILL.
 import contextlib
 import itertools
 import threading
-import time
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Future
 from queue import Empty, SimpleQueue
 
 from rayrl.errors import ConfigError, DeadlineError
-from rayrl.verify.jobs import Job, Outcome
+from rayrl.verify.jobs import SEND_EVERY_S, Job, Outcome
 from rayrl.verify.nursery import START_DEADLINE_S, Nursery, Worker
 from rayrl.verify.tasks import Task, Together
 
 MAX_BATCH = 128
-MANY = 16
-PAUSE_S = 0.001
 WORN_OUT = Outcome("done", reason="the worker has grown too large")
 
 
@@ -188,24 +185,34 @@ class WorkerPool:
     def _converse(self, worker: Worker, waiting: "deque[Task]") -> Outcome | None:
         """Sends `waiting` to a worker and takes off what it answers. Any outcome is the end of the worker.
 
+        Where a job is its end, that job is the first of `waiting`; those that were done before it, but not reported,
+        are the last, and are asked again.
+
         Raises:
             EOFError, OSError: The worker died.
         """
+        worker.progress.at = done = 0
         sent = self._send(worker, waiting)
-        while sent:
-            deadline_s = self.deadline_s * max(1, waiting[0].job.size)
-            replies = worker.channel.receive(deadline_s)
-            if not replies:
-                return Outcome("timeout", reason=f"not done within {deadline_s:g} s")
-            for outcome, spent in replies:
-                if outcome.kind == "crashed":
-                    return Outcome("crashed", reason=outcome.reason)
-                waiting.popleft().settle(outcome)
-                if spent:
-                    return WORN_OUT
-            sent -= len(replies)
-            if sent > MANY:
-                time.sleep(PAUSE_S)
+        try:
+            while done < sent:
+                deadline_s = self.deadline_s * max(1, waiting[0].job.size)
+                messages = worker.channel.receive(deadline_s + SEND_EVERY_S)
+                at = worker.progress.at
+                # What was sent before the worker got there is here by now.
+                messages = messages or worker.channel.receive(0)
+                if not messages:
+                    waiting.rotate(done - at)
+                    return Outcome("timeout", reason=f"not done within {deadline_s:g} s")
+                for outcome, spent in itertools.chain.from_iterable(messages):
+                    if outcome.kind == "crashed":
+                        return Outcome("crashed", reason=outcome.reason)
+                    waiting.popleft().settle(outcome)
+                    done += 1
+                    if spent:
+                        return WORN_OUT
+        except (EOFError, OSError):
+            waiting.rotate(done - max(done, worker.progress.at))
+            raise
         return None
 
     @staticmethod

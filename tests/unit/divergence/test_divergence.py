@@ -151,7 +151,7 @@ def test_bad_input_ends_with_one_message(base: Path, tmp_path: Path, capsys: pyt
         ([base, base, "--texts", tmp_path / "absent.jsonl"], 3, ["texts.data.source", "absent.jsonl"]),
         ([base, base, "--texts", texts, "--data.answer_column", "gold"], 3, ["'gold'", "answer_column"]),
         ([base, base, "--texts", texts, "--max_tokens", 3], 3, ["texts.max_tokens", "none of the 2 rows"]),
-        ([base, base, "--texts", texts, "--template", "{gold}"], 2, ["texts.template", "{gold}"]),
+        ([base, base, "--texts", texts, "--template", "{gold}"], 2, ["texts.template", "'{gold}'"]),
         ([base, base, "--texts", texts, "--max_token", 9], 2, ["max_token", "did you mean 'max_tokens'"]),
         ([base, lora, "--texts", texts], 4, ["lora", "does not go onto the base"]),
         ([base, tmp_path / "absent", "--texts", texts], 4, ["absent", "does not exist"]),
@@ -163,4 +163,4 @@ def test_bad_input_ends_with_one_message(base: Path, tmp_path: Path, capsys: pyt
         message = capsys.readouterr().err.replace("\n", " ")
         assert all(part in message for part in ["rayrl: ", *says]), message
     assert main(["divergence", str(base), str(base), "--texts", str(texts), "--max_tokens", "30"]) == 0
-    assert "left out: 1 texts of more than 30 tokens" in capsys.readouterr().out
+    assert "left out: 1 texts: more than 30 tokens" in capsys.readouterr().out
