@@ -88,7 +88,8 @@ def study_headlines(study: Study, benchmarks: Benchmarks) -> list[Headline]:
 def _trials(study: Study) -> Headline:
     states = [trial.state for trial in study.trials]
     details = [f"{states.count(state)} {state}" for state in dict.fromkeys(states)]
-    arms = f"{len(study.arms)} arms, {len({str(trial.seed) for trial in study.trials})} seeds"
+    seeds = len({str(trial.seed) for trial in study.trials})
+    arms = f"{len(study.arms)} arms, {seeds} {'seed' if seeds == 1 else 'seeds'}"
     finished = sum(trial.finished for trial in study.trials)
     return Headline("Trials finished", f"{finished} of {len(states)}", (arms, ", ".join(details)))
 
