@@ -163,4 +163,4 @@ def test_bad_input_ends_with_one_message(base: Path, tmp_path: Path, capsys: pyt
         message = capsys.readouterr().err.replace("\n", " ")
         assert all(part in message for part in ["rayrl: ", *says]), message
     assert main(["divergence", str(base), str(base), "--texts", str(texts), "--max_tokens", "30"]) == 0
-    assert "left out: 1 texts of more than 30 tokens" in capsys.readouterr().out
+    assert "left out: 1 texts: more than 30 tokens" in capsys.readouterr().out
