@@ -31,6 +31,14 @@ def parser() -> argparse.ArgumentParser:
         )
         training.add_argument("--dry-run", action="store_true", help=DRY_RUN)
 
+    study = commands.add_parser("study", help="arms of one study, with seeds, compared", epilog=overrides)
+    study.add_argument("config", type=Path, metavar="CONFIG", help="YAML file, such as configs/study/miniature.yaml")
+    study.add_argument("--dry-run", action="store_true", help="print the arms with steps and cost; start nothing")
+
+    sweep = commands.add_parser("sweep", help="search over freezes and other settings", epilog=overrides)
+    sweep.add_argument("config", type=Path, metavar="CONFIG", help="YAML file, such as configs/study/sweep.yaml")
+    sweep.add_argument("--dry-run", action="store_true", help="check and print the trials; start nothing")
+
     synth = commands.add_parser(
         "synth", help="make questions with answers from documents, to train and test on", epilog=overrides
     )
@@ -115,6 +123,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _divergence(known, rest)
         if known.command == "synth":
             return _synth(known.config, rest, known.dry_run)
+        if known.command == "study":
+            return _study(known.config, rest, known.dry_run)
+        if known.command == "sweep":
+            return _sweep(known.config, rest, known.dry_run)
         path = demo_config() if known.command == "demo" else known.config
         return _train(path, rest, known.dry_run, supervised=known.command == "sft")
     except RayrlError as error:
@@ -140,6 +152,22 @@ def _train(path: Path, overrides: list[str], dry_run: bool, supervised: bool) ->
     from rayrl.train.driver import train
 
     return train(config)
+
+
+def _study(path: Path, overrides: list[str], dry_run: bool) -> int:
+    from rayrl.commands.study import run_study
+    from rayrl.config import load_config, parse_overrides
+    from rayrl.study.settings import StudyConfig
+
+    return run_study(load_config(path, parse_overrides(overrides), StudyConfig), dry_run)
+
+
+def _sweep(path: Path, overrides: list[str], dry_run: bool) -> int:
+    from rayrl.commands.sweep import run_sweep
+    from rayrl.config import load_config, parse_overrides
+    from rayrl.study.settings import SweepConfig
+
+    return run_sweep(load_config(path, parse_overrides(overrides), SweepConfig), dry_run)
 
 
 def _synth(path: Path, overrides: list[str], dry_run: bool) -> int:

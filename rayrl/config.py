@@ -398,7 +398,7 @@ class TrainingConfig(Settings):
         for name in benchmarks:
             if name == HELD_OUT or not re.fullmatch(r"[A-Za-z0-9_.-]+", name):
                 raise ValueError(
-                    f"{name!r} is no name for a benchmark: letters, digits, _, - and .; {HELD_OUT!r} is eval_data's"
+                    f"{name!r} is no benchmark's name: letters, digits, '_', '-', '.'; {HELD_OUT!r} is eval_data's"
                 )
         return benchmarks
 
@@ -541,8 +541,8 @@ class SFTConfig(TrainingConfig):
     max_staleness: ClassVar[int] = 0
     steps: int = Field(0, ge=0)
     """Updates. 0: as many as `epochs` makes."""
-    epochs: float = Field(1.0, gt=0)
-    """Times that each example is seen, where `steps` is 0."""
+    epochs: float = Field(1.0, ge=0)
+    """Times that each example is seen, where `steps` is 0. 0: the model is evaluated only."""
 
     @property
     def step_in_words(self) -> str:

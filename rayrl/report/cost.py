@@ -113,5 +113,5 @@ def _tokens(run: Run) -> float:
 
 
 def _learner_peak(run: Run) -> float | None:
-    peaks = [GB * peak for record in run.steps if (peak := value(record, "memory/learner_peak_gb")) is not None]
+    peaks = [GB * peak for record in run.steps if (peak := value(record, "memory/peak_gb")) is not None]
     return max(peaks, default=None)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from rayrl.report import distance, figures
-from rayrl.report.comparison import IN_DOMAIN, KNOWLEDGE, Benchmarks, lookup
+from rayrl.report.comparison import IN_DOMAIN, KNOWLEDGE, Benchmarks
 from rayrl.report.curves import LOG_RATIO
 from rayrl.report.figures import AXIS, LOOK, Figure
 from rayrl.report.inference import Difference
@@ -20,7 +20,7 @@ def forest(study: Study, benchmarks: Benchmarks) -> Figure | None:
     names = [name for name in benchmarks.names if any(one.benchmark == name for one in compared)]
     if not names:
         return None
-    found = lookup(compared)
+    found = {(one.arm, one.benchmark): one for one in compared}
     ends = [100 * end for one in compared for end in (one.difference.low, one.difference.high)]
     low, high = min(0.0, *ends), max(0.0, *ends)
     x_range = [low - 0.06 * (high - low) - 0.1, high + 0.06 * (high - low) + 0.1]
@@ -34,7 +34,7 @@ def forest(study: Study, benchmarks: Benchmarks) -> Figure | None:
     for index, (name, place) in enumerate(zip(names, places, strict=True)):
         x, y = figures.numbered("x", index), figures.numbered("y", index)
         for arm in study.trained:
-            one = found.get((arm.name, "base", name))
+            one = found.get((arm.name, name))
             if one is not None:
                 data.append(_row(arm, one.difference, one.significant) | {"xaxis": x, "yaxis": y, "meta": name})
         arms = [arm.name for arm in study.trained]

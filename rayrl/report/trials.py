@@ -14,7 +14,9 @@ from rayrl.report import figures
 from rayrl.report.results import HELD_OUT, Scores, benchmark_scores, by_step, correct
 from rayrl.report.run import Run, Samples, read_run
 
-BASE = "base"
+METHODS = {"base": "base", "grpo": "GRPO", "sft": "SFT"}
+SETTINGS = ("study.yaml", "sweep.yaml")
+AMOUNTS = ("updates", "samples", "tokens", "flops")
 COLOURS = (
     *(figures.BLUE, figures.RED, figures.GREEN, figures.ORANGE, figures.PURPLE, figures.SKY),
     *("#7f4f24", "#5b3fa0", "#000000", "#999933", "#882255", "#44aa99"),
@@ -71,9 +73,10 @@ class Trial:
 
 @dataclass(frozen=True, slots=True)
 class Arm:
-    """All trials of one arm, and how charts draw it."""
+    """All trials of one arm, and how charts draw it. method: base, GRPO or SFT; empty where that is not known."""
 
     name: str
+    method: str
     trials: list[Trial]
     colour: str
 
@@ -99,15 +102,6 @@ class Arm:
         return self._example.plan if self._example else {}
 
     @property
-    def method(self) -> str:
-        """base, GRPO, SFT; or empty where no trial left its settings."""
-        if self.name == BASE:
-            return BASE
-        if self._example is None:
-            return ""
-        return "SFT" if "examples_per_step" in self._example.config else "GRPO"
-
-    @property
     def freeze(self) -> tuple[str, str]:
         """(preset, rules in words); two arms that freeze the same have the same."""
         preset = str(self.setting("freeze.preset") or "none")
@@ -116,7 +110,7 @@ class Arm:
 
     @property
     def symbol(self) -> str:
-        return {"SFT": "square", BASE: "diamond"}.get(self.method, "circle")
+        return "square" if self.method == "SFT" else "circle"
 
     @property
     def dash(self) -> str:
@@ -131,9 +125,10 @@ def _rule(rule: Mapping[str, Any]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Study:
-    """A study directory. Arms in order of first trial, the base first."""
+    """A study directory. Arms in order of first trial, the base first. settings: the file that config was read from."""
 
     name: str
+    settings: str
     config: dict[str, Any]
     config_text: str
     trials: list[Trial]
@@ -141,25 +136,30 @@ class Study:
 
     @property
     def base(self) -> Arm | None:
-        return next((arm for arm in self.arms if arm.name == BASE), None)
+        """The first arm that trains nothing."""
+        return next((arm for arm in self.arms if arm.method == "base"), None)
 
     @property
     def trained(self) -> list[Arm]:
-        return [arm for arm in self.arms if arm.name != BASE]
+        return [arm for arm in self.arms if arm.method != "base"]
 
     @property
     def in_domain(self) -> list[str] | None:
         """Benchmarks that the study names so; None where it leaves that open."""
-        named = self.config.get("in_domain")
+        named = self._own.get("in_domain")
         return [str(name) for name in named] if isinstance(named, list) else None
 
     @property
     def matched_by(self) -> str:
-        """What all arms were given alike, in words."""
-        budget = self.config.get("budget")
-        if isinstance(budget, dict):
-            return ", ".join(f"{name} {amount}" for name, amount in budget.items() if amount is not None)
-        return str(budget) if budget else ""
+        """What all arms were given alike: `60 updates`. Empty: each had steps of its own."""
+        budget = self._own.get("budget")
+        given = [(name, budget.get(name)) for name in AMOUNTS] if isinstance(budget, dict) else []
+        return ", ".join(f"{amount:,} {name}" for name, amount in given if isinstance(amount, int | float))
+
+    @property
+    def _own(self) -> Mapping[str, Any]:
+        section = self.config.get(self.settings.partition(".")[0])
+        return section if isinstance(section, dict) else {}
 
 
 def read_study(folder: Path) -> Study:
@@ -174,10 +174,12 @@ def read_study(folder: Path) -> Study:
     if not isinstance(rows, list) or not all(isinstance(row, dict) and "arm" in row for row in rows):
         raise DataError(f"{path}: a list of trials is wanted, each with the field arm")
     trials = [_trial(folder, row) for row in rows]
-    settings = folder / "study.yaml"
-    text = settings.read_text(encoding="utf-8", errors="replace") if settings.is_file() else ""
+    settings = next((name for name in SETTINGS if (folder / name).is_file()), SETTINGS[0])
+    file = folder / settings
+    text = file.read_text(encoding="utf-8", errors="replace") if file.is_file() else ""
     config = yaml.safe_load(text)
-    return Study(folder.resolve().name, config if isinstance(config, dict) else {}, text, trials, _arms(trials))
+    config = config if isinstance(config, dict) else {}
+    return Study(folder.resolve().name, settings, config, text, trials, _arms(trials, config))
 
 
 def _trial(folder: Path, row: Mapping[str, Any]) -> Trial:
@@ -202,9 +204,25 @@ def _trial(folder: Path, row: Mapping[str, Any]) -> Trial:
         return replace(trial, note="; ".join(filter(None, (error, str(broken)))))
 
 
-def _arms(trials: list[Trial]) -> list[Arm]:
-    names = sorted(dict.fromkeys(trial.arm for trial in trials), key=lambda name: name != BASE)
-    colours = dict(zip((name for name in names if name != BASE), cycle(COLOURS), strict=False))
-    return [
-        Arm(name, [trial for trial in trials if trial.arm == name], colours.get(name, figures.GREY)) for name in names
-    ]
+def _arms(trials: list[Trial], config: Mapping[str, Any]) -> list[Arm]:
+    grouped: dict[str, list[Trial]] = {}
+    for trial in trials:
+        grouped.setdefault(trial.arm, []).append(trial)
+    methods = {name: _method(name, config, own) for name, own in grouped.items()}
+    names = sorted(grouped, key=lambda name: methods[name] != "base")
+    colours = dict(zip((name for name in names if methods[name] != "base"), cycle(COLOURS), strict=False))
+    return [Arm(name, methods[name], grouped[name], colours.get(name, figures.GREY)) for name in names]
+
+
+def _method(name: str, config: Mapping[str, Any], trials: list[Trial]) -> str:
+    """As the study's settings say; else as the runs' own do."""
+    arms = config.get("arms")
+    said = arms.get(name) if isinstance(arms, dict) else None
+    if isinstance(said, dict) and said.get("method") in METHODS:
+        return METHODS[said["method"]]
+    run = next((trial.run for trial in trials if trial.run and trial.run.config), None)
+    if run is None:
+        return ""
+    if run.setting("steps") == 0:
+        return "base"
+    return "SFT" if "examples_per_step" in run.config else "GRPO"

@@ -12,7 +12,7 @@ import ray
 from rayrl.config import TrainingConfig
 from rayrl.errors import ResourceError
 
-# Of actors and tasks: in a trial they are scheduled as elsewhere, not within the room that Ray Tune keeps for it.
+# Of actors and tasks: in a trial they are scheduled as anywhere else, not in the room that Ray Tune keeps for it.
 ANYWHERE = "DEFAULT"
 
 # Ray Train and Ray's workers tell little that a user of a run needs; the run's own view does.
@@ -31,8 +31,8 @@ QUIET = {
 def connect() -> Iterator[dict[str, float]]:
     """Yields the cluster's free resources.
 
-    A trial of a study is connected already, to a cluster that the study has divided: all of it counts as free. One
-    named by RAY_ADDRESS (as in a Ray job) is used and left running; without one, Ray starts here and is shut
+    A trial of a study is connected already, to a cluster that the study has divided: all of it counts as free. A
+    cluster named by RAY_ADDRESS (as in a Ray job) is used and left running; without one, Ray starts here and is shut
     down with every process of the run.
 
     Raises:

@@ -1,7 +1,6 @@
 """The loop that runs on every learner rank under Ray Train: take a batch, update, publish, report."""
 
 import os
-import resource
 import time
 from collections.abc import Iterable
 from itertools import chain
@@ -116,7 +115,6 @@ class Rank:
                 "time/train_s": trained - received,
                 "time/sync_s": synced - trained,
                 "time/step_s": synced - started,
-                "memory/learner_peak_gb": self._peak_gb(),
             }
             self._log({"kind": "step", "step": step + 1} | work.record() | statistics | clock | memory)
         require_in_step(statistics, work, step)
@@ -132,12 +130,6 @@ class Rank:
             empty = CoordinatorState(step + 1)
             state = self._wait(self.coordinator.state.remote(step + 1), "the state") if self.first else empty
             self.checkpoints.save(self.learner, state)
-
-    def _peak_gb(self) -> float:
-        """Largest memory of the first rank so far: what was allocated on its GPU; on CPU that of the whole process."""
-        if self.learner.device.type == "cuda":
-            return torch.cuda.max_memory_allocated(self.learner.device) / 1e9
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
 
     def _learn(self, work: StepWork) -> dict[str, float]:
         """The step's updates; metrics of the last, and of sync from the first."""

@@ -158,6 +158,11 @@ def require_memory(config: TrainingConfig, learner_bytes: int, generator_bytes: 
         )
 
 
+def memory_slots(run_bytes: int) -> float | None:
+    """How many runs of this size this machine's free memory holds; None on a cluster that is already there."""
+    return None if "RAY_ADDRESS" in os.environ else memory_available() / run_bytes
+
+
 def require_context(config: TrainingConfig, positions: int | None) -> None:
     """Raises ConfigError where a prompt and its completion, or an example, can be longer than the model's context."""
     longest = {"prompt.max_tokens and the longest completion": config.longest_sample}
@@ -179,7 +184,7 @@ def largest_microbatch(config: TrainingConfig, train: list[Prompt], examples: Ex
     else:
         assert isinstance(config, SFTConfig)
         assert examples is not None
-        tree, count = examples.longest, config.examples_per_step
+        tree, count = int(examples.lengths().max()), config.examples_per_step
     share = math.ceil(count / config.learner.workers)
     return min(share * tree, max(config.learner.microbatch_tokens, tree))
 

@@ -16,36 +16,26 @@ import random
 import subprocess
 import sys
 import time
-from math import prod
 
+import torch
+
+from rayrl.config import LearnerSettings, ModelSettings, ObjectiveSettings
+from rayrl.learner.batch import Segment, Tree, make_batch
 from rayrl.learner.freeze import PRESETS
+from rayrl.learner.learner import Learner
+from rayrl.learner.objectives import grpo_objective
+from rayrl.models import EMBEDDED, resolve_model
+from tests.benchmarks.flops import matmul_ceiling
+from tests.benchmarks.subjects import ADAPTERS, Subject, settings_of
 
-ADAPTERS = ["lora", "qlora"]
 
-
-def child(preset: str, arguments: argparse.Namespace) -> None:
-    import torch
-
-    from rayrl.config import FreezeSettings, LearnerSettings, LoRASettings, ModelSettings, ObjectiveSettings
-    from rayrl.learner.adapter import linear_modules, parameters, prepare
-    from rayrl.learner.batch import Segment, Tree, make_batch
-    from rayrl.learner.estimate import activations, estimate
-    from rayrl.learner.freeze import layer_of
-    from rayrl.learner.learner import Learner
-    from rayrl.learner.model import meta_model, tied_names
-    from rayrl.learner.objectives import grpo_objective
-    from rayrl.models import EMBEDDED, resolve_model
-    from tests.benchmarks.flops import floor, matmul_ceiling
-
+def child(name: str, arguments: argparse.Namespace) -> None:
     threads = arguments.threads
     torch.set_num_threads(threads)
     device = torch.device("cpu")
-    adapter = LoRASettings(quantize="nf4" if preset == "qlora" else None) if preset in ADAPTERS else None
-    freeze = FreezeSettings(preset="none" if adapter else preset)
-    model, settings = (
-        ModelSettings(path=resolve_model(EMBEDDED)),
-        LearnerSettings(activation_checkpointing=arguments.checkpointing),
-    )
+    model = ModelSettings(path=resolve_model(EMBEDDED))
+    settings = LearnerSettings(activation_checkpointing=arguments.checkpointing)
+    freeze, adapter = settings_of(name)
     learner = Learner(model, settings, freeze, 1.0, 100, 0, device, adapter_settings=adapter)
     generator = random.Random(0)
 
@@ -67,25 +57,17 @@ def child(preset: str, arguments: argparse.Namespace) -> None:
         times.append((time.process_time() - started) / threads)
     peak = learner.peak_bytes()
 
-    structure = meta_model(model.path)
-    linear = [f"{module}.weight" for module in linear_modules(structure)]
-    trainable, tied = prepare(structure, freeze, adapter), bool(tied_names(structure))
-    shapes = {name: tuple(parameter.shape) for name, parameter in parameters(structure).items()}
-    sizes = {name: prod(shape) for name, shape in shapes.items()}
-    units = {name: layer_of(name) for name in shapes}
-    batch = make_batch(trees, range(len(trees)))
-    work = floor(sizes, trainable, structure.config, batch, tied)
-    memory = estimate(trainable, shapes, units, model, settings, 2, adapter=adapter, quantizable=linear).total
-    memory += activations(trainable, shapes, units, model, settings, len(batch.token_ids))
+    subject, batch = Subject.read(name, model), make_batch(trees, range(len(trees)))
+    work = subject.floor(batch).total
     print(
         json.dumps(
             {
-                "million": sum(size for name, size in sizes.items() if trainable[name]) / 1e6,
+                "million": subject.trained / 1e6,
                 "seconds": min(times),
-                "floor": work.total / matmul_ceiling(device, 1536),
-                "work": work.total,
+                "floor": work / matmul_ceiling(device, 1536),
+                "work": work,
                 "peak": peak / 1e9,
-                "estimate": memory / 1e9,
+                "estimate": subject.estimate(settings, len(batch.token_ids)) / 1e9,
                 "load": os.getloadavg()[0],
             }
         )

@@ -40,7 +40,8 @@ def test_dry_run_prints_settings_freeze_table_and_placement_and_starts_nothing(
     assert "clip_high: 0.2" in output, "presets are resolved"
     fates = {line.split()[1]: line.split()[0] for line in output.splitlines() if " of layers " in line}
     assert (fates["self_attn.q_proj"], fates["self_attn.v_proj"]) == ("train", "frozen")
-    assert re.search(r"1 x \(1 CPU, 0 GPU\), about \d\.\d GB a rank, at most \d\.\d GB of it activations", output)
+    unwrapped = " ".join(output.split())
+    assert re.search(r"1 x \(1 CPU, 0 GPU\), about \d\.\d GB a rank, at most \d\.\d GB of it activations", unwrapped)
     assert not (tmp_path / "runs").exists()
 
 

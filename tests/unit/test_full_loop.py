@@ -64,6 +64,8 @@ def test_trains_and_leaves_a_whole_run_directory(whole: Command) -> None:
     assert len(differences) > STEPS / 2
     assert max(differences) < 0.02
     assert whole.records("event")[-1]["event"] == "finished"
+    plan = json.loads((whole.run_dir / "plan.json").read_text())
+    assert sum(row["parameters"] for row in plan["freeze"]) == plan["parameters"] > 0
     assert 0 < steps[0]["memory/peak_gb"] <= steps[-1]["memory/peak_gb"] + 0.01
     assert f"learner memory: peak {steps[-1]['memory/peak_gb']:.2f} GB a rank, estimated" in whole.stdout
     for name in ("config.yaml", "report.html", "rollouts/step_000020.jsonl", "rollouts/eval_000020.jsonl"):

@@ -73,11 +73,14 @@ def write_study(folder: Path, shape: Shape | None = None) -> Path:
     """A study with every arm of `shape` at every seed, and (`failing`) one trial each failed, stopped and pending."""
     shape = shape or Shape()
     folder.mkdir(parents=True)
-    settings = {"budget": {"updates": shape.steps}, "seeds": list(shape.seeds), "arms": list(shape.arms)}
+    budget = {"updates": shape.steps, "samples": None, "tokens": None, "flops": None, "completion_tokens": None}
+    own = {"name": folder.name, "seeds": list(shape.seeds), "budget": budget, "in_domain": ["held_out"]}
+    arms = {name: {"method": arm.method.lower()} for name, arm in shape.arms.items()}
+    settings = {"study": own, "base": {"model": {"path": "embedded:smollm2-135m"}}, "arms": arms}
     (folder / "study.yaml").write_text(yaml.safe_dump(settings), encoding="utf-8")
     trials = []
     for name, arm in shape.arms.items():
-        for seed in shape.seeds:
+        for seed in shape.seeds[:1] if arm.method == "base" else shape.seeds:  # all greedy: one seed says it all
             directory = f"trials/{name}-seed{seed}"
             write_trial(folder / directory, name, arm, seed, shape)
             seconds = 40.0 if arm.method == "base" else 60.0 + 12.0 * shape.steps + 20 * seed
@@ -103,7 +106,7 @@ def write_trial(folder: Path, name: str, arm: FakeArm, seed: int, shape: Shape) 
     steps = 0 if arm.method == "base" else shape.steps
     (folder / "config.yaml").write_text(yaml.safe_dump(_config(name, arm, seed)), encoding="utf-8")
     (folder / "plan.json").write_text(json.dumps(_plan(arm, shape)), encoding="utf-8")
-    measured = sorted({0, steps})
+    measured = sorted({0, steps}) if name == "sft" else [steps]  # evaluation.at_start, for the run's own report
     with MetricsLog(folder / "metrics.jsonl") as log:
         for step in range(steps + 1):
             if step:
@@ -130,7 +133,7 @@ def _config(name: str, arm: FakeArm, seed: int) -> dict[str, Any]:
         "eval_data": {"source": "reasoning_gym:gsm_symbolic"},
         "freeze": {"preset": arm.preset, "rules": []},
         "learner": {"learning_rate": arm.rate},
-        "steps": 20,
+        "steps": 0 if arm.method == "base" else 20,
     }
     return config | ({"examples_per_step": 16} if arm.method == "SFT" else {"group_size": 8, "prompts_per_step": 16})
 
@@ -164,7 +167,7 @@ def _step_values(arm: FakeArm, step: int, draw: random.Random) -> dict[str, floa
     common |= {
         "train/loss": 1.2 * 0.95**step,
         "train/grad_norm": 0.5,
-        "memory/learner_peak_gb": 2.9 if arm.preset == "none" else 1.8,
+        "memory/peak_gb": 2.9 if arm.preset == "none" else 1.8,
     }
     if arm.method == "SFT":
         return common | {"data/examples": 16, "data/tokens": 5000}
@@ -202,10 +205,10 @@ def _held_out(arm: FakeArm, seed: int, trained: bool, items: int) -> list[dict[s
 
 
 def _benchmarks(arm: FakeArm, seed: int, step: int, shape: Shape) -> list[dict[str, Any]]:
-    """mmlu_stem's item 3 could not be scored. held_out is in rollouts/ alone."""
+    """mmlu_stem's item 3 could not be scored."""
     rows = []
-    for benchmark in ("gsm8k", "mmlu_stem"):
-        for item in range(shape.items * 2):
+    for benchmark in BENCHMARKS:
+        for item in range(shape.items * (1 if benchmark == "held_out" else 2)):
             score = float(_right(arm, seed, benchmark, item, step > 0))
             lost = benchmark == "mmlu_stem" and item == 3
             row = {"step": step, "benchmark": benchmark, "index": item, "score": None if lost else score}

@@ -1,6 +1,7 @@
 """What is compared with what, and over which items."""
 
 import json
+from collections.abc import Collection
 from pathlib import Path
 
 import pytest
@@ -22,7 +23,7 @@ def study(folder: Path) -> Study:
     return read_study(folder)
 
 
-def accuracy(folder: Path, trial: str, benchmark: str, step: int, items: range) -> float:
+def accuracy(folder: Path, trial: str, benchmark: str, step: int, items: Collection[int]) -> float:
     """Straight from the file."""
     rows = [json.loads(line) for line in (folder / f"trials/{trial}/benchmarks.jsonl").read_text().splitlines()]
     chosen = [r for r in rows if r["benchmark"] == benchmark and r["step"] == step and r["index"] in items]
@@ -40,15 +41,15 @@ def test_shares_and_differences_are_means_over_seeds(folder: Path, study: Study)
     benchmarks = Benchmarks(study)
     assert benchmarks.names == ["held_out", "gsm8k", "mmlu_stem"]
     sft = [accuracy(folder, f"sft-seed{seed}", "gsm8k", 20, range(120)) for seed in (1, 2)]
-    base = [accuracy(folder, f"base-seed{seed}", "gsm8k", 0, range(120)) for seed in (1, 2)]
+    base = accuracy(folder, "base-seed1", "gsm8k", 0, range(120))
     arm = next(arm for arm in study.arms if arm.name == "sft")
     cell = benchmarks.cell(arm, "gsm8k")
     assert cell is not None
     assert cell.seeds == pytest.approx(sft)
     assert cell.share.mean == pytest.approx(sum(sft) / 2)
     one = next(one for one in benchmarks.to_base() if one.arm == "sft" and one.benchmark == "gsm8k")
-    assert one.difference.mean == pytest.approx(sum(sft) / 2 - sum(base) / 2)
-    assert one.seeds == pytest.approx([share - sum(base) / 2 for share in sft])
+    assert one.difference.mean == pytest.approx(sum(sft) / 2 - base)
+    assert one.seeds == pytest.approx([share - base for share in sft])
     assert one.adjusted >= one.difference.p
 
 
@@ -56,11 +57,8 @@ def test_items_without_a_score_are_left_out_on_both_sides_and_counted(folder: Pa
     one = next(one for one in Benchmarks(study).to_base() if one.arm == "sft" and one.benchmark == "mmlu_stem")
     assert (one.difference.items, one.left_out) == (119, 1)
     scored = [item for item in range(120) if item != 3]
-    sides = [
-        sum(accuracy(folder, f"{arm}-seed{seed}", "mmlu_stem", step, scored) for seed in (1, 2)) / 2
-        for arm, step in (("sft", 20), ("base", 0))
-    ]
-    assert one.difference.mean == pytest.approx(sides[0] - sides[1])
+    sft = sum(accuracy(folder, f"sft-seed{seed}", "mmlu_stem", 20, scored) for seed in (1, 2)) / 2
+    assert one.difference.mean == pytest.approx(sft - accuracy(folder, "base-seed1", "mmlu_stem", 0, scored))
 
 
 def test_knowledge_is_the_mean_of_its_benchmarks(study: Study) -> None:
@@ -90,8 +88,28 @@ def test_only_finished_trials_count(study: Study) -> None:
 
 def test_a_study_says_which_benchmarks_are_in_domain(tmp_path: Path) -> None:
     folder = write_study(tmp_path / "s", Shape(arms={"base": ARMS["base"], "grpo": FakeArm("GRPO")}, failing=False))
-    (folder / "study.yaml").write_text("in_domain: [held_out, gsm8k]")
-    assert Benchmarks(read_study(folder)).of_role(KNOWLEDGE) == ["mmlu_stem"]
+    (folder / "study.yaml").write_text("study: {in_domain: [held_out, gsm8k], budget: {tokens: 12000, flops: null}}")
+    study = read_study(folder)
+    assert Benchmarks(study).of_role(KNOWLEDGE) == ["mmlu_stem"]
+    assert study.matched_by == "12,000 tokens"
+    assert [arm.method for arm in study.arms] == ["base", "GRPO"]  # from the runs' own settings
+
+
+def test_the_base_may_have_any_name(tmp_path: Path) -> None:
+    arms = {"sft": ARMS["sft"], "untrained": ARMS["base"]}
+    study = read_study(write_study(tmp_path / "s", Shape(arms=arms, seeds=(1,), failing=False)))
+    assert [arm.name for arm in study.arms] == ["untrained", "sft"]
+    assert {one.other for one in Benchmarks(study).to_base()} == {"untrained"}
+
+
+def test_held_out_answers_come_from_rollouts_where_an_older_run_has_no_benchmarks(tmp_path: Path) -> None:
+    arms = {"base": ARMS["base"], "sft": ARMS["sft"]}
+    folder = write_study(tmp_path / "s", Shape(arms=arms, seeds=(1,), failing=False))
+    with_file = Benchmarks(read_study(folder)).to_base()[0]
+    for path in folder.glob("trials/*/benchmarks.jsonl"):
+        path.unlink()
+    (without,) = Benchmarks(read_study(folder)).to_base()
+    assert (without.benchmark, without.difference) == ("held_out", with_file.difference)
 
 
 def test_what_was_measured_before_the_last_step_does_not_stand_for_the_trained_model(tmp_path: Path) -> None:

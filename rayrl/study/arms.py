@@ -1,0 +1,75 @@
+"""Arms of a study as whole run configs."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rayrl.config import GRPOConfig, SFTConfig, TrainingConfig, validated
+from rayrl.study.settings import Method, StudyConfig
+
+
+@dataclass(frozen=True, slots=True)
+class Arm:
+    """One arm: the config of its runs but for name and seed, and what it has of its own."""
+
+    name: str
+    method: Method
+    config: TrainingConfig
+    overrides: dict[str, Any]
+    has_steps: bool
+    """Its steps are its own, not the budget's."""
+
+
+UNTRAINED = {"steps": 0, "evaluation": {"at_start": True}}
+"""Settings of a GRPO run that evaluates the base and ends. Of an SFT run, with `epochs: 0` too."""
+
+
+def merged(*trees: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings put over settings: mappings are merged, all else is replaced."""
+    result: dict[str, Any] = {}
+    for tree in trees:
+        for key, value in tree.items():
+            below = result.get(key)
+            result[key] = merged(below, value) if isinstance(below, Mapping) and isinstance(value, Mapping) else value
+    return result
+
+
+def run_config(method: Method, settings: Mapping[str, Any], where: str) -> TrainingConfig:
+    """One run's config of a method. The base is a GRPO run of no steps.
+
+    A trained arm does not evaluate the base again, unless it says so. Raises ConfigError, which names `where`.
+    """
+    if method == "base":
+        return validated(GRPOConfig, where, merged(settings, UNTRAINED))
+    tree = merged({"evaluation": {"at_start": False}}, settings)
+    return validated(SFTConfig if method == "sft" else GRPOConfig, where, tree)
+
+
+def expand(config: StudyConfig) -> list[Arm]:
+    """The arms, in their order, each validated as a whole.
+
+    Raises:
+        ConfigError: What is wrong with an arm, by its name.
+    """
+    arms = []
+    for name, given in config.arms.items():
+        own = {key: value for key, value in given.items() if key != "method"}
+        method: Method = given["method"]
+        tree = merged(config.base, config.sft if method == "sft" else config.grpo, own)
+        has_steps = method == "base" or "steps" in tree or config.study.budget is None
+        placeholder = {} if has_steps else {"steps": 1}
+        arms.append(Arm(name, method, run_config(method, merged(tree, placeholder), f"arms.{name}"), own, has_steps))
+    return arms
+
+
+def seeds_of(arm: Arm, seeds: list[int]) -> list[int]:
+    """Every seed; of the base only the first where all its completions are greedy and so the same."""
+    greedy = all(one.temperature == 0 for one in arm.config.evaluation_sets)
+    return seeds[:1] if arm.method == "base" and greedy else seeds
+
+
+def with_place(config: TrainingConfig, folder: Path, name: str, seed: int, steps: int) -> TrainingConfig:
+    """The config of one trial: `folder`/`name`, seed, steps."""
+    run = config.run.model_copy(update={"dir": folder, "name": name, "seed": seed})
+    return config.model_copy(update={"run": run, "steps": steps})

@@ -1,0 +1,43 @@
+"""Optuna on Ray Tune. Lists are searched by the index of a value, so that a value may be anything."""
+
+from typing import Any
+
+from rayrl.errors import ConfigError
+from rayrl.study.settings import SweepSettings
+from rayrl.study.space import Chosen
+
+
+def search(settings: SweepSettings) -> tuple[Any, dict[str, Any]]:
+    """(search algorithm that maximises `objective`, Ray Tune's search space).
+
+    Raises:
+        ConfigError: Optuna is not installed.
+    """
+    try:
+        import optuna
+    except ImportError as error:
+        raise ConfigError(
+            "sweep.search: optuna is not installed: pip install 'rayrl[optuna]', or choose random"
+        ) from error
+    from ray import tune
+    from ray.tune.search.optuna import OptunaSearch
+
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    space: dict[str, Any] = {}
+    for name, values in settings.space.items():
+        if isinstance(values, list):
+            space[name] = tune.choice(list(range(len(values))))
+        elif values.integer:
+            ends = (int(values.low), int(values.high) + 1)
+            space[name] = tune.lograndint(*ends) if values.log else tune.randint(*ends)
+        else:
+            space[name] = (tune.loguniform if values.log else tune.uniform)(values.low, values.high)
+    return OptunaSearch(metric="objective", mode="max", seed=settings.seed), space
+
+
+def values_of(settings: SweepSettings, suggested: dict[str, Any]) -> Chosen:
+    """What a suggestion of Ray Tune stands for."""
+    return {
+        name: values[suggested[name]] if isinstance(values, list) else suggested[name]
+        for name, values in settings.space.items()
+    }

@@ -1,0 +1,85 @@
+"""What a study would do: every arm checked, its steps computed, its cost estimated."""
+
+from dataclasses import dataclass
+
+from rich.table import Table
+
+from rayrl.config import TrainingConfig
+from rayrl.errors import RayrlError
+from rayrl.study.arms import Arm, expand, seeds_of, with_place
+from rayrl.study.budget import Cost, Lengths, step_cost, steps_for
+from rayrl.study.directory import study_folder
+from rayrl.study.settings import StudyConfig
+from rayrl.train.preflight import Preflight, check
+from rayrl.train.run_directory import EXAMPLES, run_folder
+
+
+@dataclass(frozen=True, slots=True)
+class ArmPlan:
+    """An arm with its steps, seeds and cost."""
+
+    arm: Arm
+    steps: int
+    seeds: list[int]
+    cost: Cost
+    bytes: int
+    """Memory of one run, without activations."""
+
+    @property
+    def config(self) -> TrainingConfig:
+        return self.arm.config
+
+
+def plan_study(config: StudyConfig) -> list[ArmPlan]:
+    """Checks every arm as its run would be checked (model, data, freeze, memory).
+
+    Raises:
+        RayrlError: What is wrong with an arm, by its name.
+    """
+    return [plan_arm(arm, config) for arm in expand(config)]
+
+
+def plan_arm(arm: Arm, config: StudyConfig) -> ArmPlan:
+    """One arm's plan; raises as `plan_study`."""
+    budget = config.study.budget
+    placed = with_place(arm.config, study_folder(config.study) / "trials", f".{arm.name}", 0, arm.config.steps)
+    try:
+        found = check(placed)
+    except RayrlError as error:
+        raise type(error)(f"arms.{arm.name}: {error}") from error
+    step = step_cost(arm.config, Lengths.of(found), budget.completion_tokens if budget else None)
+    steps = found.steps if arm.has_steps or budget is None else steps_for(budget, step)
+    if found.examples and found.examples.path != run_folder(placed) / EXAMPLES:
+        found.examples.path.unlink()
+    return ArmPlan(arm, steps, seeds_of(arm, config.study.seeds), step.times(steps), memory_of(arm.config, found))
+
+
+def memory_of(config: TrainingConfig, found: Preflight) -> int:
+    """Bytes that a run takes on a machine without GPUs."""
+    learners = config.learner.workers * found.learner_bytes
+    return learners + config.generator.replicas * found.generator_bytes * config.samples
+
+
+def plan_table(plans: list[ArmPlan]) -> Table:
+    """Arm, method, freeze, rate, seeds, and what the whole arm costs, for one seed."""
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for column in ("arm", "method", "freeze", "rate"):
+        table.add_column(column)
+    for column in ("seeds", "updates", "samples", "tokens", "FLOPs (estimate)"):
+        table.add_column(column, justify="right")
+    for plan in plans:
+        freeze, cost = plan.config.freeze, plan.cost
+        rules = f" + {len(freeze.rules)} rules" if freeze.rules else ""
+        trains = plan.arm.method != "base"
+        table.add_row(
+            plan.arm.name,
+            plan.arm.method,
+            f"{freeze.preset}{rules}" if trains else "-",
+            f"{plan.config.learner.learning_rate:g}" if trains else "-",
+            str(len(plan.seeds)),
+            f"{cost.updates:.0f}",
+            f"{cost.samples:.0f}",
+            f"{cost.tokens:.0f}",
+            f"{cost.flops:.3g}",
+        )
+    return table

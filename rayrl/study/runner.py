@@ -1,0 +1,176 @@
+"""Trials on Ray Tune: how many at once, what happened to each, and one view of all.
+
+A trial's own process takes no room: its actors and Ray Train's workers take theirs from the cluster as in any run. So
+that trials that run at once can never wait for one another's room, no more are started than the cluster can hold whole.
+"""
+
+import logging
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import ray
+from ray import tune
+from ray.tune import Callback
+
+from rayrl.config import TrainingConfig
+from rayrl.errors import ResourceError
+from rayrl.study.ledger import Ledger, State, Trial
+from rayrl.study.settings import TrialsSettings
+from rayrl.study.trial import run_trial
+from rayrl.study.view import StudyView
+from rayrl.train.cluster import connect, needed_resources
+from rayrl.train.driver import terminated_as_interrupt
+from rayrl.train.preflight import memory_slots
+
+Configure = Callable[[Mapping[str, Any], str], tuple[Trial, TrainingConfig]]
+"""What Ray Tune chose, and its id of the trial -> the trial and its config."""
+Score = Callable[[Mapping[str, Any]], dict[str, float]]
+"""A step's or an evaluation's numbers -> what a search is to go by."""
+
+QUIET = {
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",  # Ctrl-C ends the study as it ends a run
+    "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",  # not every report has what a scheduler goes by
+    "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
+    "RAY_AIR_NEW_OUTPUT": "0",
+}
+ROOM = tune.PlacementGroupFactory([{"memory": 1}])  # one byte: Ray Tune wants something to reserve
+
+
+def slots(configs: Iterable[TrainingConfig], total: Mapping[str, float], memory: float | None = None) -> int:
+    """How many of these runs, any of them, fit at once.
+
+    Args:
+        configs: Of the runs.
+        total: The cluster's resources.
+        memory: Memory of this machine divided by what the largest run needs; None: unknown.
+
+    Raises:
+        ResourceError: One of them does not fit alone.
+    """
+    most = memory if memory is not None else float("inf")
+    for config in configs:
+        for kind, amount in needed_resources(config).items():
+            held = total.get(kind, 0.0)
+            if amount > held:
+                raise ResourceError(
+                    f"trial {config.run.name} asks for {amount:g} {kind}s, the Ray cluster has {held:g}; lower "
+                    "generator.cpus/gpus, learner.cpus_per_worker/gpus_per_worker or their counts, or add nodes"
+                )
+            if amount:
+                most = min(most, held / amount)
+    return max(1, int(min(most, 1e6) + 1e-9))
+
+
+class Follower(Callback):  # type: ignore[misc]
+    """Keeps ledger and view up to date with what Ray Tune says. Runs in the study's own process."""
+
+    def __init__(self, ledger: Ledger, view: StudyView) -> None:
+        self.ledger = ledger
+        self.view = view
+        self.names: dict[str, str] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {}  # Ray Tune writes its callbacks to disk; this one is never read back
+
+    def on_trial_result(
+        self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
+    ) -> None:
+        if "about" not in result:
+            return
+        about = Trial(**result["about"])
+        self.names[trial.trial_id] = about.trial
+        self.ledger.trials.setdefault(about.trial, about)
+        if "outcome" in result:
+            self._settle(about.trial, result["outcome"], result["why"] or None)
+        else:
+            self.view.progress(about.trial, result)
+
+    def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        name = self.names.get(trial.trial_id)
+        if name and self.ledger.trials[name].state == "pending":
+            self._settle(name, "stopped", "ended by the scheduler")
+
+    def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        name = self.names.get(trial.trial_id) or trial.config.get("trial")
+        if name in self.ledger.trials:
+            error = trial.get_error()
+            self._settle(name, "failed", f"its process ended: {str(error)[-600:]}")
+
+    def _settle(self, name: str, state: State, why: str | None) -> None:
+        self.ledger.settle(name, state, why)
+        self.view.settled(self.ledger.trials[name])
+
+
+def run_trials(
+    configure: Configure,
+    space: Mapping[str, Any],
+    tune_settings: Mapping[str, Any],
+    settings: TrialsSettings,
+    follower: Follower,
+    folder: Path,
+    score: Score = lambda numbers: {},
+) -> None:
+    """Runs trials until none is left. Ray must be connected.
+
+    Args:
+        configure: Makes a trial and its config.
+        space: Ray Tune's search space.
+        tune_settings: Of `tune.TuneConfig`: search algorithm, scheduler, number and concurrency of trials.
+        settings: Of the study.
+        follower: Takes in what happens.
+        folder: Of Ray Tune's own files.
+        score: Adds to what Ray Tune is told of a step or an evaluation; it is told the last once more at the end.
+    """
+    os.environ.update(QUIET)
+    logging.getLogger("ray.tune").setLevel(logging.ERROR)
+    stop = settings.stop
+
+    def trial(chosen: dict[str, Any]) -> None:
+        about, config = configure(chosen, tune.get_context().get_trial_id())
+        label = {"about": asdict(about)}
+        scored: dict[str, float] = {}
+
+        def report(numbers: dict[str, Any]) -> None:
+            scored.update(score(numbers))
+            tune.report(label | numbers | scored)
+
+        tune.report(label | {"kind": "start"})
+        state, why = run_trial(config, stop, report)
+        tune.report(label | scored | {"outcome": state, "why": why or ""})
+
+    tune.Tuner(
+        tune.with_resources(trial, ROOM),
+        param_space=dict(space),
+        tune_config=tune.TuneConfig(**tune_settings),
+        run_config=tune.RunConfig(
+            name=folder.name,
+            storage_path=str(folder.parent),
+            callbacks=[follower],
+            verbose=0,
+            failure_config=tune.FailureConfig(max_failures=0),
+        ),
+    ).fit()
+
+
+@contextmanager
+def following(
+    ledger: Ledger, settings: TrialsSettings, configs: Iterable[TrainingConfig], run_bytes: int
+) -> Iterator[tuple[Follower, int]]:
+    """Connects to Ray, once for all trials, and shows them; yields what follows them and how many may run at once.
+
+    Args:
+        ledger: Of the study.
+        settings: Of the study.
+        configs: Of the trials.
+        run_bytes: Memory of the largest trial.
+    """
+    with terminated_as_interrupt(), connect(), StudyView(ledger, settings.name) as view:
+        at_once = slots(configs, ray.cluster_resources(), memory_slots(run_bytes))
+        at_once = min(at_once, settings.max_concurrent or at_once)
+        view.say(f"at most {at_once} trials at once")
+        yield Follower(ledger, view), at_once
