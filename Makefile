@@ -7,8 +7,8 @@ setup: ## make .venv and install the pinned set
 demo: setup ## GRPO on the embedded model: about eight minutes on two cores, installation included
 	@.venv/bin/rayrl demo
 
-test: setup ## the whole suite: unit, then integration on real Ray, vLLM and the embedded model
-	@$(python) -m pytest tests/unit tests/integration --durations=15
+test: setup ## the whole suite: the light tests beside those on real Ray, vLLM and the embedded model
+	@$(python) -m pytest tests/integration tests/unit -n 2 --dist loadgroup --durations=15
 
 check: setup ## lint, format, types, import boundaries
 	@$(python) -m ruff check .

@@ -43,6 +43,7 @@ def parser() -> argparse.ArgumentParser:
         "synth", help="make questions with answers from documents, to train and test on", epilog=overrides
     )
     synth.add_argument("config", type=Path, metavar="CONFIG", help="YAML file, such as configs/finance/synth.yaml")
+    synth.add_argument("--dry-run", action="store_true", help="print settings and the files found; write nothing")
 
     verify = commands.add_parser("verify", help="judge the answers of a file, as training would")
     verify.add_argument("verifier", choices=("maths", "finance"))
@@ -64,9 +65,42 @@ def parser() -> argparse.ArgumentParser:
     )
     verify.add_argument("--memory-limit-mb", type=int, default=2048, metavar="MB", help="of one worker process")
 
-    report = commands.add_parser("report", help="write report.html of a run again")
-    report.add_argument("run", type=Path, metavar="RUN", help="run directory, such as runs/demo")
+    drift = commands.add_parser("drift", help="how far each matrix of a checkpoint has moved from its base")
+    _compared(drift)
+    drift.add_argument("--no-spectral", action="store_true", help="nothing that needs singular values: much faster")
+    drift.add_argument(
+        "--directions", type=int, default=16, metavar="K", help="the base's top K that a change is aligned with (16)"
+    )
+
+    divergence = commands.add_parser(
+        "divergence",
+        help="KL divergence of a checkpoint from its base, on texts with reference answers",
+        epilog="settings of the texts may follow, such as --data.answer_column solution",
+    )
+    _compared(divergence)
+    divergence.add_argument("--texts", required=True, metavar="ROWS", help="as train_data.source: a .jsonl file, …")
+    divergence.add_argument("--tokens", type=Path, metavar="FILE", help="JSON lines with the figures of each token")
+    divergence.add_argument(
+        "--microbatch-tokens", type=int, default=4096, metavar="N", help="tokens of one forward (4096)"
+    )
+
+    report = commands.add_parser("report", help="write report.html and figures/ of a run or a study again")
+    report.add_argument("folder", type=Path, metavar="RUN|STUDY", help="its directory, such as runs/demo")
     return top
+
+
+def _compared(command: argparse.ArgumentParser) -> None:
+    """What drift and divergence take alike."""
+    command.add_argument("base", metavar="BASE", help="model folder, hub name or embedded:smollm2-135m")
+    command.add_argument(
+        "checkpoints",
+        nargs="+",
+        metavar="CHECKPOINT",
+        help="model folder, PEFT folder, run directory or runs/NAME/checkpoints/step_N",
+    )
+    command.add_argument("--output", type=Path, metavar="ROWS", help="JSON lines")
+    command.add_argument("--overwrite", action="store_true", help="replace an output that is there")
+    command.add_argument("--device", default="cpu", help="cpu (default) or cuda")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -76,13 +110,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if known.command == "report":
             if rest:
                 raise ConfigError(f"rayrl report takes no settings: {' '.join(rest)}")
-            return _report(known.run)
+            return _report(known.folder)
         if known.command == "verify":
             if rest:
                 raise ConfigError(f"rayrl verify has no option {rest[0]!r}; rayrl verify --help lists them")
             return _verify(known)
+        if known.command == "drift":
+            if rest:
+                raise ConfigError(f"rayrl drift has no option {rest[0]!r}; rayrl drift --help lists them")
+            return _drift(known)
+        if known.command == "divergence":
+            return _divergence(known, rest)
         if known.command == "synth":
-            return _synth(known.config, rest)
+            return _synth(known.config, rest, known.dry_run)
         if known.command == "study":
             return _study(known.config, rest, known.dry_run)
         if known.command == "sweep":
@@ -130,11 +170,12 @@ def _sweep(path: Path, overrides: list[str], dry_run: bool) -> int:
     return run_sweep(load_config(path, parse_overrides(overrides), SweepConfig), dry_run)
 
 
-def _synth(path: Path, overrides: list[str]) -> int:
-    from rayrl.commands.synth import run_synth
+def _synth(path: Path, overrides: list[str], dry_run: bool) -> int:
+    from rayrl.commands.synth import print_plan, run_synth
     from rayrl.config import SynthConfig, load_config, parse_overrides
 
-    return run_synth(load_config(path, parse_overrides(overrides), SynthConfig))
+    config = load_config(path, parse_overrides(overrides), SynthConfig)
+    return print_plan(config) if dry_run else run_synth(config)
 
 
 def _verify(known: argparse.Namespace) -> int:
@@ -165,12 +206,59 @@ def _verify(known: argparse.Namespace) -> int:
     )
 
 
-def _report(run: Path) -> int:
+def _drift(known: argparse.Namespace) -> int:
+    from rayrl.commands.device import device
+    from rayrl.commands.drift import DriftOptions, run_drift
+
+    if known.directions < 1:
+        raise ConfigError(f"--directions {known.directions}: give a number above 0, or --no-spectral")
+    return run_drift(
+        DriftOptions(
+            base=known.base,
+            checkpoints=known.checkpoints,
+            output=known.output,
+            overwrite=known.overwrite,
+            directions=0 if known.no_spectral else known.directions,
+            device=device(known.device),
+        )
+    )
+
+
+def _divergence(known: argparse.Namespace, overrides: list[str]) -> int:
+    from rayrl.commands.device import device
+    from rayrl.commands.divergence import DivergenceOptions, run_divergence
+    from rayrl.config import TextSettings, parse_overrides, with_overrides
+
+    settings = with_overrides(
+        TextSettings, "rayrl divergence", {"data": {"source": known.texts}}, parse_overrides(overrides)
+    )
+    if known.microbatch_tokens < 1:
+        raise ConfigError(f"--microbatch-tokens {known.microbatch_tokens}: give a number above 0")
+    return run_divergence(
+        DivergenceOptions(
+            base=known.base,
+            checkpoints=known.checkpoints,
+            texts=settings,
+            output=known.output,
+            tokens=known.tokens,
+            overwrite=known.overwrite,
+            device=device(known.device),
+            microbatch_tokens=known.microbatch_tokens,
+        )
+    )
+
+
+def _report(folder: Path) -> int:
+    if (folder / "trials.json").is_file():
+        from rayrl.report.study import write_study_report
+
+        print(write_study_report(folder))
+        return 0
+    if not (folder / "metrics.jsonl").is_file():
+        raise ConfigError(f"{str(folder)!r} is no run or study directory: it has no metrics.jsonl and no trials.json")
     from rayrl.report.page import write_report
 
-    if not (run / "metrics.jsonl").is_file():
-        raise ConfigError(f"{str(run)!r} is no run directory: it has no metrics.jsonl")
-    print(write_report(run))
+    print(write_report(folder, figures=True))
     return 0
 
 

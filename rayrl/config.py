@@ -342,6 +342,19 @@ class TargetSettings(Settings):
     once. None: each row alone."""
 
 
+class TextSettings(Settings):
+    """Texts on which the distribution of each next token is compared with the base's."""
+
+    data: DatasetSettings
+    """Rows with a question and a reference answer."""
+    prompt: PromptSettings | None = None
+    """System message and template. None: the run's own; of `rayrl divergence`, the defaults."""
+    template: str = "{answer}"
+    """Assistant message; `{column}` is replaced by the row's column."""
+    max_tokens: int = Field(2048, ge=2)
+    """Longest text (prompt and answer), in tokens. Longer ones are left out and counted."""
+
+
 class TrainingConfig(Settings):
     """What GRPO and SFT have in common."""
 
@@ -366,6 +379,11 @@ class TrainingConfig(Settings):
     learner: LearnerSettings = LearnerSettings()
     evaluation: EvalSettings = EvalSettings()
     checkpoint: CheckpointSettings = CheckpointSettings()
+    drift: bool = True
+    """Write to drift.jsonl, at each checkpoint, how far each matrix is from the base."""
+    divergence: dict[str, TextSettings] = Field(default_factory=dict)
+    """Sets of texts, by names of your own, whose KL divergence from the base goes to divergence.jsonl at the start and
+    at each checkpoint."""
     steps: int = Field(ge=0)
     """Steps of the loop."""
 
@@ -716,6 +734,8 @@ def parse_overrides(arguments: list[str]) -> dict[str, Any]:
                 raise ConfigError(f"--{name}: a value must follow")
             text = remaining.pop(0)
         value = yaml.safe_load(text)
+        if isinstance(value, dict) and None in value.values():  # {column} of a template, to YAML a key without a value
+            value = text
         # YAML 1.1 reads 1e-5 as a string.
         if isinstance(value, str):
             with contextlib.suppress(ValueError):
@@ -773,9 +793,14 @@ def load_config(path: Path, overrides: dict[str, Any], settings: type[C]) -> C:
         raise ConfigError(f"{path}: not valid YAML: {error}") from error
     if not isinstance(tree, dict):
         raise ConfigError(f"{path}: must hold settings (a mapping), holds {type(tree).__name__}")
+    return with_overrides(settings, str(path), tree, overrides)
+
+
+def with_overrides(settings: type[C], where: str, tree: dict[str, Any], overrides: Mapping[str, Any]) -> C:
+    """`tree` as settings, with dotted overrides put in. Raises as `validated` does."""
     for name, value in overrides.items():
         _set(tree, name, value)
-    return validated(settings, str(path), tree)
+    return validated(settings, where, tree)
 
 
 def dump_config(config: Settings) -> str:

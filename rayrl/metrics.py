@@ -17,7 +17,7 @@ Z95 = 1.959963984540054
 T975 = (12.7062, 4.3027, 3.1824, 2.7764, 2.5706, 2.4469, 2.3646, 2.3060, 2.2622, 2.2281)
 
 
-def wilson_interval(correct: int, total: int, z: float = 1.96) -> tuple[float, float]:
+def wilson_interval(correct: float, total: float, z: float = 1.96) -> tuple[float, float]:
     """Wilson score interval of a proportion (Wilson 1927): (low, high), both in 0..1.
 
     total 0 says nothing: (0, 1). Raises ValueError unless 0 <= correct <= total.

@@ -119,17 +119,19 @@ def commands(folder: Path) -> Iterator[Callable[..., Command]]:
         started.append(Command(process, mark, run_dir))
         return started[-1]
 
-    yield start
-    for command in started:
-        if command.process.poll() is None:
-            command.process.kill()
-            command.process.communicate()
-        for folder in Path("/proc").glob("[0-9]*"):
-            try:
-                if command.mark.encode() in (folder / "environ").read_bytes():
-                    os.kill(int(folder.name), signal.SIGKILL)
-            except OSError:
-                continue
+    try:
+        yield start
+    finally:
+        for command in started:
+            if command.process.poll() is None:
+                command.process.kill()
+                command.process.communicate()
+            for folder in Path("/proc").glob("[0-9]*"):
+                try:
+                    if command.mark.encode() in (folder / "environ").read_bytes():
+                        os.kill(int(folder.name), signal.SIGKILL)
+                except OSError:
+                    continue
 
 
 @pytest.fixture

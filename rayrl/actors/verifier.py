@@ -66,14 +66,13 @@ class VerifierActor:
         """
         rewards = self._benchmarks.get(benchmark, self._rewards)
         listed = jobs(rewards, self._answer_column, prompt_columns, list(completions), completion_tokens)
-        futures = [[asyncio.wrap_future(self._pool.submit(job)) for job in part] for part in listed]
-        outcomes = [await asyncio.gather(*part) for part in futures]
+        outcomes = await asyncio.gather(*(asyncio.wrap_future(self._pool.submit_all(part)) for part in listed))
         return combine(rewards, outcomes, len(completions))
 
     async def judge(self, rows: Sequence[Mapping[str, Any]]) -> list[Verdict]:
         """Verdicts of the one reward, a verifier, on `rows`, each with its own `response`, in their order."""
         listed = [jobs(self._rewards, self._answer_column, row, [row["response"]])[0][0] for row in rows]
-        outcomes = await asyncio.gather(*(asyncio.wrap_future(self._pool.submit(job)) for job in listed))
+        outcomes = await asyncio.wrap_future(self._pool.submit_all(listed))
         return [verdict_of(outcome, self._rewards[0].function) for outcome in outcomes]
 
     async def ping(self) -> int:

@@ -2,6 +2,7 @@
 
 import asyncio
 import shutil
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import Any
@@ -11,6 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from rayrl.config import ChunkSettings, SynthConfig, dump_config
 from rayrl.synth.chunks import Ruler, characters
+from rayrl.synth.documents import find_files
 from rayrl.synth.endpoint import Endpoint
 from rayrl.synth.filings import Filing
 from rayrl.synth.filters import check_languages
@@ -43,6 +45,20 @@ def run_synth(config: SynthConfig) -> int:
     shown.print("\n".join(report.lines()), highlight=False, markup=False)
     shown.print(report.table())
     print(folder / "train.jsonl")
+    return 0
+
+
+def print_plan(config: SynthConfig) -> int:
+    """`--dry-run`: the resolved settings and the files that would be read. Writes nothing. Raises as `run_synth`."""
+    check_languages(config.filters)
+    files = find_files(config.documents.paths)
+    kinds = Counter(file.suffix.lower() for file in files.values())
+    shown = Console(highlight=False, soft_wrap=True)
+    shown.print(dump_config(config), markup=False)
+    found = ", ".join(f"{count} {kind}" for kind, count in kinds.items())
+    shown.print(f"files     {len(files)} ({found or 'none'}), {config.documents.written} to be written by rules")
+    shown.print(f"questions by {config.questions.writer}: {sum(config.questions.classes.values())} of each chunk")
+    shown.print(f"run       {(config.run.dir / config.run.name).resolve()}")
     return 0
 
 

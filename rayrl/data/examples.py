@@ -16,6 +16,7 @@ from rayrl.config import DatasetSettings, PromptSettings, SFTConfig, TargetSetti
 from rayrl.data.prompts import Encode, Messages, fill, prompt_messages
 from rayrl.data.row import LeftOut, Row
 from rayrl.data.rows import iterate_rows
+from rayrl.data.stream import Numbers
 from rayrl.errors import ConfigError, DataError
 from rayrl.types import Example
 
@@ -52,15 +53,14 @@ class ExampleFile:
         row = {name: self._table.column(name)[index].as_py() for name in ("id", "token_ids", "loss_mask")}
         return Example(**row)
 
-    @property
-    def lengths(self) -> list[int]:
+    def lengths(self) -> Numbers:
         """Tokens of each example."""
-        found: list[int] = pc.list_value_length(self._table.column("token_ids")).to_pylist()
+        found: Numbers = pc.list_value_length(self._table.column("token_ids")).to_numpy()
         return found
 
-    def groups(self) -> list[int]:
+    def groups(self) -> Numbers:
         """The group number of each example."""
-        numbers: list[int] = self._table.column("group").to_pylist()
+        numbers: Numbers = self._table.column("group").to_numpy()
         return numbers
 
 

@@ -27,10 +27,15 @@ def _ranges(layers: list[int]) -> str:
     return ",".join(str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs)
 
 
-def _kind(name: str, tied: Mapping[str, str]) -> str:
+def kind_of(name: str) -> str:
+    """What a parameter is, whatever its layer: `self_attn.q_proj`, `mlp.down_proj`, `embed_tokens`, `lm_head`."""
     layer = layer_of(name)
     inside = name if layer is None else name.split(f".{layer}.", 1)[1]
-    kind = inside.removeprefix("model.").removesuffix(".weight")
+    return inside.removeprefix("model.").removesuffix(".weight")
+
+
+def _kind(name: str, tied: Mapping[str, str]) -> str:
+    kind = kind_of(name)
     second = [alias.removesuffix(".weight") for alias, target in tied.items() if target == name]
     return f"{kind} (= {', '.join(second)})" if second else kind
 

@@ -10,17 +10,19 @@ CHUNK_LOGITS = 1 << 25  # logits whose gradient exists at once: 64 MB in bfloat1
 CPU_LOGITS = 1 << 22  # logits that exist at once on CPU, near what its caches hold: 16 MB in float32
 
 
-def _chunks(count: int, vocabulary: int, logits: int) -> Iterator[slice]:
+def chunks(count: int, vocabulary: int, logits: int) -> Iterator[slice]:
+    """Rows of [count, vocabulary] of which at most `logits` entries exist at once."""
     step = max(1, logits // vocabulary)
     for start in range(0, count, step):
         yield slice(start, min(start + step, count))
 
 
-def _at_once(tensor: torch.Tensor) -> int:
+def logits_at_once(tensor: torch.Tensor) -> int:
+    """How many logits may exist at once on the tensor's device."""
     return min(CPU_LOGITS, CHUNK_LOGITS) if tensor.device.type == "cpu" else CHUNK_LOGITS
 
 
-def _logits(
+def head_logits(
     hidden: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None, temperature: float, softcap: float | None
 ) -> torch.Tensor:
     """[C, V] in float32 (float64 of float64), divided by the temperature."""
@@ -29,6 +31,14 @@ def _logits(
     if softcap is not None:
         logits = logits.div_(softcap).tanh_().mul_(softcap)
     return logits if temperature == 1.0 else logits.div_(temperature)
+
+
+class Head(NamedTuple):
+    """An output embedding: logits = softcap(hidden @ weight.T + bias)."""
+
+    weight: torch.Tensor  # [V, H]
+    bias: torch.Tensor | None  # [V]
+    softcap: float | None
 
 
 class _Head(torch.autograd.Function):
@@ -47,8 +57,8 @@ class _Head(torch.autograd.Function):
         dtype = torch.promote_types(hidden.dtype, torch.float32)
         logprobs, entropy, normalizers = (hidden.new_empty(len(hidden), dtype=dtype) for _ in range(3))
         ranks = torch.empty_like(targets)
-        for rows in _chunks(len(hidden), len(weight), _at_once(hidden)):
-            logits = _logits(hidden[rows], weight, bias, temperature, softcap)
+        for rows in chunks(len(hidden), len(weight), logits_at_once(hidden)):
+            logits = head_logits(hidden[rows], weight, bias, temperature, softcap)
             chosen = logits.gather(1, targets[rows, None])
             ranks[rows] = (logits > chosen).sum(-1)
             largest = logits.amax(-1, keepdim=True)
@@ -69,11 +79,11 @@ class _Head(torch.autograd.Function):
         hidden_grad = torch.empty_like(hidden) if needs_hidden else None
         weight_grad = torch.zeros_like(weight) if needs_weight else None
         bias_grad = torch.zeros_like(bias) if needs_bias else None
-        for rows in _chunks(len(hidden), len(weight), CHUNK_LOGITS):
+        for rows in chunks(len(hidden), len(weight), CHUNK_LOGITS):
             inputs = hidden[rows]
             grads = weight.new_empty(len(inputs), len(weight))
-            for part in _chunks(len(inputs), len(weight), _at_once(hidden)):
-                logits = _logits(inputs[part], weight, bias, ctx.temperature, ctx.softcap)
+            for part in chunks(len(inputs), len(weight), logits_at_once(hidden)):
+                logits = head_logits(inputs[part], weight, bias, ctx.temperature, ctx.softcap)
                 slope = None if ctx.softcap is None else 1 - (logits * (ctx.temperature / ctx.softcap)).square_()
                 upstream = gradients[0][rows][part, None] / ctx.temperature
                 grad = logits.sub_(normalizers[rows][part, None]).exp_().mul_(-upstream)

@@ -18,6 +18,7 @@ from rayrl.learner.metrics import MetricSums
 from rayrl.learner.model import PolicyModule, load_model, shard
 from rayrl.learner.objectives import Objective, weigh
 from rayrl.learner.packing import plan, split_over_ranks
+from rayrl.learner.peak import PeakMemory
 from rayrl.learner.reference import Reference
 from rayrl.learner.schedule import learning_rate
 
@@ -61,6 +62,7 @@ class Learner:
             backend = "gloo" if device.type == "cpu" else "cpu:gloo,cuda:nccl"
             dist.init_process_group(backend, store=HashStore(), rank=0, world_size=1)
         torch.manual_seed(seed)
+        self._peak = PeakMemory(device)
         self.settings, self.temperature, self.total_updates = learner_settings, temperature, total_updates
         self.source, self.chat_template, self.device = model_settings.path, model_settings.chat_template, device
         self.compute_dtype = getattr(torch, model_settings.compute_dtype)
@@ -136,7 +138,7 @@ class Learner:
             sizes = [parts[index].loss_tokens for index in batch.trees] if batch.targets.numel() else []
             for index, own in zip(batch.trees, values.split(sizes) if sizes else [], strict=False):
                 mine[index] = own.tolist()
-        self._reshard()
+        self.reshard()
         gathered: list[dict[int, list[float]]] = [{} for _ in range(dist.get_world_size())]
         dist.all_gather_object(gathered, mine)
         found = {index: values for part in gathered for index, values in part.items()}
@@ -187,6 +189,12 @@ class Learner:
         """Takes up the state that `state` wrote, on any number of ranks."""
         self.updates = checkpoint.load_state(folder, self._trained(), self.optimizer)
 
+    def peak_bytes(self) -> int:
+        """The most memory that this learner has held so far on any rank."""
+        peak = torch.tensor(self._peak.bytes(), device=self.device)
+        dist.all_reduce(peak, dist.ReduceOp.MAX)
+        return int(peak)
+
     def check_frozen(self) -> None:
         """Raises FreezeError where a frozen parameter has a gradient or optimiser state."""
         for name, parameter in adapter.parameters(self.policy.model).items():
@@ -219,8 +227,8 @@ class Learner:
         norm = torch.nn.utils.clip_grad_norm_(self._trained().values(), self.settings.max_grad_norm)
         return float(norm.full_tensor() if isinstance(norm, DTensor) else norm)
 
-    def _reshard(self) -> None:
-        """Without a backward FSDP keeps the gathered weights, which would outlive the next change of the sharded."""
+    def reshard(self) -> None:
+        """For after a forward without a backward: FSDP keeps the weights that it gathered, past their next change."""
         for module in self.policy.modules():
             if isinstance(module, FSDPModule):
                 module.reshard()

@@ -7,14 +7,14 @@ from typing import Any, Literal
 import torch
 from torch import nn
 from torch.distributed.device_mesh import DeviceMesh
-from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
+from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard, register_fsdp_forward_method
 from transformers import AutoConfig, AutoModelForCausalLM, BitsAndBytesConfig, PreTrainedModel
 
 from rayrl.config import ModelSettings
 from rayrl.errors import ModelError
 from rayrl.learner import attention
 from rayrl.learner.batch import Batch, Tree, unfolded
-from rayrl.learner.head import TargetStatistics, target_logprobs
+from rayrl.learner.head import Head, TargetStatistics, target_logprobs
 
 
 def _config(path: str) -> Any:
@@ -120,11 +120,19 @@ class PolicyModule(nn.Module):
             batch: Of trees that went through `layout`.
             temperature: That of the sampler, above 0.
         """
-        hidden = self._forest_hidden(batch) if self.forest else self._plain_hidden(batch)
+        states = self.hidden(batch)
+        weight, bias, softcap = self.head()
+        return target_logprobs(states, weight, batch.targets, temperature, softcap, bias)
+
+    def hidden(self, batch: Batch) -> torch.Tensor:
+        """[K, H]: what the head sees where each target is predicted."""
+        states = self._forest_hidden(batch) if self.forest else self._plain_hidden(batch)
+        return states[batch.sources]
+
+    def head(self) -> Head:
+        """The output embedding; under FSDP whole only after a forward, until the weights are sharded again."""
         head = _head(self.model)
-        return target_logprobs(
-            hidden[batch.sources], head.weight, batch.targets, temperature, self.softcap, getattr(head, "bias", None)
-        )
+        return Head(head.weight, getattr(head, "bias", None), self.softcap)
 
     def _forest_hidden(self, batch: Batch) -> torch.Tensor:
         """[N, H]: the whole batch as one row."""
@@ -163,6 +171,7 @@ def shard(policy: PolicyModule, mesh: DeviceMesh, compute_dtype: torch.dtype) ->
     for layer in decoder_layers(policy.model):
         fully_shard(layer, mesh=mesh, mp_policy=precision, reshard_after_forward=not alone, ignored_params=as_is)
     fully_shard(policy, mesh=mesh, mp_policy=precision, reshard_after_forward=False, ignored_params=as_is)
+    register_fsdp_forward_method(policy, "hidden")
 
 
 def tied_names(model: PreTrainedModel) -> dict[str, str]:

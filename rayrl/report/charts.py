@@ -33,7 +33,7 @@ class Chart:
     def legend(self) -> list[tuple[str, str]]:
         """(label, colour) of each named trace: the page writes it below the chart, where it can wrap."""
         traces = self.figure["data"] if self.figure else []
-        return [(t["name"], t["marker"]["color"]) for t in traces if t.get("name")]
+        return list(dict.fromkeys((t["name"], t["marker"]["color"]) for t in traces if t.get("name")))
 
 
 @dataclass(frozen=True, slots=True)

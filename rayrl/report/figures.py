@@ -20,6 +20,22 @@ BLUE, ORANGE, GREEN, RED, PURPLE, SKY, GREY = (
 INK, GRID = "#1f2933", "#e4e7eb"
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, 'DejaVu Sans', sans-serif"
 STEP_AXIS = "training step"
+AXIS: dict[str, Any] = {
+    "gridcolor": GRID,
+    "linecolor": "#9aa5b1",
+    "zeroline": False,
+    "automargin": True,
+    "ticks": "outside",
+    "ticklen": 4,
+    "tickcolor": "#9aa5b1",
+}
+LOOK: dict[str, Any] = {
+    "font": {"family": FONT, "size": 12, "color": INK},
+    "margin": {"l": 56, "r": 14, "t": 10, "b": 44},
+    "paper_bgcolor": "#ffffff",
+    "plot_bgcolor": "#ffffff",
+    "showlegend": False,
+}
 
 
 def value(record: Row, name: str) -> float | None:
@@ -39,33 +55,13 @@ def series(records: Sequence[Row], name: str) -> tuple[list[int], list[float]]:
 def layout(y_title: str, steps: Sequence[int], **changes: Any) -> dict[str, Any]:
     """The look that all charts over steps share; `changes` are merged into it, `y` into its y-axis."""
     few = not steps or max(steps) - min(steps) <= 10
-    axis = {
-        "gridcolor": GRID,
-        "linecolor": "#9aa5b1",
-        "zeroline": False,
-        "automargin": True,
-        "title": {"standoff": 8},
-        "ticks": "outside",
-        "ticklen": 4,
-        "tickcolor": "#9aa5b1",
-    }
-    x_axis: dict[str, Any] = axis | {"title": {"text": STEP_AXIS, "standoff": 8}, "showgrid": False}
+    x_axis: dict[str, Any] = AXIS | {"title": {"text": STEP_AXIS, "standoff": 8}, "showgrid": False}
     if steps:
         margin = 0.6 if few else 0.015 * (max(steps) - min(steps)) + 0.5
         x_axis["range"] = [min(steps) - margin, max(steps) + margin]
     x_axis |= {"dtick": 1, "tickformat": "d"} if few else {"nticks": 9, "tickformat": "d"}
-    y_axis = axis | {"title": {"text": y_title, "standoff": 8}, "nticks": 6} | changes.pop("y", {})
-    return {
-        "font": {"family": FONT, "size": 12, "color": INK},
-        "margin": {"l": 56, "r": 14, "t": 10, "b": 44},
-        "paper_bgcolor": "#ffffff",
-        "plot_bgcolor": "#ffffff",
-        "hovermode": "x unified",
-        "showlegend": False,
-        "xaxis": x_axis,
-        "yaxis": y_axis,
-        **changes,
-    }
+    y_axis = AXIS | {"title": {"text": y_title, "standoff": 8}, "nticks": 6} | changes.pop("y", {})
+    return LOOK | {"hovermode": "x unified", "xaxis": x_axis, "yaxis": y_axis} | changes
 
 
 def line(records: Sequence[Row], name: str, y_title: str, *, factor: float = 1.0, **changes: Any) -> Figure | None:
@@ -171,3 +167,45 @@ def stacked(steps: list[int], parts: dict[str, tuple[str, list[float]]], y_title
     if len(steps) == 1:
         extra["bargap"] = 0.75
     return {"data": data, "layout": layout(y_title, steps, **extra, **changes)}
+
+
+def faded(colour: str, opacity: float) -> str:
+    """A colour #rrggbb with an opacity in 0..1."""
+    red, green, blue = (int(colour[start : start + 2], 16) for start in (1, 3, 5))
+    return f"rgba({red}, {green}, {blue}, {opacity:g})"
+
+
+def cells(count: int, columns: int, gap: tuple[float, float]) -> list[tuple[list[float], list[float]]]:
+    """Places of `count` equal panels, row by row from the top: (x domain, y domain) as shares of the figure.
+
+    gap: (between columns, between rows), also shares.
+    """
+    rows = -(-count // columns)
+    width, height = (1 - gap[0] * (columns - 1)) / columns, (1 - gap[1] * (rows - 1)) / rows
+    places = []
+    for index in range(count):
+        row, column = divmod(index, columns)
+        left, top = column * (width + gap[0]), 1 - row * (height + gap[1])
+        places.append(([left, left + width], [max(0.0, top - height), top]))
+    return places
+
+
+def panel_title(text: str, place: tuple[list[float], list[float]]) -> dict[str, Any]:
+    """The annotation above a panel."""
+    (left, _), (_, top) = place
+    return {
+        "text": text,
+        "x": left,
+        "y": top,
+        "xref": "paper",
+        "yref": "paper",
+        "xanchor": "left",
+        "yanchor": "bottom",
+        "showarrow": False,
+        "font": {"size": 12.5, "color": INK},
+    }
+
+
+def numbered(axis: str, index: int) -> str:
+    """Plotly's name of the index-th axis: "x", "x2", …"""
+    return axis if index == 0 else f"{axis}{index + 1}"

@@ -119,6 +119,9 @@ def total_time(run: Run) -> Headline:
     step_times = series(run.steps, "time/step_s")[1]
     if step_times:
         details.append(f"{duration(median(step_times))} a step (median)")
+    peak, estimate = (series(run.steps, f"memory/{name}_gb")[1] for name in ("peak", "estimate"))
+    if peak and estimate:
+        details.append(f"Learner memory {max(peak):.1f} GB a rank, {estimate[-1]:.1f} GB estimated")
     return Headline(label, duration(run.elapsed_s), tuple(details))
 
 

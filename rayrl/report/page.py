@@ -1,79 +1,80 @@
-"""Write a run's report: one HTML file that needs no network and runs no script but its own."""
+"""The report of one run."""
 
-import json
-import os
-import re
-import secrets
-from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
-from plotly.offline import get_plotlyjs
 
 from rayrl.report import charts, headline, samples
+from rayrl.report.benchmark_table import BenchmarkChange, benchmark_changes
+from rayrl.report.export import write_figures
+from rayrl.report.html import render_page, write_page
+from rayrl.report.model_charts import Group, distance_charts, drift_heatmap
 from rayrl.report.paired import paired_change
 from rayrl.report.run import ENDS, Run, Samples, read_run
-from rayrl.report.text import duration, percent, printable
-
-TEMPLATES = Path(__file__).parent / "templates"
+from rayrl.report.text import duration, printable
 
 
-def write_report(run_dir: Path) -> Path:
-    """Write `run_dir`/report.html from config.yaml, metrics.jsonl and rollouts/; what is missing gets a sentence.
+@dataclass(frozen=True, slots=True)
+class RunPage:
+    """What a run's page shows. `weights` (full width) and `distances` are empty where neither drift nor divergence was
+    measured."""
 
-    Returns the file's path. Raises DataError where `run_dir` is no folder or holds a broken record, OSError where it
-    cannot be written.
+    run: Run
+    main: list[charts.Chart]
+    health: list[charts.Chart]
+    weights: list[charts.Chart]
+    distances: list[charts.Chart]
+    benchmarks: list[BenchmarkChange]
+
+    @property
+    def charts(self) -> list[charts.Chart]:
+        return self.main + self.weights + self.distances + self.health
+
+
+def write_report(run_dir: Path, *, figures: bool = False) -> Path:
+    """Write `run_dir`/report.html from the run's own files; what is missing gets a sentence.
+
+    figures: every figure also as CSV and PNG, in `run_dir`/figures. Returns the file's path. Raises DataError where
+    `run_dir` is no folder or holds a broken record, OSError where it cannot be written.
     """
-    page = render(read_run(run_dir))
-    target, draft = run_dir / "report.html", run_dir / f".report.{os.getpid()}.tmp"
-    draft.write_text(page, encoding="utf-8", errors="backslashreplace")
-    draft.replace(target)
-    return target
+    page = run_page(read_run(run_dir))
+    if figures:
+        write_figures(page.charts, run_dir / "figures")
+    return write_page(run_dir, render(page))
 
 
-def render(run: Run) -> str:
-    """The whole page. All text is escaped by the template; the page's policy allows only scripts with its nonce."""
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
+def run_page(run: Run) -> RunPage:
+    group = Group("", [run])
+    return RunPage(
+        run=run,
+        main=charts.main_charts(run),
+        health=charts.health_charts(run),
+        weights=[drift_heatmap([group])] if run.drift else [],
+        distances=[chart for chart in distance_charts([group]) if chart.figure],
+        benchmarks=benchmark_changes(run.benchmarks),
     )
-    environment.filters |= {"percent": percent, "duration": duration, "printable": printable}
+
+
+def render(page: RunPage) -> str:
+    """The whole page as HTML."""
+    run = page.run
     before, after = samples.outcomes(run.first_eval), samples.outcomes(run.last_eval)
-    main, health = charts.main_charts(run), charts.health_charts(run)
     pairs, pair_counts = samples.pairs(run)
-    return environment.get_template("report.html.j2").render(
+    return render_page(
+        "report.html.j2",
+        page.charts,
+        page=page,
         run=run,
         facts=_facts(run),
         status_css=run.status if run.status in ENDS else "unfinished",
         events=[event for event in run.events if event.get("event") != "finished"],
         headlines=headline.headlines(run, paired_change(before, after)),
-        main_charts=main,
-        health_charts=health,
         time_shares=charts.time_shares(run.steps),
         pairs=pairs,
         pair_counts=pair_counts,
         verdict_rows=_verdict_rows(run.first_eval, run.last_eval),
         groups=samples.groups(run.last_step),
         config_text=printable(run.config_text, 100_000, 0),
-        chart_data=script_json(_drawn(main + health)),
-        plotly_js=Markup(get_plotlyjs()),
-        nonce=secrets.token_urlsafe(16),
     )
-
-
-def script_json(value: Any) -> Markup:
-    """JSON that cannot end the <script> it stands in."""
-    text = json.dumps(value, allow_nan=False)
-    return Markup(re.sub("[<>&]", lambda match: f"\\u{ord(match[0]):04x}", text))
-
-
-def _drawn(all_charts: Iterable[charts.Chart]) -> list[dict[str, Any]]:
-    return [{"id": chart.id, **chart.figure} for chart in all_charts if chart.figure]
 
 
 def _facts(run: Run) -> list[tuple[str, str]]:

@@ -10,6 +10,7 @@ import yaml
 
 from rayrl.errors import DataError
 from rayrl.metrics import read_jsonl, read_metrics
+from rayrl.report.results import read_plan, read_rows
 
 Row = dict[str, Any]
 ENDS = ("finished", "interrupted", "failed")
@@ -37,6 +38,10 @@ class Run:
     last_eval: Samples | None
     last_step: Samples | None
     started: str
+    plan: Row
+    benchmarks: list[Row]
+    drift: list[Row]
+    divergence: list[Row]
 
     def setting(self, path: str) -> Any:
         """A resolved setting by dotted name, None where there is none."""
@@ -92,6 +97,10 @@ def read_run(run_dir: Path) -> Run:
         last_eval=_samples(eval_files[1:][-1:]),
         last_step=_samples(step_files[-1:]),
         started=_started(records, metrics_file if metrics_file.exists() else run_dir),
+        plan=read_plan(run_dir / "plan.json"),
+        benchmarks=read_rows(run_dir / "benchmarks.jsonl", ("step", "benchmark", "index")),
+        drift=read_rows(run_dir / "drift.jsonl", ("step", "name")),
+        divergence=read_rows(run_dir / "divergence.jsonl", ("step", "set")),
     )
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rayrl.report.charts import VERDICTS
+from rayrl.report.results import correct
 from rayrl.report.run import Row, Run, Samples
 from rayrl.report.text import number, printable
 
@@ -51,12 +52,7 @@ class Group:
 
 def outcomes(samples: Samples | None) -> dict[str, bool | None]:
     """{problem id: correct, None where unscored}."""
-    return {str(row.get("prompt_id")): _correct(row) for row in samples.rows} if samples else {}
-
-
-def _correct(row: Row) -> bool | None:
-    score = row.get("score")
-    return score >= 1 if isinstance(score, int | float) else None
+    return {str(row.get("prompt_id")): correct(row) for row in samples.rows} if samples else {}
 
 
 def _kind(before: bool | None, after: bool | None) -> str:
@@ -76,7 +72,7 @@ def pairs(run: Run, limit: int = 12) -> tuple[list[Pair], dict[str, tuple[int, i
     for row in run.first_eval.rows:
         other = last.get(str(row.get("prompt_id")))
         if other is not None:
-            by_kind[_kind(_correct(row), _correct(other))].append((row, other))
+            by_kind[_kind(correct(row), correct(other))].append((row, other))
     shown = _allot({kind: len(rows) for kind, rows in by_kind.items()}, limit)
     chosen = [_pair(kind, *rows) for kind in QUOTAS for rows in by_kind[kind][: shown[kind]]]
     return chosen, {kind: (shown[kind], len(rows)) for kind, rows in by_kind.items() if rows}
@@ -90,8 +86,8 @@ def _allot(available: dict[str, int], limit: int) -> dict[str, int]:
 
 
 def _pair(kind: str, before: Row, after: Row) -> Pair:
-    prompt_id, prompt, gold = _problem(before)
-    return Pair(kind, prompt_id, prompt, gold, _sample(before, "score"), _sample(after, "score"))
+    prompt_id, prompt, gold = problem(before)
+    return Pair(kind, prompt_id, prompt, gold, sample(before, "score"), sample(after, "score"))
 
 
 def groups(samples: Samples | None) -> list[Group]:
@@ -100,7 +96,7 @@ def groups(samples: Samples | None) -> list[Group]:
     for row in samples.rows if samples else []:
         by_prompt.setdefault(str(row.get("prompt_id")), []).append(row)
     return [
-        Group(*_problem(rows[0]), [_sample(row, "reward") for row in rows[:COMPLETIONS]], len(rows[COMPLETIONS:]))
+        Group(*problem(rows[0]), [sample(row, "reward") for row in rows[:COMPLETIONS]], len(rows[COMPLETIONS:]))
         for rows in _first(by_prompt.values(), PROMPTS)
     ]
 
@@ -109,11 +105,13 @@ def _first(values: Iterable[list[Row]], count: int) -> list[list[Row]]:
     return list(values)[:count]
 
 
-def _problem(row: Row) -> tuple[str, str, str]:
+def problem(row: Row) -> tuple[str, str, str]:
+    """(id, question, gold), fit for a page."""
     return printable(row.get("prompt_id", "")), printable(row.get("prompt", "")), printable(row.get("gold", ""))
 
 
-def _sample(row: Row, score_name: str) -> Sample:
+def sample(row: Row, score_name: str) -> Sample:
+    """The completion of a row of rollouts/; its score is called `score` there, or `reward`."""
     status = str(row.get("status") or "no verdict")
     notes = []
     if isinstance(row.get("tokens"), int):

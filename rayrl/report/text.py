@@ -19,6 +19,14 @@ def number(value: float) -> str:
     return f"{value:.3g}".replace("-", "−")
 
 
+def scientific(value: float, digits: int = 2) -> str:
+    """A small quantity: 0.001261 -> "1.26e−3", 0 -> "0" (exactly). digits: after the point."""
+    if value == 0:
+        return "0"
+    mantissa, exponent = f"{value:.{digits}e}".split("e")
+    return f"{mantissa}e{int(exponent)}".replace("-", "−")
+
+
 def signed_points(change: float) -> str:
     """A difference of shares in percentage points: 0.17 -> "+17.0"."""
     return f"{100 * change:+.1f}".replace("-", "−")

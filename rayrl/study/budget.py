@@ -38,7 +38,7 @@ class Lengths:
         examples = plan.examples
         return cls(
             prompt=fmean(len(prompt.token_ids) for prompt in plan.train) if plan.train else 0.0,
-            example=fmean(examples.lengths) if examples else 0.0,
+            example=float(examples.lengths().mean()) if examples else 0.0,
             parameters=plan.parameters,
             trainable=sum(row.parameters for row in plan.freeze_rows if row.trainable),
         )

@@ -1,5 +1,6 @@
 """One training run, from settings to report: checks, actors, Ray Train, progress, an end that leaves nothing behind."""
 
+import json
 import os
 import signal
 import threading
@@ -16,14 +17,15 @@ from rayrl.actors.generator import GeneratorActor, engine_settings
 from rayrl.actors.verifier import VerifierActor
 from rayrl.actors.waiting import fetch, original
 from rayrl.config import HELD_OUT, TrainingConfig
+from rayrl.divergence.texts import write_texts
 from rayrl.errors import RayrlError, StoppedError
 from rayrl.metrics import JsonLines, MetricsLog, read_metrics
 from rayrl.report.page import write_report
 from rayrl.train.cluster import ANYWHERE, connect, generator_replicas, require_resources, verifier_actors
 from rayrl.train.entry import fit
 from rayrl.train.preflight import Preflight, check
-from rayrl.train.run_directory import EXAMPLES, open_run_directory, write_rows
-from rayrl.train.view import View
+from rayrl.train.run_directory import EXAMPLES, TEXTS, open_run_directory, write_rows
+from rayrl.train.view import View, memory_line
 
 POLL_S = 0.3
 INTERRUPTED = 130
@@ -47,13 +49,18 @@ def train(config: TrainingConfig, watch: Watch = lambda record: None) -> int:
     folder = open_run_directory(config)
     if plan.examples:
         plan.examples.move(folder / EXAMPLES)
+    if plan.texts:
+        write_texts(folder / TEXTS, plan.texts)
     view = View(config, folder)
     view.show_plan(plan)
+    (folder / "plan.json").write_text(json.dumps(plan.record(), indent=1))
     writer = Writer(folder, config)
     try:
         with terminated_as_interrupt(), connect() as cluster, view:
             require_resources(config, cluster)
             _train(config, plan, folder, writer, view, watch)
+        if view.steps:
+            view.say(memory_line(view.steps[-1]))
         writer.event("finished", "")
         return 0
     except KeyboardInterrupt:
@@ -97,7 +104,10 @@ def _train(config: TrainingConfig, plan: Preflight, folder: Path, writer: "Write
                 view.record(record)
                 watch(record)
             view.phase(phase)
-        failure = fetch(actors.coordinator.error.remote(), "the coordinator's last word", 60)
+        try:
+            failure = fetch(actors.coordinator.error.remote(), "the coordinator's last word", 60)
+        except ray.exceptions.RayActorError:
+            failure = None  # it died with the learner, whose end tells why
         if failure is not None:
             raise failure
         try:
@@ -147,6 +157,7 @@ class _Actors:
             "coordinator": self.coordinator,
             "prompts": self.prompts,
             "run_dir": str(folder),
+            "learner_bytes": self.plan.learner_bytes,
         }
         return ray.remote(fit).options(num_cpus=0, max_retries=0, scheduling_strategy=ANYWHERE).remote(context)
 

@@ -21,7 +21,8 @@ def fit(context: dict[str, Any]) -> None:
         run_config=RunConfig(
             name=config.run.name,
             storage_path=str(Path(context["run_dir"]) / "ray_train"),
-            failure_config=FailureConfig(max_failures=config.run.max_failures),
+            # Its controller waits a minute for room for the ranks, and counts a failure of its own when there is none.
+            failure_config=FailureConfig(max_failures=config.run.max_failures, controller_failure_limit=10),
         ),
     ).fit()
 

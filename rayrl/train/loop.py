@@ -16,6 +16,7 @@ from rayrl.config import GRPOConfig, SFTConfig, TrainingConfig
 from rayrl.errors import SyncError
 from rayrl.generate.packets import pack, with_fused_partners
 from rayrl.learner.learner import Learner
+from rayrl.train.change import Change
 from rayrl.train.checkpoints import Checkpoints
 from rayrl.train.grpo import Rollouts
 from rayrl.train.run_directory import EXAMPLES
@@ -37,6 +38,7 @@ class Rank:
         self.config: TrainingConfig = context["config"]
         self.coordinator, self.prompts = context["coordinator"], context["prompts"]
         folder = Path(context["run_dir"])
+        self.estimate: int = context["learner_bytes"]
         worker = ray.train.get_context()
         self.rank, self.world_size = worker.get_world_rank(), worker.get_world_size()
         self.first = self.rank == 0
@@ -58,6 +60,7 @@ class Rank:
             keep_reference=self.config.keeps_reference,
             adapter_settings=self.config.adapter,
         )
+        self.change = Change(self.config, self.learner, folder, context["model"])
 
     def _source(self, folder: Path) -> Source:
         if isinstance(self.config, SFTConfig):
@@ -76,8 +79,8 @@ class Rank:
         if self.first:
             self._wait(self.coordinator.restore.remote(state, self.prompts), "the coordinator to restore its state")
         self._publish(state.next_step, self.learner.rounded_base())
-        if state.next_step == 0 and self.config.evaluation.at_start:
-            self._evaluate(0)
+        if state.next_step == 0:
+            self._begin()
         if self.first:
             self._wait(self.coordinator.start.remote(), "the coordinator to start")
         for step in range(state.next_step, self.config.steps):
@@ -85,6 +88,14 @@ class Rank:
         if self.config.steps:
             self._phase("export")
             self.learner.export(self.checkpoints.folder.parent / "model")
+
+    def _begin(self) -> None:
+        """What is measured before the first step."""
+        self.change.measure(0)
+        if self.first and (notice := self.change.notice()):
+            self._log({"kind": "event", "event": "drift", "detail": notice})
+        if self.config.evaluation.at_start:
+            self._evaluate(0)
 
     def _step(self, step: int) -> None:
         started = time.monotonic()
@@ -97,6 +108,7 @@ class Rank:
             self._phase("sync")
             self._publish(step + 1)
         synced = time.monotonic()
+        memory = {"memory/peak_gb": self.learner.peak_bytes() / 1e9, "memory/estimate_gb": self.estimate / 1e9}
         if self.first:
             clock = {
                 "time/wait_s": received - started,
@@ -104,7 +116,7 @@ class Rank:
                 "time/sync_s": synced - trained,
                 "time/step_s": synced - started,
             }
-            self._log({"kind": "step", "step": step + 1} | work.record() | statistics | clock)
+            self._log({"kind": "step", "step": step + 1} | work.record() | statistics | clock | memory)
         require_in_step(statistics, work, step)
         last = step + 1 == self.config.steps
         every = self.config.evaluation.every_steps
@@ -114,6 +126,7 @@ class Rank:
             self._evaluate(step + 1)
         if last or (step + 1) % self.config.checkpoint.every_steps == 0:
             self._phase("checkpoint")
+            self.change.measure(step + 1)
             empty = CoordinatorState(step + 1)
             state = self._wait(self.coordinator.state.remote(step + 1), "the state") if self.first else empty
             self.checkpoints.save(self.learner, state)

@@ -3,7 +3,7 @@
 import contextlib
 import math
 import os
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +20,12 @@ from rayrl.config import (
 )
 from rayrl.data.examples import ExampleFile, ExampleTokenizer, RenderChat, write_examples
 from rayrl.data.prompts import Encode, Select, build_prompts
+from rayrl.divergence.texts import build_texts
 from rayrl.errors import ConfigError, DataError, ModelError
 from rayrl.models import load_tokenizer, resolve_model
 from rayrl.plugins import load
 from rayrl.train.run_directory import EXAMPLES, run_folder
-from rayrl.types import Prompt
+from rayrl.types import Example, Prompt
 from rayrl.verify.golds import check_golds
 
 GB = 1e9
@@ -42,6 +43,8 @@ class Preflight:
     """Each set that is evaluated, by name."""
     examples: ExampleFile | None
     """What SFT learns, in a draft file."""
+    texts: dict[str, list[Example]]
+    """Sets whose divergence from the base is measured."""
     steps: int
     left_out: dict[str, list[str]]
     """Why -> ids of the rows that are left out."""
@@ -54,16 +57,28 @@ class Preflight:
     frozen_bytes: int
     """Of the learner's: what one rank holds of weights that never train."""
     learner_bytes: int
-    """Of one learner rank, without activations."""
+    """Of one learner rank, with activations."""
+    activation_bytes: int
+    """Of these: what the largest micro-batch that can come holds for its backward."""
     generator_bytes: int
     """Of one generator."""
+
+    def record(self) -> dict[str, Any]:
+        """What plan.json of the run holds: what trains, and the memory that was expected, in bytes."""
+        return {
+            "model": self.model,
+            "parameters": self.parameters,
+            "freeze": [asdict(row) for row in self.freeze_rows],
+            "learner_bytes": self.learner_bytes,
+            "generator_bytes": self.generator_bytes,
+        }
 
 
 def check(config: TrainingConfig) -> Preflight:
     """Model, freeze rules, memory, datasets, golds, plugins: a RayrlError for whatever cannot work."""
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     from rayrl.learner.adapter import adapter_config, linear_modules, parameters, prepare
-    from rayrl.learner.estimate import estimate
+    from rayrl.learner.estimate import activations, estimate
     from rayrl.learner.freeze import layer_of
     from rayrl.learner.freeze_table import table
     from rayrl.learner.model import meta_model, tied_names
@@ -74,36 +89,51 @@ def check(config: TrainingConfig) -> Preflight:
     linear = [f"{module}.weight" for module in linear_modules(structure)]
     tied = tied_names(structure)
     trainable = prepare(structure, config.freeze, config.adapter)
-    sizes = {name: parameter.numel() for name, parameter in parameters(structure).items()}
-    units = {name: layer_of(name) for name in sizes}
+    shapes = {name: tuple(parameter.shape) for name, parameter in parameters(structure).items()}
+    sizes = {name: math.prod(shape) for name, shape in shapes.items()}
+    units = {name: layer_of(name) for name in shapes}
     stored = getattr(structure.config.dtype, "itemsize", 4)
     reference = config.keeps_reference
-    memory = estimate(trainable, sizes, units, config.model, config.learner, stored, reference, config.adapter, linear)
-    learner_bytes = memory.total
+    memory = estimate(trainable, shapes, units, config.model, config.learner, stored, reference, config.adapter, linear)
     generator_bytes = 2 * sum(sizes.values()) + int(config.generator.kv_cache_gb * GB)
-    require_memory(config, learner_bytes, generator_bytes)
+    require_memory(config, memory.total, generator_bytes)
     require_context(config, getattr(structure.config, "max_position_embeddings", None))
 
+    if config.drift and Path(model).is_dir():
+        _require_drift(model)
     for reward in (*config.rewards, *(reward for one in config.evaluation_sets for reward in one.rewards)):
         if ":" in reward.function:
             load(reward.function, "rewards.function")
     if config.generator.engine != "vllm":
         load(config.generator.engine, "generator.engine")
     data = _data(config, model)
+    tokens = largest_microbatch(config, data.train, data.examples)
+    activation_bytes = activations(trainable, shapes, units, config.model, config.learner, tokens)
     return Preflight(
         model=model,
         train=data.train,
         evaluated=data.evaluated,
         examples=data.examples,
+        texts=data.texts,
         steps=data.steps,
         left_out={reason: ids for reason, ids in data.left_out.items() if ids},
         freeze_rows=table(trainable, sizes, tied),
         parameters=own,
         adapter=adapter_config(structure, model) if config.adapter else None,
         frozen_bytes=memory.frozen,
-        learner_bytes=learner_bytes,
+        learner_bytes=memory.total + activation_bytes,
+        activation_bytes=activation_bytes,
         generator_bytes=generator_bytes,
     )
+
+
+def _require_drift(model: str) -> None:
+    from rayrl.drift.opening import open_base
+
+    try:
+        open_base(model)
+    except ModelError as error:
+        raise ModelError(f"drift: {error}; or switch it off (drift: false)") from error
 
 
 def require_memory(config: TrainingConfig, learner_bytes: int, generator_bytes: int) -> None:
@@ -145,6 +175,20 @@ def require_context(config: TrainingConfig, positions: int | None) -> None:
             )
 
 
+def largest_microbatch(config: TrainingConfig, train: list[Prompt], examples: ExampleFile | None) -> int:
+    """Most packed tokens that a learner rank can have to hold at once, each completion being as long as it may."""
+    if isinstance(config, GRPOConfig):
+        longest = max(len(prompt.token_ids) for prompt in train)
+        tree, count = longest + config.group_size * config.sampling.max_tokens, config.prompts_per_step
+        count //= config.updates_per_step
+    else:
+        assert isinstance(config, SFTConfig)
+        assert examples is not None
+        tree, count = int(examples.lengths().max()), config.examples_per_step
+    share = math.ceil(count / config.learner.workers)
+    return min(share * tree, max(config.learner.microbatch_tokens, tree))
+
+
 def memory_available() -> int:
     """Free memory in bytes: the machine's, or what the container's limit leaves."""
     free = int(psutil.virtual_memory().available)
@@ -160,6 +204,7 @@ class _Data:
     train: list[Prompt] = field(default_factory=list)
     evaluated: dict[str, list[Prompt]] = field(default_factory=dict)
     examples: ExampleFile | None = None
+    texts: dict[str, list[Example]] = field(default_factory=dict)
     steps: int = 0
     left_out: dict[str, list[str]] = field(default_factory=dict)
 
@@ -196,6 +241,11 @@ def _data(config: TrainingConfig, model: str) -> _Data:
 
     for one in config.evaluation_sets:
         data.evaluated[one.name] = usable(one.data, one.prompt, one.rewards, one.field)
+    for name, settings in config.divergence.items():
+        found = build_texts(settings, config.prompt, tokenizer, f"divergence.{name}")
+        data.texts[name] = found.texts
+        for number, reason in found.left_out.items():
+            data.left_out.setdefault(f"divergence.{name}: {reason}", []).append(f"divergence.{name}-{number}")
     texts = {prompt.text for prompts in data.evaluated.values() for prompt in prompts}
     if isinstance(config, SFTConfig):
         data.examples = _examples(config, render, encode, tokenizer.eos_token, texts)

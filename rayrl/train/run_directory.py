@@ -9,6 +9,7 @@ from rayrl.config import TrainingConfig, dump_config
 from rayrl.errors import ConfigError
 
 EXAMPLES = "examples.arrow"
+TEXTS = "divergence_texts.json"
 
 
 def run_folder(config: TrainingConfig) -> Path:

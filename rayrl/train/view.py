@@ -106,6 +106,12 @@ def _evaluation_line(record: dict[str, Any], name: str) -> str:
     return f"{where}: {correct}/{total} = {correct / total:.3f} (95 % interval {low:.3f}-{high:.3f}){rest}"
 
 
+def memory_line(record: dict[str, Any]) -> str:
+    """The learner's measured peak after a step beside what the plan said."""
+    peak, estimate = record["memory/peak_gb"], record["memory/estimate_gb"]
+    return f"learner memory: peak {peak:.2f} GB a rank, estimated {estimate:.2f} GB"
+
+
 def plan_table(config: TrainingConfig, plan: Preflight, folder: Path) -> Table:
     """The plan of a run as a table."""
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
@@ -143,6 +149,6 @@ def plan_table(config: TrainingConfig, plan: Preflight, folder: Path) -> Table:
     table.add_row(
         "learner",
         f"{learner.workers} x ({learner.cpus_per_worker:g} CPU, {learner.gpus_per_worker:g} GPU), "
-        f"about {plan.learner_bytes / GB:.1f} GB and activations",
+        f"about {plan.learner_bytes / GB:.1f} GB a rank, at most {plan.activation_bytes / GB:.1f} GB of it activations",
     )
     return table

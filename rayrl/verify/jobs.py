@@ -1,4 +1,8 @@
-"""What a verifier pool is asked, and what it answers. Plain data: it travels through pipes."""
+"""What a verifier pool is asked, and what it answers. Plain data that travels between processes.
+
+What goes by the thousand says itself how it is pickled: what dataclasses with slots do by themselves takes longer than
+many a verdict.
+"""
 
 import struct
 from dataclasses import dataclass, field
@@ -6,8 +10,11 @@ from typing import Any, Literal
 
 from rayrl.types import Verdict
 
-REQUEST = struct.Struct("!cI")  # to the nursery: b"f", 0 and a descriptor: fork a worker; b"k", pid: kill it
+REQUEST = struct.Struct(
+    "!cI"
+)  # to the nursery: b"f", 0 and two descriptors (socket, shared memory): fork a worker; b"k", pid: kill it
 REPLY = struct.Struct("!I")  # the pid
+SEND_EVERY_S = 0.002
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +25,9 @@ class Check:
     response: str
     gold: str
     options: dict[str, Any] = field(default_factory=dict)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Check, (self.verifier, self.response, self.gold, self.options)
 
     @property
     def size(self) -> int:
@@ -55,3 +65,6 @@ class Outcome:
     kind: Literal["done", "raised", "timeout", "crashed"]
     value: Verdict | list[float | None] | None = None
     reason: str = ""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Outcome, (self.kind, self.value, self.reason)

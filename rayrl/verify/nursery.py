@@ -1,15 +1,17 @@
 """The parent's side of the nursery: starts it, asks it for workers, has them killed."""
 
 import contextlib
+import mmap
 import os
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 from dataclasses import dataclass
-from multiprocessing.connection import Connection
 
 from rayrl.errors import DeadlineError
+from rayrl.verify.channel import Channel, Progress
 from rayrl.verify.jobs import REPLY, REQUEST
 
 START_DEADLINE_S = 120.0
@@ -18,10 +20,11 @@ REPLY_DEADLINE_S = 30.0
 
 @dataclass(slots=True)
 class Worker:
-    """A worker process and the pipe to it. `epoch`: the nursery that forked it."""
+    """A worker process and the channel to it. `epoch`: the nursery that forked it."""
 
     pid: int
-    connection: Connection
+    channel: Channel
+    progress: Progress
     epoch: int
 
 
@@ -95,8 +98,12 @@ class Nursery:
                 ours, theirs = socket.socketpair()
                 try:
                     control = self._control or self._start()
-                    socket.send_fds(control, [REQUEST.pack(b"f", 0)], [theirs.fileno()])
-                    return Worker(self._reply(control), Connection(ours.detach()), self._epoch)
+                    with tempfile.TemporaryFile() as shared:
+                        shared.truncate(mmap.PAGESIZE)
+                        socket.send_fds(control, [REQUEST.pack(b"f", 0)], [theirs.fileno(), shared.fileno()])
+                        progress = Progress(shared.fileno())
+                    channel = Channel(ours.dup(), REPLY_DEADLINE_S)
+                    return Worker(self._reply(control), channel, progress, self._epoch)
                 except OSError as error:
                     self._stop()
                     if attempt:
@@ -115,7 +122,7 @@ class Nursery:
                     self._reply(self._control)
                 except OSError:
                     self._stop()
-        worker.connection.close()
+        worker.channel.close()
 
     def close(self) -> None:
         """Ends the nursery and every worker."""

@@ -82,6 +82,24 @@ def words(answer: str) -> str:
     return plain(answer).strip(" .,:;!?*_\"'()[]{}$").casefold()
 
 
+_CITED = re.compile(
+    r"(?<!\])(?P<before>[^\s\[\]]{0,40}[^\s\w]|[^\s\[\]]{0,40}\w(?=\s))\s{0,3}(?:\[\d{1,2}(?:\s?[,-]\s?\d{1,2}){0,9}\]){1,9}(?=[\s.,;:!?*]|$)"
+)
+_AWAITS = re.compile(r"(?:^|\b(?:is|are|was|were|be|of|equals?|answers?)|[=:,(\[])\W*$", re.IGNORECASE)
+
+
+def without_citations(text: str) -> str:
+    """`text` without the numbers of sources behind its statements: `No [2]`, `$5 million [1, 3].`
+
+    One that something before it waits for stays: `the answer is [2]`.
+    """
+
+    def cut(match: re.Match[str]) -> str:
+        return match[0] if _AWAITS.search(match["before"]) else match["before"]
+
+    return _CITED.sub(cut, text)
+
+
 def shortened(text: str, limit: int = 200) -> str:
     """At most `limit` characters of `text`, for reasons and logs."""
     return text if len(text) <= limit else f"{text[: limit - 1]}…"

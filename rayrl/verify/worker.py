@@ -3,7 +3,7 @@
 The nursery (`python -m rayrl.verify.worker SOCKET_FD MEMORY_MB`) imports math-verify once and then only waits: for a
 request to fork a worker, to kill one, or for the end of its socket, upon which it kills all and ends. It runs nothing
 else, so it always answers; it has one thread, so forking it is safe; and a worker is ready milliseconds after the
-one before it was killed. A worker reads lists of jobs from its own pipe and answers them one by one.
+one before it was killed. A worker reads lists of jobs from its own socket and answers them in turn.
 """
 
 import ctypes
@@ -15,16 +15,17 @@ import resource
 import signal
 import socket
 import sys
+import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from multiprocessing.connection import Connection
 from typing import Any, NoReturn
 
 from rayrl.errors import RayrlError
 from rayrl.plugins import load
 from rayrl.verify import symbolic
-from rayrl.verify.jobs import REPLY, REQUEST, Check, Job, Outcome
+from rayrl.verify.channel import Channel, Progress
+from rayrl.verify.jobs import REPLY, REQUEST, SEND_EVERY_S, Check, Job, Outcome
 from rayrl.verify.registry import VERIFIERS
 
 PR_SET_PDEATHSIG = 1
@@ -85,38 +86,65 @@ def run(job: Job) -> Outcome:
         return Outcome("raised", reason=f"{type(error).__name__}: {error}{_where(error)}")
 
 
-def _address_space() -> int:
+class _AddressSpace:
     """Bytes of address space that this process has taken; 0 where the system does not tell."""
-    try:
-        with open("/proc/self/statm") as sizes:
-            return int(sizes.read().split()[0]) * resource.getpagesize()
-    except OSError:
-        return 0
+
+    def __init__(self) -> None:
+        try:
+            self._file: int | None = os.open("/proc/self/statm", os.O_RDONLY)
+        except OSError:
+            self._file = None
+
+    def taken(self) -> int:
+        if self._file is None:
+            return 0
+        return int(os.pread(self._file, 64, 0).split(maxsplit=1)[0]) * resource.getpagesize()
 
 
-def _work(connection: Connection, memory_limit_mb: int) -> None:
-    """One worker's life: loads the functions it is told to, reports, then answers lists of jobs until its pipe ends.
+def _answer(jobs: Sequence[Job], channel: Channel, progress: Progress, full: Callable[[], bool]) -> bool:
+    """Answers `jobs` and returns whether the worker is spent; it then takes up no other job.
 
-    With each outcome it says whether it should be replaced before the next job.
+    Replies (outcome, spent) are sent together: before a job that starts `SEND_EVERY_S` or more after the last sending,
+    and before a Call, so that only jobs with the deadline of one completion wait for each other.
+    """
+    replies: list[tuple[Outcome, bool]] = []
+    spent, sent = False, time.monotonic()
+    for place, job in enumerate(jobs):
+        if replies and (time.monotonic() - sent >= SEND_EVERY_S or not isinstance(job, Check)):
+            channel.send(replies)
+            replies, sent = [], time.monotonic()
+        progress.at = place
+        outcome = run(job)
+        spent = outcome.kind == "crashed" or full()
+        replies.append((outcome, spent))
+        if spent:
+            break
+    channel.send(replies)
+    return spent
+
+
+def _work(channel: Channel, progress: Progress, memory_limit_mb: int) -> None:
+    """One worker's life: loads the functions it is told to, reports, then answers lists of jobs until its channel ends.
+
+    It is spent, and waits to be killed, once it is out of memory or close to it.
     """
     limit = memory_limit_mb << 20
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    functions: list[str] = connection.recv()
+    functions: list[str] = channel.receive()[0]
     try:
         for function in functions:
             load(function, "rewards.function")
-        connection.send("")
+        channel.send("")
     except RayrlError as error:
-        connection.send(str(error))
+        channel.send(str(error))
     except BaseException as error:
-        connection.send(f"importing {function!r} raised {type(error).__name__}: {error}{_where(error)}")
-    start = _address_space()
-    swollen = start + SWOLLEN * (limit - start)
-    while True:
-        for job in connection.recv():
-            outcome = run(job)
-            connection.send((outcome, _address_space() > swollen))
+        channel.send(f"importing {function!r} raised {type(error).__name__}: {error}{_where(error)}")
+    space = _AddressSpace()
+    swollen = space.taken() + SWOLLEN * (limit - space.taken())
+    while not _answer(channel.receive()[0], channel, progress, lambda: space.taken() > swollen):
+        pass
+    channel.receive()
 
 
 def _die_with_parent() -> None:
@@ -125,14 +153,14 @@ def _die_with_parent() -> None:
             ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def _be_worker(descriptor: int, memory_limit_mb: int, nursery: int) -> NoReturn:
+def _be_worker(descriptors: Sequence[int], memory_limit_mb: int, nursery: int) -> NoReturn:
     code = 1
     try:
         os.setpgid(0, 0)
         _die_with_parent()
         if os.getppid() == nursery:
             with suppress(EOFError, BrokenPipeError, ConnectionResetError):
-                _work(Connection(descriptor), memory_limit_mb)
+                _work(Channel(socket.socket(fileno=descriptors[0])), Progress(descriptors[1]), memory_limit_mb)
             code = 0
     except BaseException:
         traceback.print_exc()
@@ -156,7 +184,7 @@ def nursery(control: socket.socket, memory_limit_mb: int) -> None:
     alive: set[int] = set()
     try:
         while True:
-            request, descriptors, _, _ = socket.recv_fds(control, REQUEST.size, 1)
+            request, descriptors, _, _ = socket.recv_fds(control, REQUEST.size, 2)
             if len(request) < REQUEST.size:
                 return
             what, pid = REQUEST.unpack(request)
@@ -164,10 +192,11 @@ def nursery(control: socket.socket, memory_limit_mb: int) -> None:
                 pid = os.fork()
                 if pid == 0:
                     control.close()
-                    _be_worker(descriptors[0], memory_limit_mb, own_pid)
+                    _be_worker(descriptors, memory_limit_mb, own_pid)
                 with suppress(OSError):
                     os.setpgid(pid, pid)
-                os.close(descriptors[0])
+                for descriptor in descriptors:
+                    os.close(descriptor)
                 alive.add(pid)
             elif pid in alive:
                 _kill(pid)

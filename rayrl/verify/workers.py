@@ -13,13 +13,12 @@ from concurrent.futures import Future
 from queue import Empty, SimpleQueue
 
 from rayrl.errors import ConfigError, DeadlineError
-from rayrl.verify.jobs import Job, Outcome
+from rayrl.verify.jobs import SEND_EVERY_S, Job, Outcome
 from rayrl.verify.nursery import START_DEADLINE_S, Nursery, Worker
+from rayrl.verify.tasks import Task, Together
 
-MAX_BATCH = 32
+MAX_BATCH = 128
 WORN_OUT = Outcome("done", reason="the worker has grown too large")
-
-_Task = tuple[Job, "Future[Outcome]"]
 
 
 class WorkerPool:
@@ -42,7 +41,7 @@ class WorkerPool:
         self._memory_limit_mb = memory_limit_mb
         self._functions = list(functions)
         self._nursery = Nursery(memory_limit_mb)
-        self._tasks: SimpleQueue[_Task | None] = SimpleQueue()
+        self._tasks: SimpleQueue[Task | None] = SimpleQueue()
         self._closed = False
         self._submitting = threading.Lock()
         try:
@@ -69,15 +68,31 @@ class WorkerPool:
             RuntimeError: The pool is closed.
         """
         future: Future[Outcome] = Future()
+        self._put([job], Together(1, future, lambda outcomes: future.set_result(outcomes[0])))
+        return future
+
+    def submit_all(self, jobs: Sequence[Job]) -> "Future[list[Outcome]]":
+        """The outcomes of `jobs`, in their order, to come: cheaper than a future for each.
+
+        Raises:
+            RuntimeError: The pool is closed.
+        """
+        future: Future[list[Outcome]] = Future()
+        if not jobs:
+            future.set_result([])
+        self._put(jobs, Together(len(jobs), future, future.set_result))
+        return future
+
+    def _put(self, jobs: Sequence[Job], together: Together) -> None:
         with self._submitting:
             if self._closed:
                 raise RuntimeError("the verifier pool is closed")
-            self._tasks.put((job, future))
-        return future
+            for index, job in enumerate(jobs):
+                self._tasks.put(Task(job, together, index))
 
     def run(self, jobs: Sequence[Job]) -> list[Outcome]:
         """The outcomes of `jobs`, in their order."""
-        return [future.result() for future in [self.submit(job) for job in jobs]]
+        return self.submit_all(jobs).result()
 
     def close(self) -> None:
         """Kills the workers. Jobs that were not done end as `crashed`."""
@@ -101,9 +116,8 @@ class WorkerPool:
         worker = self._nursery.spawn()
         problem = f"a verifier worker did not start within {START_DEADLINE_S:g} s"
         try:
-            worker.connection.send(self._functions)
-            if worker.connection.poll(START_DEADLINE_S):
-                problem = worker.connection.recv()
+            worker.channel.send(self._functions)
+            problem = next(iter(worker.channel.receive(START_DEADLINE_S)), problem)
         except (EOFError, OSError):
             problem = f"a verifier worker died as it started (memory limit {self._memory_limit_mb} MB)"
         if problem:
@@ -111,9 +125,9 @@ class WorkerPool:
             raise ConfigError(problem)
         return worker
 
-    def _take(self) -> list[_Task]:
-        """The next task; of a long queue some more, so that pipes carry many at once. Empty at the end."""
-        tasks: list[_Task] = []
+    def _take(self) -> list[Task]:
+        """The next task; of a long queue some more, so that a message carries many. Empty at the end."""
+        tasks: list[Task] = []
         more = min(MAX_BATCH - 1, self._tasks.qsize() // (4 * len(self._pids)))
         with contextlib.suppress(Empty):
             task = self._tasks.get()
@@ -129,8 +143,8 @@ class WorkerPool:
     def _serve(self, slot: int, worker: Worker | None) -> None:
         """One thread's life: takes jobs until there are no more. A job whose worker dies is tried once again."""
         while tasks := self._take():
-            waiting = deque(task for task in tasks if task[1].set_running_or_notify_cancel())
-            died_of: _Task | None = None
+            waiting = deque(task for task in tasks if task.together.wanted())
+            died_of: Task | None = None
             while waiting:
                 worker, outcome = self._attempt(slot, worker, waiting)
                 if worker is not None or outcome is WORN_OUT:
@@ -139,15 +153,15 @@ class WorkerPool:
                 if again and waiting[0] is not died_of:
                     died_of = waiting[0]
                 else:
-                    waiting.popleft()[1].set_result(outcome or Outcome("crashed", reason=self._death()))
+                    waiting.popleft().settle(outcome or Outcome("crashed", reason=self._death()))
         if worker is not None:
-            worker.connection.close()
+            worker.channel.close()
 
     def _death(self) -> str:
         return "the pool was closed" if self._closed else "its worker process died, twice"
 
     def _attempt(
-        self, slot: int, worker: Worker | None, waiting: "deque[_Task]"
+        self, slot: int, worker: Worker | None, waiting: "deque[Task]"
     ) -> tuple[Worker | None, Outcome | None]:
         """Runs `waiting` on `worker`, or on a new one, and takes off what is done.
 
@@ -168,37 +182,50 @@ class WorkerPool:
         self._nursery.kill(worker)
         return None, outcome
 
-    def _converse(self, worker: Worker, waiting: "deque[_Task]") -> Outcome | None:
+    def _converse(self, worker: Worker, waiting: "deque[Task]") -> Outcome | None:
         """Sends `waiting` to a worker and takes off what it answers. Any outcome is the end of the worker.
+
+        Where a job is its end, that job is the first of `waiting`; those that were done before it, but not reported,
+        are the last, and are asked again.
 
         Raises:
             EOFError, OSError: The worker died.
         """
-        for _ in range(self._send(worker, waiting)):
-            job, future = waiting[0]
-            deadline_s = self.deadline_s * max(1, job.size)
-            if not worker.connection.poll(deadline_s):
-                return Outcome("timeout", reason=f"not done within {deadline_s:g} s")
-            outcome, worn_out = worker.connection.recv()
-            if outcome.kind == "crashed":
-                return Outcome("crashed", reason=outcome.reason)
-            waiting.popleft()
-            future.set_result(outcome)
-            if worn_out:
-                return WORN_OUT
+        worker.progress.at = done = 0
+        sent = self._send(worker, waiting)
+        try:
+            while done < sent:
+                deadline_s = self.deadline_s * max(1, waiting[0].job.size)
+                messages = worker.channel.receive(deadline_s + SEND_EVERY_S)
+                at = worker.progress.at
+                # What was sent before the worker got there is here by now.
+                messages = messages or worker.channel.receive(0)
+                if not messages:
+                    waiting.rotate(done - at)
+                    return Outcome("timeout", reason=f"not done within {deadline_s:g} s")
+                for outcome, spent in itertools.chain.from_iterable(messages):
+                    if outcome.kind == "crashed":
+                        return Outcome("crashed", reason=outcome.reason)
+                    waiting.popleft().settle(outcome)
+                    done += 1
+                    if spent:
+                        return WORN_OUT
+        except (EOFError, OSError):
+            waiting.rotate(done - max(done, worker.progress.at))
+            raise
         return None
 
     @staticmethod
-    def _send(worker: Worker, waiting: "deque[_Task]") -> int:
+    def _send(worker: Worker, waiting: "deque[Task]") -> int:
         """Sends all of `waiting`; where one of them cannot be pickled, the first alone. Returns how many were sent."""
         for count in (len(waiting), 1):
             try:
-                worker.connection.send([job for job, _ in itertools.islice(waiting, count)])
+                worker.channel.send([task.job for task in itertools.islice(waiting, count)])
                 return count
             except OSError:
                 raise
             except Exception as error:
                 problem = error
         reason = f"the job cannot be sent to a worker: {problem}"
-        waiting.popleft()[1].set_result(Outcome("raised", reason=reason))
+        waiting.popleft().settle(Outcome("raised", reason=reason))
         return 0

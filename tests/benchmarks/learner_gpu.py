@@ -1,10 +1,10 @@
 """The learner alone (no Ray, no vLLM) on random-initialised models, bfloat16: tokens/s, MFU, peak memory.
 
-    python -m tests.benchmarks.learner_gpu [--shapes 1b 8b] [--presets none qk_only] [--tokens 16384] [--device cuda]
+    python -m tests.benchmarks.learner_gpu [--shapes 1b 8b] [--presets none qk_only lora qlora] [--tokens 16384]
 
-MFU is the model's own work (`flops.floor`: forward and the backward that is needed, no recomputation) over time,
-against the bfloat16 matmul ceiling measured in the same run. `--device cpu --shapes tiny` runs the same on a model of a
-few thousand parameters.
+`lora` and `qlora` train an adapter on every linear module. MFU is the model's own work (`flops.floor`: forward and the
+backward that is needed, no recomputation) over time, against the bfloat16 matmul ceiling measured in the same run.
+`--device cpu --shapes tiny` runs the same on a model of a few thousand parameters.
 """
 
 import argparse
@@ -17,21 +17,22 @@ import time
 import torch
 from transformers import AutoModelForCausalLM, LlamaConfig
 
-from rayrl.config import FreezeSettings, LearnerSettings, ModelSettings, ObjectiveSettings
+from rayrl.config import LearnerSettings, ModelSettings, ObjectiveSettings
 from rayrl.learner.batch import Segment, Tree, make_batch
 from rayrl.learner.learner import Learner
 from rayrl.learner.objectives import grpo_objective
-from tests.benchmarks.flops import floor, matmul_ceiling
+from tests.benchmarks.flops import matmul_ceiling
+from tests.benchmarks.subjects import Subject, settings_of
 
 # Llama 3.2 1B (untied) and Llama 3.1 8B: vocabulary, hidden, inner, layers, heads, key heads.
 SHAPES = {
-    "tiny": (128, 32, 64, 2, 4, 2),
+    "tiny": (128, 64, 128, 2, 4, 2),
     "1b": (128256, 2048, 8192, 16, 32, 8),
     "8b": (128256, 4096, 14336, 32, 32, 8),
 }
 
 
-def make_folder(shape: str, device: torch.device) -> str:
+def make_folder(shape: str, device: torch.device, folder: str) -> None:
     vocabulary, hidden, inner, layers, heads, key_heads = SHAPES[shape]
     config = LlamaConfig(
         vocab_size=vocabulary,
@@ -43,12 +44,10 @@ def make_folder(shape: str, device: torch.device) -> str:
         max_position_embeddings=32768,
         dtype=torch.bfloat16,
     )
-    folder = tempfile.mkdtemp()
     torch.manual_seed(0)
     with torch.device(device):
         model = AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16)
     model.save_pretrained(folder)
-    return folder
 
 
 def groups(tokens: int, vocabulary: int) -> list[Tree]:
@@ -68,14 +67,17 @@ def groups(tokens: int, vocabulary: int) -> list[Tree]:
     return [tree() for _ in range(max(1, tokens // group))]
 
 
-def measure(folder: str, preset: str, tokens: int, device: torch.device, checkpointing: bool, rounds: int) -> str:
+def measure(folder: str, name: str, tokens: int, device: torch.device, checkpointing: bool, rounds: int) -> str:
     """One row of the table."""
     attention = "flex" if device.type == "cuda" else "blocks"
-    settings = LearnerSettings(microbatch_tokens=tokens, activation_checkpointing=checkpointing)
+    settings = LearnerSettings(
+        gpus_per_worker=device.type == "cuda", microbatch_tokens=tokens, activation_checkpointing=checkpointing
+    )
     model = ModelSettings(path=folder, attention=attention)  # type: ignore[arg-type]
-    learner = Learner(model, settings, FreezeSettings(preset=preset), 1.0, 100, 0, device)
-    config = learner.policy.model.config
-    trees = groups(tokens, config.vocab_size)
+    subject = Subject.read(name, model)
+    freeze, adapter = settings_of(name)
+    learner = Learner(model, settings, freeze, 1.0, 100, 0, device, adapter_settings=adapter)
+    trees = groups(tokens, subject.config.vocab_size)
     objective = grpo_objective(ObjectiveSettings(), 1024)
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
@@ -87,18 +89,17 @@ def measure(folder: str, preset: str, tokens: int, device: torch.device, checkpo
             torch.cuda.synchronize(device)
         times.append(time.monotonic() - started)
     seconds = min(times[1:])
-    sizes = {name: parameter.numel() for name, parameter in learner.policy.model.named_parameters()}
     batch = make_batch(trees, range(len(trees)))
-    work = floor(sizes, learner.trainable, config, batch, tied=False)
-    mfu = work.total / seconds / matmul_ceiling(device, 8192 if device.type == "cuda" else 512)
-    peak = torch.cuda.max_memory_allocated(device) / 1e9 if device.type == "cuda" else float("nan")
-    return f"{len(batch.token_ids)} | {len(batch.token_ids) / seconds:.0f} | {100 * mfu:.0f} % | {peak:.1f}"
+    count = len(batch.token_ids)
+    memory = f"{learner.peak_bytes() / 1e9:.1f} | {subject.estimate(settings, count) / 1e9:.1f}"
+    mfu = subject.floor(batch).total / seconds / matmul_ceiling(device, 8192 if device.type == "cuda" else 512)
+    return f"{count} | {count / seconds:.0f} | {100 * mfu:.0f} % | {memory}"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--shapes", nargs="+", default=["1b", "8b"], choices=list(SHAPES))
-    parser.add_argument("--presets", nargs="+", default=["none", "qk_only"])
+    parser.add_argument("--presets", nargs="+", default=["none", "qk_only", "lora", "qlora"])
     parser.add_argument("--tokens", type=int, default=16384)
     parser.add_argument("--checkpointing", action="store_true")
     parser.add_argument("--device", default="cuda")
@@ -107,15 +108,19 @@ def main() -> None:
     device = torch.device(arguments.device)
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor() or platform.machine()
     print(f"{name}, {datetime.date.today()}, torch {torch.__version__}\n")
-    print("| model | preset | tokens | tokens/s | MFU | peak GB |\n|---|---|---|---|---|---|", flush=True)
+    print(
+        "| model | preset | tokens | tokens/s | MFU | peak GB | estimate GB |\n|---|---|---|---|---|---|---|",
+        flush=True,
+    )
     for shape in arguments.shapes:
-        folder = make_folder(shape, device)
-        for preset in arguments.presets:
-            try:
-                row = measure(folder, preset, arguments.tokens, device, arguments.checkpointing, arguments.rounds)
-            except torch.OutOfMemoryError:
-                row = f"{arguments.tokens} | out of memory | | "
-            print(f"| {shape} | {preset} | {row} |", flush=True)
+        with tempfile.TemporaryDirectory() as folder:
+            make_folder(shape, device, folder)
+            for preset in arguments.presets:
+                try:
+                    row = measure(folder, preset, arguments.tokens, device, arguments.checkpointing, arguments.rounds)
+                except torch.OutOfMemoryError:
+                    row = f"{arguments.tokens} | out of memory | | | "
+                print(f"| {shape} | {preset} | {row} |", flush=True)
 
 
 if __name__ == "__main__":

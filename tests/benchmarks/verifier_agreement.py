@@ -24,6 +24,9 @@ from rayrl.verify.finance import judged
 from rayrl.verify.finance.gold import read_gold
 
 VIEWS = Path(__file__).with_name("views.json")
+MEASURED = """The rows of this half were never read. It was measured nine times: six times before the refusals were
+written anew, and after each of the three steps of that, from phrases of our own and from the development half. Count
+your measure here."""
 LABELS = ("Correct Answer", "Incorrect Answer", "Refusal")
 
 
@@ -105,7 +108,9 @@ def gsm8k(path: Path) -> str:
 
 
 def report(rows: Sequence[Judged], half: str, views: dict[str, str]) -> list[str]:
-    lines = [f"## FinanceBench answers, {half}: {len(rows)} rows", "", "| figure | agreement |", "|---|---|"]
+    lines = [f"## FinanceBench answers, {half}: {len(rows)} rows", ""]
+    lines += [MEASURED, ""] if half == "held-out" else []
+    lines += ["| figure | agreement |", "|---|---|"]
     lines += [f"| {name} | {value} |" for name, value in figures(rows)]
     return [*lines, "", *confusion(rows), "", "### Disagreements", "", *disagreements(rows, views), ""]
 

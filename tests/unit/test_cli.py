@@ -1,5 +1,7 @@
 """The command line: instant help, and bad input refused before anything starts."""
 
+import re
+import shutil
 import subprocess
 import sys
 import time
@@ -38,7 +40,8 @@ def test_dry_run_prints_settings_freeze_table_and_placement_and_starts_nothing(
     assert "clip_high: 0.2" in output, "presets are resolved"
     fates = {line.split()[1]: line.split()[0] for line in output.splitlines() if " of layers " in line}
     assert (fates["self_attn.q_proj"], fates["self_attn.v_proj"]) == ("train", "frozen")
-    assert "1 x (1 CPU, 0 GPU)" in output
+    unwrapped = " ".join(output.split())
+    assert re.search(r"1 x \(1 CPU, 0 GPU\), about \d\.\d GB a rank, at most \d\.\d GB of it activations", unwrapped)
     assert not (tmp_path / "runs").exists()
 
 
@@ -55,7 +58,7 @@ def test_dry_run_prints_settings_freeze_table_and_placement_and_starts_nothing(
         ({"generator": {"engine": "tests.fakes.engine:Absent"}}, 2, ["generator.engine", "'Absent'"]),
         ({"rewards": [{"function": "tests.fakes.rewards:absent"}]}, 2, ["rewards", "'absent'"]),
         ({"prompt": {"template": "{problem}", "max_tokens": 100}}, 2, ["prompt.template", "'{problem}'", "question"]),
-        ({"prompt": {"max_tokens": 2}}, 3, ["prompt.max_tokens", "leaves none"]),
+        ({"prompt": {"max_tokens": 2}}, 3, ["prompt.max_tokens", "no row is left"]),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else None,
 )
@@ -74,6 +77,40 @@ def test_bad_input_ends_with_one_message_before_anything_starts(
     message = capsys.readouterr().err
     assert message.startswith("rayrl: ")
     assert all(part in message for part in says), message
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize("command", ["grpo", "sft"])
+def test_a_tokenizer_without_chat_template_is_named_and_a_file_with_one_serves(
+    command: str,
+    tiny_config: dict[str, Any],
+    tiny_sft: dict[str, Any],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    base = tmp_path / "base"
+    shutil.copytree(tiny_config["model"]["path"], base)
+    (base / "chat_template.jinja").unlink()
+    config = write({**(tiny_config if command == "grpo" else tiny_sft), "model": {"path": str(base)}}, tmp_path)
+    assert main([command, config, "--dry-run"]) == 4
+    message = capsys.readouterr().err
+    assert "has no chat template" in message
+    assert "model.chat_template: configs/finance/plain_chat.jinja" in message
+    template = str(Path(__file__).resolve().parents[2] / "configs/finance/plain_chat.jinja")
+    assert main([command, config, "--dry-run", "--model.chat_template", template]) == 0
+
+
+def test_synth_shows_what_it_would_read_and_writes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "filings"
+    folder.mkdir()
+    settings = {"run": {"dir": str(tmp_path / "runs")}, "documents": {"paths": [str(folder)], "written": 2}}
+    config = write(settings, tmp_path)
+    assert main(["synth", config, "--dry-run"]) == 3
+    assert f"documents.paths: folder {str(folder)!r} holds no .pdf" in capsys.readouterr().err
+    (folder / "a.txt").write_text("a")
+    (folder / "b.pdf").write_text("b")
+    assert main(["synth", config, "--dry-run"]) == 0
+    assert "2 (1 .txt, 1 .pdf), 2 to be written by rules" in capsys.readouterr().out
     assert not (tmp_path / "runs").exists()
 
 
@@ -115,4 +152,4 @@ def test_a_cluster_that_is_not_there_is_said_at_once(
 
 def test_report_refuses_what_is_no_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["report", str(tmp_path)]) == 2
-    assert "no run directory" in capsys.readouterr().err
+    assert "no run or study directory" in capsys.readouterr().err

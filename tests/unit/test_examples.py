@@ -106,7 +106,7 @@ def test_what_is_held_out_is_not_learned(tokenizer: Any, tmp_path: Path) -> None
 def test_examples_of_one_context_follow_each_other_and_every_epoch_has_all(tokenizer: Any, tmp_path: Path) -> None:
     rows = [{"question": str(n), "answer": "1", "context": f"c{n % 4}"} for n in range(12)]
     groups = made(tokenizer, rows, tmp_path, target={"share_column": "context"}).groups()
-    assert groups == [n % 4 for n in range(12)]
+    assert list(groups) == [n % 4 for n in range(12)]
     order = ExampleOrder(groups, seed=3)
     epochs = [[order[at] for at in range(start, start + 12)] for start in (0, 12)]
     assert epochs[0] != epochs[1]
@@ -130,7 +130,7 @@ def peak_mb(rows: int, folder: Path) -> float:
         "from pathlib import Path\n"
         "from rayrl.config import SFTConfig\n"
         "from rayrl.data.examples import write_examples\n"
-        "data = {'source': 'tests.unit.test_examples:many', 'options': {'count': int(sys.argv[1])}}\n"
+        "data = {'source': 'tests.fakes.rows:many', 'options': {'count': int(sys.argv[1])}}\n"
         "config = SFTConfig.model_validate({'model': {'path': 'm'}, 'train_data': data})\n"
         "render = lambda messages, answer_next: ''.join(m['content'] for m in messages)\n"
         "encode = lambda text: list(text.encode())\n"
@@ -145,8 +145,3 @@ def peak_mb(rows: int, folder: Path) -> float:
     done = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
     return float(done.stdout)
-
-
-def many(count: int) -> Any:
-    """Rows made one at a time."""
-    return ({"question": f"{n} " * 20, "answer": "a" * 450} for n in range(count))

@@ -1,5 +1,6 @@
 """The whole loop on real Ray and Ray Train with a tiny model and an engine in plain transformers."""
 
+import json
 import os
 import signal
 from collections.abc import Callable, Iterator
@@ -10,6 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from rayrl.cli import main
 from rayrl.config import SFTConfig
 from rayrl.learner.learner import Learner
 from rayrl.train.run_directory import EXAMPLES
@@ -17,7 +19,7 @@ from rayrl.train.sft import Examples
 from tests.conftest import Command, commands, tiny
 from tests.fakes.model import make_model
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.xdist_group("runs"), pytest.mark.timeout(600)]
 Start = Callable[..., Command]
 STEPS = 20
 TWO_RANKS = ("--learner.workers", 2, "--learner.cpus_per_worker", 0.5)
@@ -31,12 +33,21 @@ def same(left: dict[str, torch.Tensor], right: dict[str, torch.Tensor]) -> bool:
     return left.keys() == right.keys() and all(torch.equal(left[name], right[name]) for name in left)
 
 
+def with_texts(config: dict[str, Any]) -> dict[str, Any]:
+    """The held-out problems also tell how far the policy diverges from the base."""
+    return config | {"divergence": {"held_out": {"data": config["eval_data"]}}}
+
+
+def rows(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
 @pytest.fixture(scope="module")
 def whole(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Command]:
     """STEPS steps on two ranks, undisturbed."""
     folder = tmp_path_factory.mktemp("whole")
     with commands(folder) as start:
-        run = start("grpo", tiny(tiny_model, folder), "--steps", STEPS, *TWO_RANKS)
+        run = start("grpo", with_texts(tiny(tiny_model, folder)), "--steps", STEPS, *TWO_RANKS)
         assert run.wait(200) == 0, run.stderr
         yield run
 
@@ -53,16 +64,48 @@ def test_trains_and_leaves_a_whole_run_directory(whole: Command) -> None:
     assert len(differences) > STEPS / 2
     assert max(differences) < 0.02
     assert whole.records("event")[-1]["event"] == "finished"
+    plan = json.loads((whole.run_dir / "plan.json").read_text())
+    assert sum(row["parameters"] for row in plan["freeze"]) == plan["parameters"] > 0
+    assert 0 < steps[0]["memory/peak_gb"] <= steps[-1]["memory/peak_gb"] + 0.01
+    assert f"learner memory: peak {steps[-1]['memory/peak_gb']:.2f} GB a rank, estimated" in whole.stdout
     for name in ("config.yaml", "report.html", "rollouts/step_000020.jsonl", "rollouts/eval_000020.jsonl"):
         assert (whole.run_dir / name).stat().st_size > 0
     assert [path.name for path in (whole.run_dir / "checkpoints").iterdir()] == ["step_000020"]
     assert whole.left_running() == []
 
 
+def test_drift_and_divergence_of_each_checkpoint_are_those_of_the_exported_model(
+    whole: Command, tiny_model: Path, tmp_path: Path
+) -> None:
+    """Two ranks measure their shares while they train; the command measures the files that are left."""
+    output, texts = tmp_path / "rows.jsonl", tmp_path / "texts.jsonl"
+    live = rows(whole.run_dir / "drift.jsonl")
+    assert list(dict.fromkeys(row["step"] for row in live)) == list(range(2, STEPS + 1, 2))
+    assert main(["drift", str(tiny_model), str(whole.run_dir), "--no-spectral", "--output", str(output)]) == 0
+    last = [row for row in live if row["step"] == STEPS]
+    assert all(row["relative_frobenius"] > 0 for row in last)
+    for row, own in zip(rows(output), last, strict=True):
+        assert row == own | {
+            "checkpoint": str(whole.run_dir),
+            "step": None,
+            **{key: pytest.approx(own[key]) for key in ("relative_frobenius", "frobenius", "base_frobenius")},
+        }
+
+    diverged = rows(whole.run_dir / "divergence.jsonl")
+    assert [row["step"] for row in diverged] == list(range(0, STEPS + 1, 2))
+    assert diverged[0]["forward_kl"] == diverged[0]["reverse_kl"] == 0.0
+    texts.write_bytes((whole.run_dir.parent.parent / "eval.jsonl").read_bytes())
+    arguments = ["divergence", str(tiny_model), str(whole.run_dir), "--texts", str(texts)]
+    assert main([*arguments, "--output", str(output), "--overwrite"]) == 0
+    # There in the dtype of training, here in that of the export, which is bfloat16.
+    assert rows(output)[0]["per_item"] == pytest.approx(diverged[-1]["per_item"], rel=0.1, abs=1e-3)
+
+
 def test_deaths_and_ctrl_c_cost_steps_since_the_checkpoint_and_change_nothing(
     whole: Command, rayrl: Start, tiny_config: dict[str, Any]
 ) -> None:
     """A learner rank and the coordinator are killed, the run is interrupted, and goes on to the same end."""
+    tiny_config = with_texts(tiny_config)
     run = rayrl("grpo", tiny_config, "--steps", STEPS, *TWO_RANKS)
     for name in (b"RayTrainWorker", b"Coordinator"):
         seen = len(run.records("step"))
@@ -77,6 +120,8 @@ def test_deaths_and_ctrl_c_cost_steps_since_the_checkpoint_and_change_nothing(
     resumed = rayrl("grpo", tiny_config, "--run.resume", "true", "--steps", STEPS, *TWO_RANKS)
     assert resumed.wait(200) == 0, resumed.stderr
     assert same(weights(whole.run_dir), weights(resumed.run_dir))
+    for file in ("drift.jsonl", "divergence.jsonl"):
+        assert rows(resumed.run_dir / file) == rows(whole.run_dir / file), "what was measured twice stands there once"
     keys = ("reward/mean", "train/loss", "train/grad_norm", "policy/entropy_mean")
     records = {record["step"]: [record.get(key) for key in keys] for record in resumed.records("step")}
     assert records == {record["step"]: [record.get(key) for key in keys] for record in whole.records("step")}

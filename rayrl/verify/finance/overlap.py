@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from rayrl.verify.finance.agree import agree
@@ -19,6 +19,13 @@ SHORT_GOLD = 3
 READ_CHARACTERS = 4000
 BEFORE_FIGURE = 80
 MAX_MARK = 20
+
+_BEFORE_FIGURE = re.compile(r"^(.*?)\s*(?:[,:(-]\s*(?:(?:at|with)\s+)?|\b(?:at|with)\s+)$")
+_ASKS_NAME = re.compile(
+    r"\b(?:which|who|whose|whom|where|name|identify|what\s+(?!is|was|are|were|did|does|do|drove|would|will|caused?)\w+)\b",
+    re.IGNORECASE,
+)
+_ASKS_FIGURE = re.compile(r"\bhow\s+(?:much|many|large|high)\b", re.IGNORECASE)
 
 Support = Literal["agrees", "conflicts", "silent"]
 
@@ -82,11 +89,44 @@ def _contains(response: str, gold: str) -> bool:
     return re.search(rf"(?<!\w){re.escape(gold.casefold())}(?!\w)", response.casefold()) is not None
 
 
+def _name(gold: Gold, question: str) -> frozenset[str]:
+    """The words of the name that a gold such as `Cloud Services, at $1,210 million` puts before its figure.
+
+    Empty where the question asks for no name, or says all of it.
+    """
+    if len(gold.amounts) != 1 or gold.text[gold.amounts[0].end :].strip(" ).") or not _ASKS_NAME.search(question):
+        return frozenset()
+    start = gold.amounts[0].start + gold.amounts[0].parenthesised
+    match = _BEFORE_FIGURE.match(gold.text[:start])
+    if match is None or _ASKS_FIGURE.search(question):
+        return frozenset()
+    return content_words(match[1]) - content_words(question)
+
+
+def _unsigned(amount: Amount) -> Amount:
+    """Brackets behind a name are no minus sign."""
+    return replace(amount, written=abs(amount.written)) if amount.parenthesised else amount
+
+
+def _judge_name(listed: Sequence[Sentence], name: frozenset[str], figure: Amount) -> Judged:
+    """The name is what was asked for; its figure need not be there, but must not be another."""
+    naming = [s for s in listed if len(name & content_words(s.text)) > NEEDED_SHORT * len(name)]
+    if not naming:
+        return Judged(False, "does not name what the gold names")
+    stated = [_unsigned(amount) for s in naming for amount in s.amounts if _same_kind(amount, figure)]
+    if stated and not any(agree(amount, _unsigned(figure), Unit(), approximate=True) for amount in stated):
+        return Judged(False, "names what the gold names, with another figure")
+    return Judged(True, "names what the gold names")
+
+
 def judge_text(response: str, listed: Sequence[Sentence], gold: Gold, question: str) -> Judged:
     """Compares free text with a free-text gold."""
     wanted = content_words(gold.text)
     if _contains(response, gold.text) and (len(response) < 2 * len(gold.text) or not wanted):
         return Judged(True, "the gold's own words")
+    name = _name(gold, question)
+    if name:
+        return _judge_name(listed, name, gold.amounts[0])
     fresh = wanted - content_words(question) or wanted
     best = stance(listed, question)
     if best is not None and _direction(question) and trend(gold.text):

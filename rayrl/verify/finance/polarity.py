@@ -54,6 +54,10 @@ def affirms(text: str, question: str) -> bool:
     return len(_NOT.findall(bare)) % 2 == 0
 
 
+def opens_with_yes_or_no(text: str) -> bool:
+    return bool(_PLAIN.match(text))
+
+
 def says_yes(listed: Sequence[Sentence], question: str) -> bool | None:
     """True or False for the stance of a response, None for an empty one."""
     for sentence in listed[:2]:

@@ -4,57 +4,13 @@ import re
 from collections.abc import Sequence
 
 from rayrl.verify.finance.cues import CONCLUDES
+from rayrl.verify.finance.lacking import MAX_SENTENCE, denies_access, is_background, is_heading, lacks, refers
+from rayrl.verify.finance.polarity import opens_with_yes_or_no
 from rayrl.verify.finance.sentences import Sentence
 
-MAX_SENTENCE = 1000
-
-_SOURCE = (
-    r"(?:texts?|filings?|documents?|contexts?|information|excerpts?|passages?|data|reports?|exhibits?|evidence|statements?|"
-    r"materials?|details?|10-[KQ]|8-K|tables?|sources?|snippets?|pages?|graph|question|pieces|content)"
-)
-_TELL = r"(?:provide|include|contain|mention|specify|give|disclose|state|offer|detail|address|cover|supply|present)"
-_LACKS = (
-    rf"(?:(?:does|do|did)(?:\s+not|n't)\s+(?:\w+\s+){{0,2}}?(?:{_TELL}|(?:appear|seem)\s+to\s+(?:\w+\s+)?{_TELL}"
-    r"|have\s+(?:\w+\s+){0,2}(?:information|data|details?))"
-    r"|lacks?\b|(?:is|are)\s+(?:missing|insufficient|not\s+sufficient))"
-)
-_FIND = (
-    r"(?:determined?|calculated?|answer(?:ed)?|provided?|assess(?:ed)?|computed?|find|found|derived?|give|estimated?"
-    r"|confirm(?:ed)?|located?|identif(?:y|ied)|extract(?:ed)?|evaluated?|verif(?:y|ied)|access(?:ed)?)"
-)
-_STRONG = re.compile(
-    rf"""
-    \b{_SOURCE}\b[^.;]{{0,120}}?\b{_LACKS}
-    |\bno\s+(?:\w+\s+){{0,2}}?(?:information|data|details?)\b[^.]{{0,60}}
-        \b(?:about|on|regarding|of|for|available|provided|given|related)\b
-    |\b(?:is|are|was|were)(?:\s+not|n't)\s+(?:\w+\s+){{0,2}}?
-        (?:provided|included|specified|mentioned|available|disclosed|given|contained|possible|present|stated|found|shown|listed|detailed)\b
-    |\b(?:cannot|can\s+not|can't|could\s+not|couldn't)\s+(?:\w+\s+){{0,2}}?(?:be\s+(?:\w+\s+)?)?{_FIND}\b
-    |\b(?:unable|impossible|not\s+able|not\s+possible|not\s+feasible|difficult)\s+to\s+(?:\w+\s+)?{_FIND}\b
-    |\b(?:I|we)\s+(?:do(?:\s+not|n't)|cannot|can't)\s+(?:have|know|access|find|see|provide|retrieve)\b
-    |\b(?:I|we|you|one)\s*(?:'d|would)\s+(?:\w+\s+)?need\b
-    |\b(?:not|n't)\s+(?:\w+\s+)?(?:enough|sufficient)\s+(?:\w+\s+)?(?:information|data|context|details?)
-    |\binsufficient\s+(?:information|data|context|details?)
-    |\b(?:more|additional|further|specific)\s+(?:\w+\s+){{0,2}}(?:information|data|context|details?)\s+
-        (?:is|are|would\s+be)\s+(?:needed|required|necessary)
-    |\b(?:if|once|please)\s+(?:you\s+)?(?:can\s+|could\s+)?provide\b
-    |\bwithout\s+(?:\w+\s+){{0,3}}(?:information|data|figures|documents|context|details)\b[^.]*
-        \b(?:cannot|can't|not\s+possible|unable|impossible)
-    """,
-    re.IGNORECASE | re.VERBOSE,
-)
-_APOLOGY = re.compile(
-    r"^\W*(?:I\s+don't\s+know|I\s+do\s+not\s+know|(?:I(?:'m|\s+am)\s+(?:sorry|afraid)|I\s+apologi[sz]e|sorry\b|unfortunately)"
-    r".*?(?:\b(?:not|no|cannot|unable|cut\s+off|lacks?|missing)\b|n't\b))",
-    re.IGNORECASE | re.DOTALL,
-)
-_NO_ACCESS = re.compile(
-    r"\b(?:as\s+an\s+AI|as\s+of\s+my\s+last\s+(?:knowledge\s+)?update|knowledge\s+cut-?off)\b[^.]*\b(?:not|n't)\b[^.]*\b(?:access|real-time|specific\s+financial)\b"
-    r"|\b(?:do(?:es)?\s+not|doesn't|don't)\s+have\s+(?:the\s+ability\s+to\s+|direct\s+|real-time\s+)*access\b",
-    re.IGNORECASE,
-)
 _PROCEDURE = re.compile(
     r"^\W*(?:to\s+(?:\w+\s+)?(?:answer|assess|calculate|compute|determine|evaluate|find|get|obtain|provide)\b|in\s+order\s+to\b"
+    r"|if\s+(?:I|we|you|one)\s+had\b|here(?:'s|\s+is)\s+how\b|I\s+can\s+(?:explain|show|outline|guide|help)\b"
     r"|calculating\b|the\s+calculation\b|(?:[\w'&-]+\s+){1,12}(?:can|would)\s+be\s+(?:calculated|computed|determined|found)\b"
     r"|as\s+an?\s+(?:\w+\s+){0,3}(?:analyst|AI|banker|assistant)\b|the\s+(?:relevant\s+evidence|\w+\s+(?:only\s+)?(?:provides|discusses))\b)",
     re.IGNORECASE,
@@ -63,9 +19,23 @@ _TENTATIVE = re.compile(
     r"\b(?:would|could|should|if|typically|you|likely|need(?:ed|s)?|necessary|recommend(?:ed)?|consult|refer)\b",
     re.IGNORECASE,
 )
-_ASSUMED = re.compile(r"\b(?:assum\w+|hypothetical\w*|for\s+example|illustrat\w+|let's\s+say|suppose)\b", re.IGNORECASE)
+_STEP = re.compile(
+    r"^\W*(?:(?:finally|so|then|thus|therefore|lastly|\d+\.)\b,?\s*)*(?:(?:we|you|one)\s+(?:can|must|may|will)\s+)?(?:then\s+)?"
+    r"(?:divide|multiply|subtract|add|take|use|apply|round(?:ed|ing)?|calculate|compute|find|locate|plug|get|obtain|look|compare|express)\b"
+    r"|\b(?:can|must|may|will)\s+(?:then\s+)?be\s+(?:found|calculated|computed|determined|obtained|rounded)\b|\brounded\s+to\b",
+    re.IGNORECASE,
+)
+_ASSUMED = re.compile(
+    r"\b(?:(?:we|I|us|let's)\s+assume|assumed|assumption|hypothetical\w*|for\s+example|illustrat\w+|let's\s+say|suppose)\b",
+    re.IGNORECASE,
+)
 _DEAD_END = re.compile(
-    r"\b(?:cannot|can't|can\s+not|could\s+not|couldn't|not\s+feasible\s+to|unable\s+to|not\s+possible\s+to|impossible\s+to|don't\s+know|difficult\s+to)\b",
+    r"\b(?:cannot|can't|can\s+not|could\s+not|couldn't|not\s+feasible\s+to|unable\s+to|not\s+possible\s+to|impossible\s+to|don't\s+know|difficult\s+to"
+    r"|not\s+(?:possible|feasible)|(?:I|we)\s+(?:do\s+not|don't)\s+have)\b",
+    re.IGNORECASE,
+)
+_GIVEN = re.compile(
+    r"^\W*(?:given|considering|nevertheless|nonetheless|still|even\s+so)\b(?!.*\b(?:lack|limited|absence)\b)",
     re.IGNORECASE,
 )
 _PRECISE = re.compile(
@@ -74,29 +44,46 @@ _PRECISE = re.compile(
 )
 _ASKS = re.compile(
     r"\b(?:you\s+(?:would|will|'ll|'d|need|should|can\s+(?:use|plug|access|find|apply))|(?:once|if)\s+you|one\s+would\s+need"
-    r"|please\s+(?:refer|consult|provide|check)|otherwise)\b",
+    r"|please\s+(?:refer|consult|provide|check)|otherwise|can\s+be\s+found|(?:usually|typically)\s+(?:found|file|available|reported))\b",
     re.IGNORECASE,
 )
 _ASKS_FIGURES = re.compile(
     r"\b(?:please|you\s+(?:can|could)|if\s+you|once\s+you|when\s+you)\s+(?:\w+\s+)?(?:provide|have\s+(?:access|the|these|this))\b",
     re.IGNORECASE,
 )
-_GOES_ON = re.compile(r"^\W*however,?\s+(?:we\s+can|I\s+can|based\s+on|using|in\s+(?:FY|fiscal|20))", re.IGNORECASE)
+_ADVICE = re.compile(
+    r"\b(?:keep\s+in\s+mind|(?:worth|important\s+to)\s+(?:not|mention|consider|remember)\w*|(?:would|will|may|might|could)\s+(?:also\s+)?"
+    r"(?:be\s+(?:found|worth|helpful|useful)|need\s+to|typically|have\s+to)|(?:can|should)\s+(?:be\s+found|have\s+it|contain)"
+    r"|(?:usually|typically|generally|often)\b|feel\s+free)",
+    re.IGNORECASE,
+)
+_WORKS_OUT = re.compile(r"^\W*(?:but\s+)?(?:using|dividing|taking|adding|subtracting)\b", re.IGNORECASE)
+_GOES_ON = re.compile(
+    r"^\W*however,?\s+(?:(?:we|I)\s+can\b(?!\s+(?:\w+\s+)?(?:help|guide|assist|explain|provide|show|walk|offer|outline|give|use\s+the\s+(?:\w+\s+)?formula))|based\s+on|using|in\s+(?:FY|fiscal|20))",
+    re.IGNORECASE,
+)
 
 
-def _lacks(text: str) -> bool:
-    """Whether one sentence says that what is asked for is not there."""
-    return bool(_STRONG.search(text) or _APOLOGY.search(text) or _NO_ACCESS.search(text))
+def _concludes(sentence: Sentence) -> bool:
+    """Whether a sentence draws a conclusion: not a step to take, such as `Finally, divide both`."""
+    text = sentence.text[:MAX_SENTENCE]
+    if not CONCLUDES.search(text) or is_heading(text) or _TENTATIVE.search(text) or lacks(text):
+        return False
+    return _figures(sentence) or not _STEP.search(text)
 
 
-def _concludes(text: str) -> bool:
-    return bool(CONCLUDES.search(text)) and not _TENTATIVE.search(text) and not _lacks(text)
+def _advises(text: str) -> bool:
+    return refers(text) or bool(_ADVICE.search(text))
+
+
+def _figures(sentence: Sentence) -> bool:
+    """Whether a sentence has figures other than years and the 2, 100 or 365 of a formula."""
+    return any(abs(amount.written) not in _CONSTANTS and not amount.year_like for amount in sentence.amounts)
 
 
 def _has_result(sentence: Sentence) -> bool:
-    """Whether a sentence gives a figure of its own: not the 2, 100 or 365 of a formula without figures."""
-    figures = any(abs(amount.written) not in _CONSTANTS and not amount.year_like for amount in sentence.amounts)
-    return figures and bool(_RESULT.search(sentence.text)) and not _lacks(sentence.text[:MAX_SENTENCE])
+    """Whether a sentence gives a figure of its own."""
+    return _figures(sentence) and bool(_RESULT.search(sentence.text)) and not lacks(sentence.text[:MAX_SENTENCE])
 
 
 _CONSTANTS = frozenset((0, 1, 2, 3, 4, 5, 12, 100, 360, 365))
@@ -112,18 +99,30 @@ def is_refusal(listed: Sequence[Sentence]) -> bool:
     if not listed:
         return False
     texts = [sentence.text[:MAX_SENTENCE] for sentence in listed]
-    if _NO_ACCESS.search(texts[0]) or _ASKS_FIGURES.search(texts[-1]):
+    if denies_access(texts[0]) or _ASKS_FIGURES.search(texts[-1]):
         return True
-    goes_on = any(_GOES_ON.search(text) and not _lacks(text) for text in texts[1:4]) and not _lacks(texts[-1])
-    if goes_on or any(_concludes(text) for text in texts[-3:]):
+    if opens_with_yes_or_no(texts[0]):
         return False
-    if _lacks(texts[0]):
+    goes_on = not lacks(texts[-1]) and any(
+        (_GOES_ON.search(sentence.text) or (_WORKS_OUT.search(sentence.text) and _has_result(sentence)))
+        and not lacks(sentence.text[:MAX_SENTENCE])
+        for sentence in listed[1:4]
+    )
+    if goes_on or any(map(_concludes, listed[-3:])):
+        return False
+    opening = next((text for text in texts if not (is_background(text) or is_heading(text))), texts[0])
+    has_result = any(map(_has_result, listed))
+    if lacks(texts[0]) or (not has_result and (lacks(opening) or refers(opening))):
         return True
-    tail = [text for text in texts[-2:] if _lacks(text) and not _PRECISE.search(text)]
-    if any(_DEAD_END.search(text) for text in tail):
+    while len(texts) > 1 and _advises(texts[-1]) and not _DEAD_END.search(texts[-1]):
+        texts.pop()
+    late = [text for text in texts[len(texts) // 2 :] if lacks(text) and not _PRECISE.search(text)]
+    tail = [text for text in texts[-2:] if lacks(text) and not _PRECISE.search(text)]
+    ends = tail if has_result else late + tail
+    if any(map(_DEAD_END.search, ends)) and not _GIVEN.match(texts[-1]):
         return True
-    if _PROCEDURE.search(texts[0]):
-        if any(_has_result(sentence) for sentence in listed[-4:]) and not any(map(_ASSUMED.search, texts)):
-            return False
-        return bool(tail) or _lacks(texts[min(1, len(texts) - 1)]) or any(_ASKS.search(text) for text in texts[-2:])
-    return False
+    if not (_PROCEDURE.search(texts[0]) or is_background(texts[0])):
+        return False
+    if any(map(_has_result, listed[-4:])) and not any(map(_ASSUMED.search, texts)):
+        return False
+    return bool(tail) or lacks(texts[min(1, len(texts) - 1)]) or any(_ASKS.search(s.text) for s in listed[-2:])

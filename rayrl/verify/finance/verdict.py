@@ -21,7 +21,7 @@ from rayrl.verify.finance.refusal import is_refusal
 from rayrl.verify.finance.sentences import Sentence, sentences
 from rayrl.verify.finance.stated import marked, stated
 from rayrl.verify.finance.units import Unit, asked_unit
-from rayrl.verify.text import shortened, to_ascii
+from rayrl.verify.text import shortened, to_ascii, without_citations
 
 MAX_CHARACTERS = 100_000
 MAX_QUESTION = 10_000
@@ -62,6 +62,7 @@ def _read(response: str, question: str) -> Answer:
         text = after
     mark = marked(text)
     part = (mark or text).strip()
+    part = without_citations(part)
     return Answer(part, sentences(part, question), mark is not None)
 
 

@@ -286,10 +286,10 @@ def memory(path: str, settings: LoRASettings | None, workers: int = 1) -> Memory
     model = meta_model(path)
     linear = [f"{module}.weight" for module in adapter.linear_modules(model)]
     trainable = adapter.prepare(model, FreezeSettings(), settings)
-    sizes = {name: value.numel() for name, value in adapter.parameters(model).items()}
-    units = {name: layer_of(name) for name in sizes}
+    shapes = {name: tuple(value.shape) for name, value in adapter.parameters(model).items()}
+    units = {name: layer_of(name) for name in shapes}
     learner = LearnerSettings(workers=workers)
-    return estimate(trainable, sizes, units, ModelSettings(path=path), learner, adapter=settings, quantizable=linear)
+    return estimate(trainable, shapes, units, ModelSettings(path=path), learner, adapter=settings, quantizable=linear)
 
 
 def test_the_estimate_counts_bytes_as_they_are_held(folders: Folders) -> None:

@@ -48,7 +48,9 @@ def plain_rows(model: PreTrainedModel, trees: list[Tree], temperature: float) ->
             path, node = list(segment.token_ids), segment.parent
             while node != -1:
                 path, node = tree.segments[node].token_ids + path, tree.segments[node].parent
-            logprobs = (model(input_ids=torch.tensor([path])).logits[0] / temperature).log_softmax(-1)
+            logits = model(input_ids=torch.tensor([path])).logits[0] / temperature
+            # Not log_softmax, which on CPU adds up a row's odds one by one: 1e-5 off over 49,152 of them.
+            logprobs = logits - logits.logsumexp(-1, keepdim=True)
             start = len(path) - len(segment.token_ids)
             values += [logprobs[start + o - 1, path[start + o]] for o, m in enumerate(segment.loss_mask) if m]
     return torch.stack(values)
@@ -77,16 +79,9 @@ def errors(found: Gradients, expected: Gradients) -> Gradients:
 
 
 def plain_and_forest(
-    folder: str, trees: list[Tree], dtype: torch.dtype, checkpointing: bool = False
-) -> tuple[Gradients, Gradients]:
-    """Gradients of plain rows and of forest batches, in float64; their log-probabilities agree to TOLERANCE."""
-    with InFloat64() if dtype == torch.float64 else nullcontext():
-        return _plain_and_forest(folder, trees, dtype, checkpointing)
-
-
-def _plain_and_forest(
     folder: str, trees: list[Tree], dtype: torch.dtype, checkpointing: bool
 ) -> tuple[Gradients, Gradients]:
+    """Gradients of plain rows and of forest batches; their log-probabilities agree to TOLERANCE."""
     reference = AutoModelForCausalLM.from_pretrained(folder, attn_implementation="eager").to(dtype)
     expected = plain_rows(reference, trees, 0.7)
     factors = torch.linspace(-1, 1, len(expected))
@@ -109,8 +104,11 @@ def _plain_and_forest(
     )
 
 
-def assert_equal_to_plain_rows(folder: str, dtype: torch.dtype = torch.float32, checkpointing: bool = False) -> None:
-    plain, forest = plain_and_forest(folder, uneven_trees(), dtype, checkpointing)
+def assert_equal_to_plain_rows(
+    folder: str, trees: list[Tree], dtype: torch.dtype = torch.float32, checkpointing: bool = False
+) -> None:
+    with InFloat64() if dtype == torch.float64 else nullcontext():
+        plain, forest = plain_and_forest(folder, trees, dtype, checkpointing)
     for name, error in errors(forest, plain).items():
         assert error <= TOLERANCE[dtype], f"{name}: {error:.1e}"
 
@@ -123,37 +121,27 @@ def test_forest_equals_plain_rows(
     monkeypatch.setattr("rayrl.learner.attention.BLOCK", 4)  # several to a segment
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert_equal_to_plain_rows(folders(kind), dtype)
+        assert_equal_to_plain_rows(folders(kind), uneven_trees(), dtype)
 
 
 def test_forest_equals_plain_rows_with_checkpointing(folders: Folders) -> None:
-    assert_equal_to_plain_rows(folders("qwen3"), checkpointing=True)
+    assert_equal_to_plain_rows(folders("qwen3"), uneven_trees(), checkpointing=True)
 
 
 @pytest.mark.parametrize("kind", PLAIN_KINDS)
 def test_a_model_that_takes_no_forest_runs_on_plain_rows_and_says_so(kind: str, folders: Folders) -> None:
     with pytest.warns(UserWarning, match=r"cannot share prompts \(it has (layers of the kind conv|attention sinks)\)"):
-        assert_equal_to_plain_rows(folders(kind))
-
-
-def overall(found: Gradients, expected: Gradients) -> float:
-    """The norm of the difference over the norm, of all tensors together."""
-    squares = [((found[name] - value).square().sum(), value.square().sum()) for name, value in expected.items()]
-    return float((sum(off for off, _ in squares) / sum(size for _, size in squares)) ** 0.5)
+        assert_equal_to_plain_rows(folders(kind), uneven_trees())
 
 
 def test_the_embedded_model_on_a_forest_equals_plain_rows() -> None:
-    """In float64 tensor by tensor. In float32 plain rows themselves are 1.5e-5 from it, overall, and so is a forest."""
     folder = resolve_model(EMBEDDED)
     tokenizer = AutoTokenizer.from_pretrained(folder)
-    prompt, *answers = (tokenizer.encode(text) for text in ("Two plus three is", " five.", " 5, of course"))
-    trees = [Tree([Segment(prompt, [False] * len(prompt)), *(Segment(ids, [True] * len(ids), 0) for ids in answers)])]
-    exact, forest = plain_and_forest(folder, trees, torch.float64)
-    assert max(errors(forest, exact).values()) <= 1e-10
-    plain, forest = plain_and_forest(folder, trees, torch.float32)
-    own, rounding = overall(forest, exact), overall(plain, exact)
-    assert own <= 2 * rounding, f"{own:.1e} off, plain rows {rounding:.1e}"
-    assert rounding < 1e-4
+    question = "Natalia sold clips to 48 of her friends in April, and then half as many in May. How many in all?"
+    answers = (" In May she sold 48 / 2 = 24, so 48 + 24 = 72 in all.", " 48 + 48 = 96", " 72.")
+    prompt, *completions = (tokenizer.encode(text) for text in (question, *answers))
+    tree = Tree([Segment(prompt, [False] * len(prompt)), *(Segment(ids, [True] * len(ids), 0) for ids in completions)])
+    assert_equal_to_plain_rows(folder, [tree])
 
 
 @pytest.mark.parametrize("loss", ["answers", "all"])

@@ -112,8 +112,9 @@ def test_table_and_estimate_need_no_weights(folders: Callable[[str], str]) -> No
         ("1-2", 2, 2 * 32 * 48, False),
     ]
     assert sum(row.parameters for row in rows) == sum(sizes.values())
-    units = {name: layer_of(name) for name in sizes}
-    memory = estimate(trainable, sizes, units, ModelSettings(path="x"), LearnerSettings())
+    shapes = {name: tuple(parameter.shape) for name, parameter in model.named_parameters()}
+    units = {name: layer_of(name) for name in shapes}
+    memory = estimate(trainable, shapes, units, ModelSettings(path="x"), LearnerSettings())
     assert memory.weights == 4 * sum(sizes.values())
     assert memory.optimizer == 8 * sum(size for name, size in sizes.items() if trainable[name])
     assert memory.total > memory.weights + memory.optimizer

@@ -80,6 +80,8 @@ def step_values(step: int, rng: random.Random, *, stale: bool) -> dict[str, floa
         "policy/staleness_max": 2.0 if stale and step > 1 else 0.0,
         "policy/staleness_mean": 0.8 if stale and step > 1 else 0.0,
         "sync/logprob_diff_mean": 0.08 + 0.02 * rng.random(),
+        "memory/peak_gb": 2.0 + 0.05 * step,
+        "memory/estimate_gb": 3.4,
     }
 
 

@@ -2,40 +2,16 @@
 
 import json
 import re
-from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 from fake_run import INJECTION, write_run
+from parsed_page import Page
 from plotly.offline import get_plotlyjs
 
 from rayrl.errors import DataError
-from rayrl.report.page import script_json, write_report
-
-
-class Page(HTMLParser):
-    """The elements and attributes that a browser would see, and the text of those that are not scripts."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.text = ""
-        self._raw = ""
-        self.feed(text)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-        self._raw = tag if tag in ("script", "style") else ""
-
-    def handle_data(self, data: str) -> None:
-        if not self._raw:
-            self.text += data
-
-    def handle_endtag(self, tag: str) -> None:
-        self._raw = "" if tag == self._raw else self._raw
-
-    def all(self, name: str) -> list[dict[str, str | None]]:
-        return [attributes for tag, attributes in self.tags if tag == name]
+from rayrl.report.html import script_json
+from rayrl.report.page import write_report
 
 
 def report(run_dir: Path) -> tuple[str, Page]:
@@ -53,6 +29,7 @@ def test_finished_run(tmp_path: Path) -> None:
         assert expected in page.text
     for expected in ("25.1 → 38.7 %", "+13.6 points", "37 gained, 10 lost of 199", "do not overlap", "p < 0.001"):
         assert expected in page.text
+    assert "Learner memory 3.0 GB a rank, 3.4 GB estimated" in page.text
     assert "was not logged" not in page.text
     assert "prompts_per_step: 16" in page.text
     assert sorted(p.name for p in (tmp_path / "demo").iterdir() if "report" in p.name) == ["report.html"]

@@ -200,6 +200,41 @@ def test_free_text_is_judged_by_overlap_with_low_confidence(response, gold, ques
     assert verdict.reason.startswith("low confidence")
 
 
+BEST = "Which segment had the highest revenue?"
+
+
+@pytest.mark.parametrize(
+    ("response", "gold", "correct"),
+    [
+        ("Cloud Services", "Cloud Services, at $1,210 million", True),
+        ("It was Cloud Services, with $1.21 billion.", "Cloud Services, at $1,210 million", True),
+        ("It was Cloud Services ($1,210 million).", "Cloud Services ($1,210 million) ", True),
+        ("Devices, at $1,210 million", "Cloud Services, at $1,210 million", False),
+        ("Cloud Devices", "Cloud Services, at $1,210 million", False),
+        ("$1,210 million", "Cloud Services, at $1,210 million", False),
+        ("Cloud Services, at $1,310 million", "Cloud Services, at $1,210 million", False),
+        ("Devices ($1,210 million)", "Cloud Services ($1,210 million)", False),
+    ],
+)
+def test_where_a_name_is_asked_for_its_figure_only_supports_it(response, gold, correct):
+    assert verify(response, gold, question=BEST).score == float(correct)
+
+
+@pytest.mark.parametrize(
+    ("response", "gold", "correct"),
+    [
+        ("No [2]", "No.", True),
+        ("Yes [1, 3].", "Yes.", True),
+        ("Yes. [1][3]", "No.", False),
+        ("The total was $5 million [2].", "$5 million", True),
+        ("The total was $5 million [2].", "2", False),
+        ("The answer is [2]", "2", True),
+    ],
+)
+def test_the_numbers_of_sources_are_no_answers(response, gold, correct):
+    assert verify(response, gold, question="Was the total approved by the board?").score == float(correct)
+
+
 @pytest.mark.parametrize(
     "gold", ["", "  ", "nan", "None", "?", "***", "x" * 6000, "divide(1, 0)", "table_sum(x, none)"]
 )

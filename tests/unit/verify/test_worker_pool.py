@@ -1,14 +1,25 @@
+import mmap
 import os
+import socket
+import tempfile
+import threading
 import time
+from collections import deque
+from concurrent.futures import Future
+from typing import Any
 
 import psutil
 import pytest
 
 from rayrl.errors import ConfigError
-from rayrl.verify.jobs import Call, Check
+from rayrl.verify.channel import Channel, Progress
+from rayrl.verify.jobs import Call, Check, Outcome
+from rayrl.verify.nursery import Worker
+from rayrl.verify.tasks import Task, Together
 from rayrl.verify.workers import WorkerPool
 
 HERE = "reward_functions:"
+pytestmark = pytest.mark.xdist_group("runs")
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +64,36 @@ def test_a_loop_in_c_is_killed_at_its_deadline_and_only_it(pool):
     assert all(outcome.kind == "done" for outcome in pool.run([check(number) for number in range(20)]))
     assert time.monotonic() - started < 2.0, "replacing a worker must be quick"
     assert len(before - set(pool.pids())) == 1
+
+
+@pytest.mark.parametrize("dies", [False, True])
+def test_who_hangs_or_dies_is_blamed_and_what_it_had_done_but_not_told_is_asked_again(pool, dies):
+    ours, theirs = (Channel(end) for end in socket.socketpair())
+    with tempfile.TemporaryFile() as shared:
+        shared.truncate(mmap.PAGESIZE)
+        worker, at = Worker(0, ours, Progress(shared.fileno()), 0), Progress(shared.fileno())
+    futures: list[Future[Any]] = [Future() for _ in range(6)]
+    tasks = [Task(check(n), Together(1, future, future.set_result), 0) for n, future in enumerate(futures)]
+
+    def work() -> None:
+        assert [job.gold for job in theirs.receive(5)[0]] == ["-1", "1", "-1", "3", "-1", "5"]
+        theirs.send([(Outcome("done"), False)] * 2)
+        at.at = 4
+        if dies:
+            theirs.close()
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    waiting = deque(tasks)
+    if dies:
+        with pytest.raises((EOFError, ConnectionError)):
+            pool._converse(worker, waiting)
+    else:
+        assert pool._converse(worker, waiting).kind == "timeout"
+    thread.join()
+    assert [future.done() for future in futures] == [True, True, False, False, False, False]
+    assert list(waiting) == [tasks[4], tasks[5], tasks[2], tasks[3]]
+    ours.close(), theirs.close()
 
 
 def test_a_hog_ends_at_its_memory_limit(pool):

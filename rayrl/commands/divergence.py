@@ -1,0 +1,94 @@
+"""`rayrl divergence`: KL divergence of one or several checkpoints from the base, on texts with reference answers."""
+
+import gc
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+from rich.table import Table
+from transformers import AutoTokenizer
+
+from rayrl.commands.output import Output
+from rayrl.config import PromptSettings, TextSettings
+from rayrl.divergence.loading import base_policy, tuned_policy
+from rayrl.divergence.measure import diverged, remember, text_batches
+from rayrl.divergence.rows import divergence_row, token_rows
+from rayrl.divergence.texts import build_texts
+from rayrl.drift.opening import named
+from rayrl.errors import ModelError
+
+
+@dataclass(frozen=True, slots=True)
+class DivergenceOptions:
+    """What `rayrl divergence` was asked for. tokens: file for the figures of each token."""
+
+    base: str
+    checkpoints: list[str]
+    texts: TextSettings
+    output: Path | None
+    tokens: Path | None
+    overwrite: bool
+    device: torch.device
+    microbatch_tokens: int
+
+
+def run_divergence(asked: DivergenceOptions) -> int:
+    """Runs the base once and each checkpoint once, one model in memory at a time.
+
+    Raises:
+        ConfigError: An output exists and `overwrite` is off, or bad settings.
+        DataError: No usable texts.
+        ModelError: A path that is no model, does not fit the base, or has no chat template.
+    """
+    outputs = Output(asked.output, asked.overwrite), Output(asked.tokens, asked.overwrite)
+    base, found = named(asked.base).folder, [named(path) for path in asked.checkpoints]
+    tokenizer: Any = AutoTokenizer.from_pretrained(base)
+    if tokenizer.chat_template is None:
+        raise ModelError(f"BASE: the tokenizer of {asked.base!r} has no chat template; put one into its folder")
+    name = asked.texts.data.source
+    made = build_texts(asked.texts, PromptSettings(), tokenizer, "texts")
+    console, progress = Console(width=120), Console(stderr=True)
+    for reason, count in Counter(made.left_out.values()).items():
+        console.print(f"left out: {count} texts: {reason}")
+    progress.print(f"{len(made.texts)} texts; the base runs first", highlight=False)
+    states = remember(base_policy(base, asked.device), *text_batches(made.texts, asked.microbatch_tokens), asked.device)
+    with outputs[0] as rows, outputs[1] as tokens:
+        for checkpoint in found:
+            gc.collect()
+            progress.print(checkpoint.path, highlight=False, markup=False)
+            by_index = diverged(tuned_policy(base, checkpoint, asked.device), states, asked.device)
+            items = [by_index[index] for index in range(len(made.texts))]
+            row = divergence_row(checkpoint.path, checkpoint.step, name, made.texts, items)
+            rows.write(row)
+            for token_row in token_rows(checkpoint.path, checkpoint.step, name, made.texts, items):
+                tokens.write(token_row)
+            _show(console, row)
+    return 0
+
+
+def _show(console: Console, row: dict[str, Any]) -> None:
+    console.print(
+        f"\n{row['checkpoint']}: {row['items']} texts, {row['tokens']} tokens, nats a token\n"
+        f"KL(base || tuned) {row['forward_kl']:.5f}, KL(tuned || base) {row['reverse_kl']:.5f}, "
+        f"entropy {row['entropy']:.4f} (base {row['base_entropy']:.4f})",
+        markup=False,
+        highlight=False,
+    )
+    parts = [(name, part) for name, part in row["by_part"].items()]
+    tenths = [(f"{part['from']:.0%}-{part['to']:.0%}", part) for part in row["by_position"]]
+    tokens = [(f"token {part['from']}-{part['to'] - 1}", part) for part in row["by_token"]]
+    console.print(_table(parts + tenths + tokens))
+
+
+def _table(parts: Sequence[tuple[str, dict[str, Any]]]) -> Table:
+    table = Table("where", "tokens", "KL(base || tuned)")
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for name, part in parts:
+        kl = "-" if part["forward_kl"] is None else f"{part['forward_kl']:.5f}"
+        table.add_row(name, str(part["tokens"]), kl)
+    return table

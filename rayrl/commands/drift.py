@@ -1,0 +1,77 @@
+"""`rayrl drift`: how far each matrix of one or several checkpoints has moved from the base."""
+
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+from rayrl.commands.output import Output
+from rayrl.drift.measure import Pairing, Spectral, measure, pair
+from rayrl.drift.opening import named, open_base, open_tuned
+from rayrl.drift.tables import kind_table, layer_table
+from rayrl.drift.weights import SafetensorsFolder, Tuned
+
+
+@dataclass(frozen=True, slots=True)
+class DriftOptions:
+    """What `rayrl drift` was asked for. directions 0: nothing that needs singular values."""
+
+    base: str
+    checkpoints: list[str]
+    output: Path | None
+    overwrite: bool
+    directions: int
+    device: torch.device
+
+
+def run_drift(asked: DriftOptions) -> int:
+    """Measures every checkpoint, prints tables and writes the rows. All inputs are opened before any is measured.
+
+    Raises:
+        ConfigError: The output exists and `overwrite` is off.
+        ModelError: A path that is no model, or does not fit the base.
+    """
+    output = Output(asked.output, asked.overwrite)
+    base = open_base(asked.base)
+    found = [(named(path), open_tuned(named(path).folder, base.shapes)) for path in asked.checkpoints]
+    pairings = [pair(base, tuned) for _, tuned in found]
+    spectral = Spectral(asked.directions, asked.device) if asked.directions else None
+    console = Console(width=160)
+    with output, _progress() as progress:
+        for (name, tuned), pairing in zip(found, pairings, strict=True):
+            total = sum(torch.Size(base.shapes[tensor]).numel() for tensor in pairing.names)
+            task = progress.add_task(name.path, total=total)
+            advance = partial(progress.advance, task)
+            rows = []
+            for row in measure(base, tuned, pairing.names, name.path, name.step, spectral, advance):
+                rows.append(row)
+                output.write(row)
+            _show(console, name.path, rows, pairing, base, tuned)
+    return 0
+
+
+def _show(
+    console: Console, path: str, rows: list[dict[str, Any]], pairing: Pairing, base: SafetensorsFolder, tuned: Tuned
+) -> None:
+    console.print(f"\n{path}: {len(rows)} tensors compared", markup=False, highlight=False)
+    left_out = pairing.unmatched | {
+        "of whole numbers in the base": base.not_floating,
+        "of whole numbers in the checkpoint": getattr(tuned, "not_floating", []),
+    }
+    for why, names in left_out.items():
+        if names:
+            listed = ", ".join(names[:3]) + (", …" if len(names) > 3 else "")
+            console.print(f"not compared: {len(names)} {why} ({listed})", markup=False, highlight=False)
+    matrices = {name for name, shape in base.shapes.items() if len(shape) == 2}
+    console.print(layer_table([row for row in rows if row["name"] in matrices]))
+    console.print(kind_table(rows))
+
+
+def _progress() -> Progress:
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    return Progress(*columns, console=console, disable=not console.is_terminal)

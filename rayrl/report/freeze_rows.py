@@ -1,0 +1,48 @@
+"""What each arm of a study trains and freezes, from its resolved settings and from the plan that its run wrote."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rayrl.report.trials import Arm
+
+
+@dataclass(frozen=True, slots=True)
+class FreezeRow:
+    """`trainable` and `total` count parameters; None where the run wrote no plan. `frozen`: kinds with their layers."""
+
+    arm: Arm
+    preset: str
+    rules: str
+    adapter: str
+    trainable: int | None
+    total: int | None
+    frozen: list[str]
+    learning_rate: float | None
+
+
+def freeze_row(arm: Arm) -> FreezeRow:
+    rows = [row for row in arm.plan.get("freeze", ()) if isinstance(row, dict)]
+    preset, rules = arm.freeze
+    rank = arm.setting("adapter.rank")
+    quantize = arm.setting("adapter.quantize")
+    rate = arm.setting("learner.learning_rate")
+    return FreezeRow(
+        arm=arm,
+        preset=preset,
+        rules=rules,
+        adapter=f"LoRA, rank {rank}{f', {quantize} base' if quantize else ''}" if rank else "",
+        trainable=_parameters(rows, trains=True) if rows else None,
+        total=arm.plan.get("parameters") if rows else None,
+        frozen=[] if rank else [_where(row) for row in rows if not row.get("trainable")],
+        learning_rate=float(rate) if isinstance(rate, int | float) else None,
+    )
+
+
+def _parameters(rows: Sequence[Mapping[str, Any]], trains: bool) -> int:
+    return sum(int(row.get("parameters") or 0) for row in rows if bool(row.get("trainable")) is trains)
+
+
+def _where(row: Mapping[str, Any]) -> str:
+    kind = str(row.get("kind")).removeprefix("self_attn.").removeprefix("mlp.")
+    return f"{kind} {row['layers']}" if row.get("layers") else kind

@@ -1,0 +1,50 @@
+"""What a run measured of its model beside its metrics: benchmarks, drift of the weights, divergence from the base."""
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from rayrl.metrics import read_jsonl
+
+Row = dict[str, Any]
+Scores = dict[str, bool | None]
+"""{item: answered correctly, None where it could not be scored}"""
+
+HELD_OUT = "held_out"
+
+
+def read_rows(path: Path, key: Iterable[str]) -> list[Row]:
+    """Rows of a JSON-lines file; of those alike in `key` (resumed runs repeat themselves) the last. No file: none."""
+    if not path.is_file():
+        return []
+    names = tuple(key)
+    return list({tuple(map(str, map(row.get, names))): row for row in read_jsonl(path)}.values())
+
+
+def read_plan(path: Path) -> Row:
+    """What the run said before it started (`train/plan.py`); empty where it has not been written."""
+    plan = json.loads(path.read_text()) if path.is_file() else {}
+    return plan if isinstance(plan, dict) else {}
+
+
+def correct(row: Mapping[str, Any]) -> bool | None:
+    score = row.get("score")
+    return score >= 1 if isinstance(score, int | float) else None
+
+
+def by_step(rows: Iterable[Row]) -> dict[int, list[Row]]:
+    """{step: rows}, in the order of steps. Rows without a step are left out: they belong to no point of a run."""
+    grouped: dict[int, list[Row]] = {}
+    for row in rows:
+        if isinstance(row.get("step"), int):
+            grouped.setdefault(row["step"], []).append(row)
+    return dict(sorted(grouped.items()))
+
+
+def benchmark_scores(rows: Iterable[Row]) -> dict[str, Scores]:
+    """{benchmark: scores} of the rows of one step."""
+    scores: dict[str, Scores] = {}
+    for row in rows:
+        scores.setdefault(str(row.get("benchmark")), {})[str(row.get("index"))] = correct(row)
+    return scores

@@ -1,0 +1,77 @@
+"""What training does to the model, measured at each checkpoint: drift.jsonl and divergence.jsonl of a run."""
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch.distributed as dist
+
+from rayrl.config import TrainingConfig
+from rayrl.divergence.kl import TokenDivergence
+from rayrl.divergence.measure import diverged, remember, text_batches
+from rayrl.divergence.rows import divergence_row
+from rayrl.divergence.texts import read_texts
+from rayrl.drift.live import live_rows, unmatched
+from rayrl.drift.opening import open_base
+from rayrl.learner.learner import Learner
+from rayrl.train.run_directory import TEXTS
+from rayrl.types import Example
+
+
+class Change:
+    """Made on every rank while the learner is still the base.
+
+    Args:
+        config: What to measure.
+        learner: Whose weights are measured.
+        folder: The run directory.
+        model: Folder or hub name of the base.
+    """
+
+    def __init__(self, config: TrainingConfig, learner: Learner, folder: Path, model: str) -> None:
+        self.learner, self.folder = learner, folder
+        self.base = open_base(model) if config.drift else None
+        self.texts = read_texts(folder / TEXTS) if config.divergence else {}
+        rank, ranks = dist.get_rank(), dist.get_world_size()
+        most = config.learner.microbatch_tokens
+        self.states = {
+            name: remember(learner.policy, *text_batches(texts, most, rank, ranks), learner.device)
+            for name, texts in self.texts.items()
+        }
+        learner.reshard()
+
+    def notice(self) -> str:
+        """Whose drift is not measured; empty: all is."""
+        names = unmatched(self.learner, self.base) if self.base else []
+        return f"{len(names)} parameters are not in the base's files as they are here ({names[0]}, …)" if names else ""
+
+    def measure(self, step: int) -> None:
+        """Writes the rows of the weights after `step` steps, of 0 without drift. A collective."""
+        if self.base is not None and step:
+            self._write("drift.jsonl", step, live_rows(self.learner, self.base, step))
+        if self.states:
+            rows = [self._divergence(name, step) for name in self.states]
+            self._write("divergence.jsonl", step, rows)
+
+    def _divergence(self, name: str, step: int) -> dict[str, Any]:
+        own = diverged(self.learner.policy, self.states[name], self.learner.device)
+        self.learner.reshard()
+        gathered: list[dict[int, TokenDivergence]] = [{} for _ in range(dist.get_world_size())]
+        dist.all_gather_object(gathered, own)
+        by_index = {index: found for part in gathered for index, found in part.items()}
+        texts: Sequence[Example] = self.texts[name]
+        return divergence_row(step, step, name, texts, [by_index[index] for index in range(len(texts))])
+
+    def _write(self, file: str, step: int, rows: Sequence[dict[str, Any]]) -> None:
+        """Puts the rows in place of those that were written after this step, by a run that was cut off."""
+        if dist.get_rank():
+            return
+        path = self.folder / file
+        before = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+        aside = path.with_suffix(".tmp")
+        with aside.open("w", encoding="utf-8") as lines:
+            for row in [*(row for row in before if row["step"] < step), *rows]:
+                lines.write(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n")
+        os.replace(aside, path)

@@ -1,0 +1,99 @@
+"""What a plan says of memory, against what a learner then takes."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from rayrl.config import GRPOConfig, LearnerSettings, ModelSettings
+from rayrl.learner.estimate import activations
+from rayrl.learner.peak import PeakMemory
+from rayrl.train.preflight import largest_microbatch
+from rayrl.types import Prompt
+
+FACTOR = 1.4
+
+
+@pytest.mark.parametrize("preset", ["none", "qlora"])
+def test_the_estimate_is_near_the_measured_peak_of_the_embedded_model(preset: str) -> None:
+    """In a process of its own; the second update holds moments and activations at once."""
+    command = [sys.executable, "-m", "tests.benchmarks.learner_freeze_cost", "--child", preset]
+    command += ["--rounds", "2", "--groups", "1", "--threads", "1"]
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=True, cwd=Path(__file__).parents[3], timeout=300
+    )
+    row = json.loads(done.stdout.strip().splitlines()[-1])
+    assert 1 / FACTOR < row["peak"] / row["estimate"] < FACTOR, row
+
+
+def test_the_peak_is_what_was_held_at_most_beyond_what_was_there() -> None:
+    there = torch.ones(20_000_000)
+    peak = PeakMemory(torch.device("cpu"))
+    before = peak.bytes()
+    size = before + 400_000_000  # above whatever this process once held
+    held = torch.ones(size // 4)
+    assert peak.bytes() == pytest.approx(size, abs=50_000_000)
+    del held, there
+    assert peak.bytes() == pytest.approx(size, abs=50_000_000)
+
+
+SHAPES = {
+    "model.embed_tokens.weight": (100, 8),
+    "model.layers.0.q_proj.weight": (8, 8),
+    "model.layers.0.q_proj.lora_A.weight": (2, 8),
+    "model.layers.0.mlp.weight": (20, 8),
+    "model.layers.0.norm.weight": (8,),
+    "model.layers.1.mlp.weight": (20, 8),
+    "lm_head.weight": (100, 8),
+}
+UNITS = {name: int(name.split(".")[2]) if "layers" in name else None for name in SHAPES}
+
+
+@pytest.mark.parametrize(
+    ("first", "checkpointing", "elements"),
+    [
+        ("model.embed_tokens.weight", False, 16 + 28 + 28 + 44),  # and the larger layer's gradients
+        ("model.embed_tokens.weight", True, 2 * 8 + 44 + 44),
+        ("model.layers.0.q_proj.lora_A.weight", False, 28 + 28 + 28),
+        ("model.layers.1.mlp.weight", False, 28 + 28),
+        ("lm_head.weight", False, 0),
+    ],
+)
+def test_activations_are_those_of_the_layers_that_have_a_backward(
+    first: str, checkpointing: bool, elements: int
+) -> None:
+    trainable = {name: name == first for name in SHAPES}
+    learner = LearnerSettings(activation_checkpointing=checkpointing)
+    for dtype, width in (("bfloat16", 2), ("float32", 4)):
+        model = ModelSettings.model_validate({"path": "x", "compute_dtype": dtype})
+        assert activations(trainable, SHAPES, UNITS, model, learner, 10) == width * 10 * elements
+
+
+@pytest.mark.parametrize(
+    ("learner", "tokens"),
+    [
+        ({}, 6 * (7 + 4 * 10)),
+        ({"workers": 4}, 2 * (7 + 4 * 10)),
+        ({"microbatch_tokens": 100}, 100),
+        ({"microbatch_tokens": 20}, 7 + 4 * 10),  # one group is never divided
+    ],
+)
+def test_the_largest_microbatch_is_what_a_step_can_give_a_rank(learner: dict[str, int], tokens: int) -> None:
+    config = GRPOConfig.model_validate(
+        {
+            "model": {"path": "x"},
+            "train_data": {"source": "reasoning_gym:chain_sum"},
+            "rewards": [{"function": "maths"}],
+            "sampling": {"max_tokens": 10},
+            "steps": 1,
+            "prompts_per_step": 12,
+            "updates_per_step": 2,
+            "group_size": 4,
+            "learner": learner,
+        }
+    )
+    prompts = [Prompt(id=str(size), text="", token_ids=list(range(size)), columns={}) for size in (3, 7)]
+    assert largest_microbatch(config, prompts, None) == tokens

@@ -1,0 +1,147 @@
+"""What is compared with what, and over which items."""
+
+import json
+from collections.abc import Collection
+from pathlib import Path
+
+import pytest
+from fake_study import ARMS, FakeArm, Shape, write_study
+
+from rayrl.errors import DataError
+from rayrl.report.comparison import KNOWLEDGE, Benchmarks
+from rayrl.report.results import read_rows
+from rayrl.report.trials import Study, read_study
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_study(tmp_path_factory.mktemp("study") / "miniature")
+
+
+@pytest.fixture(scope="module")
+def study(folder: Path) -> Study:
+    return read_study(folder)
+
+
+def accuracy(folder: Path, trial: str, benchmark: str, step: int, items: Collection[int]) -> float:
+    """Straight from the file."""
+    rows = [json.loads(line) for line in (folder / f"trials/{trial}/benchmarks.jsonl").read_text().splitlines()]
+    chosen = [r for r in rows if r["benchmark"] == benchmark and r["step"] == step and r["index"] in items]
+    return sum(row["score"] for row in chosen) / len(chosen)
+
+
+def test_arms_know_what_they_are(study: Study) -> None:
+    assert [arm.name for arm in study.arms] == list(ARMS)
+    assert {arm.name: arm.method for arm in study.arms} == {name: arm.method for name, arm in ARMS.items()}
+    assert [arm.name for arm in study.arms if arm.dash == "dash"] == ["grpo_qk", "sft_mid_mlps"]
+    assert len({arm.colour for arm in study.arms}) == 6
+
+
+def test_shares_and_differences_are_means_over_seeds(folder: Path, study: Study) -> None:
+    benchmarks = Benchmarks(study)
+    assert benchmarks.names == ["held_out", "gsm8k", "mmlu_stem"]
+    sft = [accuracy(folder, f"sft-seed{seed}", "gsm8k", 20, range(120)) for seed in (1, 2)]
+    base = accuracy(folder, "base-seed1", "gsm8k", 0, range(120))
+    arm = next(arm for arm in study.arms if arm.name == "sft")
+    cell = benchmarks.cell(arm, "gsm8k")
+    assert cell is not None
+    assert cell.seeds == pytest.approx(sft)
+    assert cell.share.mean == pytest.approx(sum(sft) / 2)
+    one = next(one for one in benchmarks.to_base() if one.arm == "sft" and one.benchmark == "gsm8k")
+    assert one.difference.mean == pytest.approx(sum(sft) / 2 - base)
+    assert one.seeds == pytest.approx([share - base for share in sft])
+    assert one.adjusted >= one.difference.p
+
+
+def test_items_without_a_score_are_left_out_on_both_sides_and_counted(folder: Path, study: Study) -> None:
+    one = next(one for one in Benchmarks(study).to_base() if one.arm == "sft" and one.benchmark == "mmlu_stem")
+    assert (one.difference.items, one.left_out) == (119, 1)
+    scored = [item for item in range(120) if item != 3]
+    sft = sum(accuracy(folder, f"sft-seed{seed}", "mmlu_stem", 20, scored) for seed in (1, 2)) / 2
+    assert one.difference.mean == pytest.approx(sft - accuracy(folder, "base-seed1", "mmlu_stem", 0, scored))
+
+
+def test_knowledge_is_the_mean_of_its_benchmarks(study: Study) -> None:
+    benchmarks = Benchmarks(study)
+    arm = next(arm for arm in study.arms if arm.name == "sft")
+    parts = {one.benchmark: one.difference.mean for one in benchmarks.to_base() if one.arm == "sft"}
+    change = benchmarks.change(arm, KNOWLEDGE)
+    assert change is not None
+    assert change.mean == pytest.approx((parts["gsm8k"] + parts["mmlu_stem"]) / 2)
+    trials = [benchmarks.change(arm, KNOWLEDGE, trial) for trial in arm.finished]
+    assert sum(trial.mean for trial in trials if trial) / 2 == pytest.approx(change.mean)
+
+
+def test_grpo_meets_sft_only_where_both_freeze_the_same(study: Study) -> None:
+    assert {(one.arm, one.other) for one in Benchmarks(study).grpo_to_sft()} == {
+        ("grpo", "sft"),
+        ("grpo", "sft_matched"),
+    }
+
+
+def test_only_finished_trials_count(study: Study) -> None:
+    assert [trial.state for trial in study.trials][-3:] == ["failed", "stopped", "pending"]
+    sft = next(arm for arm in study.arms if arm.name == "sft")
+    assert [trial.seed for trial in sft.trials] == [1, 2, 3]
+    assert [trial.seed for trial in sft.finished] == [1, 2]
+
+
+def test_a_study_says_which_benchmarks_are_in_domain(tmp_path: Path) -> None:
+    folder = write_study(tmp_path / "s", Shape(arms={"base": ARMS["base"], "grpo": FakeArm("GRPO")}, failing=False))
+    (folder / "study.yaml").write_text("study: {in_domain: [held_out, gsm8k], budget: {tokens: 12000, flops: null}}")
+    study = read_study(folder)
+    assert Benchmarks(study).of_role(KNOWLEDGE) == ["mmlu_stem"]
+    assert study.matched_by == "12,000 tokens"
+    assert [arm.method for arm in study.arms] == ["base", "GRPO"]  # from the runs' own settings
+
+
+def test_the_base_may_have_any_name(tmp_path: Path) -> None:
+    arms = {"sft": ARMS["sft"], "untrained": ARMS["base"]}
+    study = read_study(write_study(tmp_path / "s", Shape(arms=arms, seeds=(1,), failing=False)))
+    assert [arm.name for arm in study.arms] == ["untrained", "sft"]
+    assert {one.other for one in Benchmarks(study).to_base()} == {"untrained"}
+
+
+def test_held_out_answers_come_from_rollouts_where_an_older_run_has_no_benchmarks(tmp_path: Path) -> None:
+    arms = {"base": ARMS["base"], "sft": ARMS["sft"]}
+    folder = write_study(tmp_path / "s", Shape(arms=arms, seeds=(1,), failing=False))
+    with_file = Benchmarks(read_study(folder)).to_base()[0]
+    for path in folder.glob("trials/*/benchmarks.jsonl"):
+        path.unlink()
+    (without,) = Benchmarks(read_study(folder)).to_base()
+    assert (without.benchmark, without.difference) == ("held_out", with_file.difference)
+
+
+def test_what_was_measured_before_the_last_step_does_not_stand_for_the_trained_model(tmp_path: Path) -> None:
+    arms = {"base": ARMS["base"], "sft": ARMS["sft"]}
+    folder = write_study(tmp_path / "s", Shape(arms=arms, seeds=(1,), failing=False))
+    path = folder / "trials/sft-seed1/benchmarks.jsonl"
+    early = [line for line in path.read_text().splitlines() if json.loads(line)["step"] == 0]
+    path.write_text("\n".join(early) + "\n")
+    (folder / "trials/sft-seed1/rollouts/eval_000020.jsonl").unlink()
+    study = read_study(folder)
+    assert Benchmarks(study).to_base() == []
+    assert [trial.remarks for trial in study.trials] == ["", "no benchmark was measured after its last step"]
+
+
+def test_without_a_base_nothing_is_compared_with_it(tmp_path: Path) -> None:
+    arms = {"grpo": ARMS["grpo"], "sft": ARMS["sft"]}
+    study = read_study(write_study(tmp_path / "s", Shape(arms=arms, seeds=(1,), failing=False)))
+    benchmarks = Benchmarks(study)
+    assert study.base is None
+    assert benchmarks.to_base() == []
+    assert len(benchmarks.grpo_to_sft()) == 3
+
+
+def test_rows_that_a_resumed_run_wrote_again_count_once(tmp_path: Path) -> None:
+    path = tmp_path / "benchmarks.jsonl"
+    rows = [{"step": 1, "benchmark": "b", "index": 0, "score": score} for score in (0.0, 1.0)]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert [row["score"] for row in read_rows(path, ("step", "benchmark", "index"))] == [1.0]
+
+
+@pytest.mark.parametrize("text", ["{", "{}", "[1]", '[{"trial": "a"}]'])
+def test_bad_trials_are_named(tmp_path: Path, text: str) -> None:
+    (tmp_path / "trials.json").write_text(text)
+    with pytest.raises(DataError, match=r"trials\.json"):
+        read_study(tmp_path)

@@ -1,0 +1,241 @@
+"""The study's page and figures: what they say, that nothing is missing in silence, that it is one offline file."""
+
+import csv
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import plotly.graph_objects as go
+import pytest
+from fake_study import ARMS, HOSTILE, Shape, write_study
+from parsed_page import Page
+from plotly.offline import get_plotlyjs
+
+from rayrl.cli import main
+from rayrl.errors import DataError
+from rayrl.report import weights
+from rayrl.report.charts import Chart
+from rayrl.report.comparison import Benchmarks
+from rayrl.report.page import run_page
+from rayrl.report.run import read_run
+from rayrl.report.study import study_charts, write_study_report
+from rayrl.report.trials import read_study
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = write_study(tmp_path_factory.mktemp("study") / "miniature")
+    assert write_study_report(folder) == folder / "report.html"
+    return folder
+
+
+@pytest.fixture(scope="module")
+def charts(folder: Path) -> list[Chart]:
+    study = read_study(folder)
+    return [chart for group in study_charts(study, Benchmarks(study)).values() for chart in group]
+
+
+def page_of(folder: Path) -> tuple[str, Page]:
+    text = (folder / "report.html").read_text(encoding="utf-8").replace(get_plotlyjs(), "")
+    return text, Page(text)
+
+
+def rows_of(folder: Path, name: str) -> list[dict[str, str]]:
+    with (folder / f"figures/{name}.csv").open(encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def test_the_page_says_what_was_compared_and_found(folder: Path) -> None:
+    _, page = page_of(folder)
+    text = " ".join(page.text.split())
+    for expected in (
+        "5 arms were compared with the base, matched by 20 updates.",
+        "grpo changed in-domain accuracy by",
+        "Compared with grpo, sft moved the weights",
+        "11 of 14",
+        "11 finished, 1 failed, 1 stopped, 1 pending",
+        "Holm's correction over the 15 differences",
+        "Holm's correction over the 6 differences",
+        "10,000 draws",
+        "grpo − sft_matched",
+        "2 not scored",
+        "gate_proj 2, up_proj 2, down_proj 2",
+        "freeze_mid_mlps",
+        "updates: 20",
+    ):
+        assert expected in text
+
+
+def test_trials_that_did_not_finish_are_listed(folder: Path) -> None:
+    _, page = page_of(folder)
+    assert "SyncError: a generator does not hold the learner's weights" in page.text
+    for state in ("failed", "stopped", "pending"):
+        assert any(attributes.get("class") == f"badge {state}" for attributes in page.all("span"))
+
+
+def test_the_page_is_one_offline_file_and_other_peoples_text_is_inert(folder: Path) -> None:
+    text, page = page_of(folder)
+    assert not re.search(r"https?:|//cdn|@import|url\(", text)
+    assert all(not {"src", "href"} & attributes.keys() for _, attributes in page.tags)
+    assert "<script>alert" not in text
+    assert HOSTILE.replace("\u202e", "[U+202E]") in page.text
+    assert len(page.all("script")) == 3
+
+
+def test_every_figure_is_labelled_and_is_there_as_csv_and_png(folder: Path, charts: list[Chart]) -> None:
+    assert [chart.id for chart in charts if chart.figure is None] == []
+    assert len({chart.id for chart in charts}) == len(charts) == 10
+    for chart in charts:
+        figure = go.Figure(chart.figure)  # raises on any unknown property
+        for select in (figure.select_xaxes, figure.select_yaxes):
+            titles = {axis.title.text for axis in select()} - {""}
+            assert len(titles) == 1, chart.id
+        rows = rows_of(folder, chart.id)
+        assert rows, chart.id
+        assert (folder / f"figures/{chart.id}.png").read_bytes().startswith(b"\x89PNG")
+
+
+UNITS = r"points|step|layer|matrix|arm|%|nats/token|GB|minutes|‖"
+
+
+def test_axes_have_units(charts: list[Chart]) -> None:
+    for chart in charts:
+        axes = {k: v for k, v in chart.figure["layout"].items() if re.match("[xy]axis", k)}
+        for axis in axes.values():
+            assert axis["title"]["text"] == "" or re.search(UNITS, axis["title"]["text"])
+
+
+def test_the_heatmap_shares_one_scale_and_shows_exact_zeros(folder: Path, charts: list[Chart]) -> None:
+    figure = next(chart.figure for chart in charts if chart.id == "drift-heatmap")
+    coloured = [trace for trace in figure["data"] if trace["colorscale"] == "Viridis"]
+    assert [trace["meta"] for trace in coloured] == list(ARMS)[1:]
+    assert len({(trace["zmin"], trace["zmax"]) for trace in coloured}) == 1
+    assert sum("colorbar" in trace for trace in coloured) == 1
+    zeros = {trace["meta"]: trace for trace in figure["data"] if "text" in trace}
+    assert zeros.keys() == {"grpo_qk", "sft_mid_mlps"}
+    # q and k train, the five others are 0 in all four layers; the mid layer of four is the third
+    assert zeros["grpo_qk"]["text"] == [[""] * 4] * 2 + [["0"] * 4] * 5
+    assert zeros["sft_mid_mlps"]["text"] == [[""] * 4] * 4 + [["", "", "0", ""]] * 3
+    rows = rows_of(folder, "drift-heatmap")
+    assert len(rows) == 5 * 7 * 4
+    drifts = [json.loads(line) for line in (folder / "trials/sft-seed1/drift.jsonl").read_text().splitlines()]
+    drifts += [json.loads(line) for line in (folder / "trials/sft-seed2/drift.jsonl").read_text().splitlines()]
+    last = [r for r in drifts if r["step"] == 20 and r["layer"] == 1 and r["kind"] == "mlp.up_proj"]
+    cell = next(r for r in rows if (r["panel"], r["layer"], r["matrix"]) == ("sft", "1", "up"))
+    assert float(cell["value"]) == pytest.approx(sum(row["relative_frobenius"] for row in last) / 2)
+    assert {row["value"] for row in rows if row["panel"] == "grpo_qk" and row["matrix"] == "v"} == {"0"}
+
+
+def test_curves_are_means_of_seeds_with_their_range(folder: Path) -> None:
+    kl = {
+        row["step"]: row["forward_kl"]
+        for row in map(json.loads, (folder / "trials/grpo-seed1/divergence.jsonl").read_text().splitlines())
+        if row["set"] == "held_out"
+    }
+    rows = [row for row in rows_of(folder, "kl-held-out") if row["series"] == "grpo"]
+    means = {int(float(r["training step"])): r for r in rows if r["forward KL (nats/token)"]}
+    ranges = {int(float(r["training step"])): r for r in rows if not r["forward KL (nats/token)"]}
+    assert means.keys() == ranges.keys() == kl.keys() == {5, 10, 15, 20}
+    for step, value in kl.items():
+        low, high = (float(ranges[step][f"forward KL (nats/token) {end}"]) for end in ("low", "high"))
+        assert value == pytest.approx(low) or value == pytest.approx(high)
+        assert float(means[step]["forward KL (nats/token)"]) == pytest.approx((low + high) / 2)
+
+
+def test_places_in_the_text_are_percent(folder: Path) -> None:
+    rows = [row for row in rows_of(folder, "kl-positions") if row["series"] == "sft"]
+    places = {float(row["place in the text (% of its tokens)"]) for row in rows}
+    assert sorted(places) == pytest.approx([5, 15, 25, 35, 45, 55, 65, 75, 85, 95])
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "expected"),
+    [
+        (-4, -1, [1e-4, 1e-3, 1e-2, 1e-1]),
+        (-3.1, -1.2, [1e-3, 2e-3, 5e-3, 1e-2, 2e-2, 5e-2]),
+        (-1.4, -1.1, [0.04, 0.05, 0.06, 0.07]),
+    ],
+)
+def test_ticks_of_the_colour_scale_are_round(tmp_path: Path, low: float, high: float, expected: list[float]) -> None:
+    matrix = {(0, "q"): 10 ** (low + 0.02), (1, "q"): 10 ** (high - 0.02)}
+    figure = weights.heatmap({"run": matrix})
+    assert figure is not None
+    ticks = figure["data"][0]["colorbar"]["tickvals"]
+    assert [10**tick for tick in ticks] == pytest.approx(expected)
+
+
+def test_norms_are_no_matrices(folder: Path) -> None:
+    run = read_run(folder / "trials/grpo-seed1")
+    assert max(weights.last_drift(run).values()) < 1  # the norms' rows say 9
+    assert list(weights.by_kind(weights.last_drift(run))) == [*weights.KINDS, "embed_tokens"]
+
+
+def test_tables_come_as_csv(folder: Path) -> None:
+    assert len(rows_of(folder, "benchmarks")) == 6 * 3
+    compared = rows_of(folder, "comparisons")
+    assert len(compared) == 15 + 6
+    assert all(float(row["low"]) <= float(row["mean"]) <= float(row["high"]) for row in compared)
+    cost = {row["arm"]: row for row in rows_of(folder, "cost")}
+    assert float(cost["grpo"]["learner peak (bytes)"]) == pytest.approx(2.9e9)
+    assert float(cost["grpo_qk"]["trial (s)"]) == pytest.approx(60 + 12 * 20 + 30)
+
+
+def test_a_study_that_has_only_begun(tmp_path: Path) -> None:
+    folder = write_study(tmp_path / "begun", _one())
+    trials = json.loads((folder / "trials.json").read_text())
+    for trial in trials:
+        trial["state"] = "pending"
+    (folder / "trials.json").write_text(json.dumps(trials))
+    write_study_report(folder)
+    _, page = page_of(folder)
+    for expected in ("Nothing can be concluded yet", "No finished trial has measured a benchmark", "0 of 2"):
+        assert expected in page.text
+    assert sorted(path.name for path in (folder / "figures").iterdir()) == [
+        "benchmarks.csv",
+        "comparisons.csv",
+        "cost.csv",
+    ]
+
+
+def _one() -> Shape:
+    return Shape(arms={"base": ARMS["base"], "sft": ARMS["sft"]}, seeds=(1,), failing=False)
+
+
+def test_a_finished_trial_without_its_folder_or_with_a_broken_file_is_said(tmp_path: Path) -> None:
+    folder = write_study(tmp_path / "gone", _one())
+    trials = json.loads((folder / "trials.json").read_text())
+    trials.append(trials[1] | {"directory": "trials/nowhere", "seed": 2})
+    (folder / "trials.json").write_text(json.dumps(trials))
+    (folder / "trials/sft-seed1/metrics.jsonl").write_text("not json\n{}\n")
+    write_study_report(folder)
+    _, page = page_of(folder)
+    assert "its folder is not there" in page.text
+    assert "metrics.jsonl:1: not JSON" in page.text
+    assert "1 of 3" in page.text
+
+
+def test_the_command_knows_a_run_from_a_study(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = write_study(tmp_path / "s", _one())
+    assert main(["report", str(folder)]) == 0
+    assert "study report" in (folder / "report.html").read_text(encoding="utf-8")
+    run = folder / "trials/sft-seed1"
+    assert main(["report", str(run)]) == 0
+    assert capsys.readouterr().out.split() == [str(folder / "report.html"), str(run / "report.html")]
+    names = {path.name for path in (run / "figures").iterdir()}
+    drawn: list[Any] = [chart for chart in run_page(read_run(run)).charts if chart.figure]
+    assert names == {f"{chart.id}.{end}" for chart in drawn for end in ("csv", "png")}
+    assert {"drift-heatmap.png", "drift.csv", "kl-held-out.csv", "kl-mmlu-stem.png", "loss.csv"} <= names
+    _, page = page_of(run)
+    for expected in (
+        "Benchmarks",
+        "gsm8k",
+        "What it did to the model",
+        "Divergence from the base over steps, held_out",
+    ):
+        assert expected in page.text
+
+
+def test_what_is_no_study_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"no trials\.json"):
+        write_study_report(tmp_path)
