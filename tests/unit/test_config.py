@@ -9,9 +9,18 @@ import yaml
 from rayrl.config import EndpointSettings, GRPOConfig, SFTConfig, SynthConfig, dump_config, load_config, parse_overrides
 from rayrl.data.rag import RagOptions
 from rayrl.errors import ConfigError
+from rayrl.study.settings import StudyConfig, SweepConfig
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-SETTINGS: dict[str, Any] = {"sft": SFTConfig, "synth": SynthConfig, "llama8b": SFTConfig, "llama70b": SFTConfig}
+SETTINGS: dict[str, Any] = {
+    "sft": SFTConfig,
+    "synth": SynthConfig,
+    "llama8b": SFTConfig,
+    "llama70b": SFTConfig,
+    "miniature": StudyConfig,
+    "olmo2": StudyConfig,
+    "sweep": SweepConfig,
+}
 """By the first word of a file's name; all others are GRPO."""
 SHIPPED = sorted((ROOT / "configs").rglob("*.yaml"))
 
