@@ -77,6 +77,7 @@ def run_ledger(ledger: Ledger, configs: Mapping[str, TrainingConfig], settings: 
 
 def close(ledger: Ledger, base: str | None, console: Console) -> int:
     """Prints what came out. Raises RayrlError where no trial finished."""
+    from rayrl.report.study import write_study_report
     from rayrl.study.results import results_table
 
     for trial in ledger.trials.values():
@@ -85,4 +86,5 @@ def close(ledger: Ledger, base: str | None, console: Console) -> int:
     console.print(results_table(ledger, base))
     if not any(trial.state == "finished" for trial in ledger.trials.values()):
         raise RayrlError(f"none of the {len(ledger.trials)} trials finished; {ledger.folder / 'trials.json'} says why")
+    console.print(f"report: {write_study_report(ledger.folder)}", markup=False)
     return 0

@@ -61,11 +61,11 @@ def memory_of(config: TrainingConfig, found: Preflight) -> int:
 
 
 def plan_table(plans: list[ArmPlan]) -> Table:
-    """Arm, method, freeze, rate, seeds, and what the whole arm costs, for one seed."""
+    """Arm, method, freeze, rate, seeds, and what a trial of it costs."""
     table = Table(box=None, padding=(0, 2, 0, 0))
     for column in ("arm", "method", "freeze", "rate"):
-        table.add_column(column)
-    for column in ("seeds", "updates", "samples", "tokens", "FLOPs (estimate)"):
+        table.add_column(column, overflow="fold")
+    for column in ("seeds", "updates", "samples", "tokens", "FLOPs, est."):
         table.add_column(column, justify="right")
     for plan in plans:
         freeze, cost = plan.config.freeze, plan.cost

@@ -9,18 +9,25 @@ import yaml
 from rayrl.config import EndpointSettings, GRPOConfig, SFTConfig, SynthConfig, dump_config, load_config, parse_overrides
 from rayrl.data.rag import RagOptions
 from rayrl.errors import ConfigError
+from rayrl.study.settings import StudyConfig, SweepConfig
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-SETTINGS: dict[str, Any] = {"sft": SFTConfig, "synth": SynthConfig, "llama8b": SFTConfig, "llama70b": SFTConfig}
+SETTINGS: dict[str, Any] = {
+    "sft": SFTConfig,
+    "synth": SynthConfig,
+    "llama8b": SFTConfig,
+    "llama70b": SFTConfig,
+    "miniature": StudyConfig,
+    "olmo2": StudyConfig,
+    "sweep": SweepConfig,
+}
 """By the first word of a file's name; all others are GRPO."""
 SHIPPED = sorted((ROOT / "configs").rglob("*.yaml"))
 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: str(path.relative_to(ROOT)))
 def test_every_shipped_config_loads_and_survives_a_round_trip(path: Path, tmp_path: Path) -> None:
-    studied = {"miniature": StudyConfig, "olmo2": StudyConfig, "sweep": SweepConfig}
-    known = studied if path.parent.name == "study" else SETTINGS
-    settings = known.get(path.stem.partition("_")[0], GRPOConfig)
+    settings = SETTINGS.get(path.stem.partition("_")[0], GRPOConfig)
     config = load_config(path, {}, settings)
     again = tmp_path / "again.yaml"
     again.write_text(dump_config(config))
