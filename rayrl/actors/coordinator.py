@@ -5,6 +5,7 @@ the weights that generators hold. It computes nothing: generators sample, verifi
 """
 
 import asyncio
+import pickle
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
@@ -59,7 +60,7 @@ class PromptSets:
 
 
 class Coordinator:
-    """Async Ray actor, started again by Ray when it dies, and restored by the learner.
+    """An async actor, started again by Ray when it dies, and restored by the learner.
 
     Step s takes stream positions [s P, (s+1) P) and is trained on policy version s.
     """
@@ -345,6 +346,14 @@ class Coordinator:
             raise original(error) from error
         if held != self.version:
             raise SyncError(f"weight sync: a generator holds version {held} after version {self.version} was sent")
+
+
+class CoordinatorActor(Coordinator):
+    """The coordinator on Ray. `replicas` are (generators, verifiers), pickled: of handles among the arguments Ray warns
+    at every start that they may be lost before the actor is started again."""
+
+    def __init__(self, config: GRPOConfig | SFTConfig, replicas: bytes) -> None:
+        super().__init__(config, *pickle.loads(replicas))
 
 
 async def _nothing(handle: Any) -> None:

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import ray
+from ray import cloudpickle
 
-from rayrl.actors.coordinator import Coordinator, PromptSets
+from rayrl.actors.coordinator import CoordinatorActor, PromptSets
 from rayrl.actors.generator import GeneratorActor, engine_settings
 from rayrl.actors.verifier import VerifierActor
 from rayrl.actors.waiting import fetch, original
@@ -144,10 +145,10 @@ class _Actors:
         own_rewards = {one.name: one.rewards for one in config.evaluation_sets}
         self.verifiers = [verifiers.remote(config.rewards, verifier, "answer", own_rewards) for _ in range(judges)]
         self.prompts = ray.put(PromptSets(plan.train, plan.evaluated))
-        coordinators = ray.remote(Coordinator).options(
+        coordinators = ray.remote(CoordinatorActor).options(
             num_cpus=0, max_restarts=-1, max_concurrency=10_000, scheduling_strategy=ANYWHERE
         )
-        self.coordinator = coordinators.remote(config, self.generators, self.verifiers)
+        self.coordinator = coordinators.remote(config, cloudpickle.dumps((self.generators, self.verifiers)))
 
     def start_training(self, folder: Path) -> Any:
         """Ray Train in a task of its own, so that this process stays free to show progress and to take Ctrl-C."""

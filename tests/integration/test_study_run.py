@@ -11,8 +11,8 @@ import yaml
 
 from tests.conftest import Command, tiny
 
-pytestmark = pytest.mark.timeout(900)
-STEPS = 60
+pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("runs"), pytest.mark.timeout(900)]
+STEPS = 120
 
 
 def test_two_trials_at_once_end_and_a_killed_study_goes_on(

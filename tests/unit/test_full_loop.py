@@ -48,7 +48,7 @@ def whole(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     folder = tmp_path_factory.mktemp("whole")
     with commands(folder) as start:
         run = start("grpo", with_texts(tiny(tiny_model, folder)), "--steps", STEPS, *TWO_RANKS)
-        assert run.wait(200) == 0, run.stderr
+        assert run.wait(300) == 0, run.stderr
         yield run
 
 
@@ -118,7 +118,7 @@ def test_deaths_and_ctrl_c_cost_steps_since_the_checkpoint_and_change_nothing(
     run.interrupt()
     last = run.records("step")[-1]["step"]
     resumed = rayrl("grpo", tiny_config, "--run.resume", "true", "--steps", STEPS, *TWO_RANKS)
-    assert resumed.wait(200) == 0, resumed.stderr
+    assert resumed.wait(300) == 0, resumed.stderr
     assert same(weights(whole.run_dir), weights(resumed.run_dir))
     for file in ("drift.jsonl", "divergence.jsonl"):
         assert rows(resumed.run_dir / file) == rows(whole.run_dir / file), "what was measured twice stands there once"
@@ -141,7 +141,7 @@ def test_with_qlora_a_killed_generator_gets_base_and_adapter_again_and_the_adapt
     run = rayrl("grpo", config, "--steps", 8)
     run.wait_for(lambda: len(run.records("step")) >= 2, 150, "the second step")
     kill(run, b"GeneratorActor")
-    assert run.wait(200) == 0, (run.stdout, run.stderr)
+    assert run.wait(300) == 0, (run.stdout, run.stderr)
     assert "actor_lost" in {record["event"] for record in run.records("event")}
     steps = run.records("step")
     assert steps[-1]["train/grad_norm"] > 0
@@ -172,7 +172,7 @@ def test_a_reward_that_raises_ends_the_run_with_one_message_and_nothing_running(
     rayrl: Start, tiny_config: dict[str, Any]
 ) -> None:
     run = rayrl("grpo", tiny_config | {"rewards": [{"function": "tests.fakes.rewards:raises"}]})
-    assert run.wait(200) == 6, (run.stdout, run.stderr)
+    assert run.wait(300) == 6, (run.stdout, run.stderr)
     message = run.stderr[run.stderr.index("rayrl: ") :]
     assert "tests.fakes.rewards:raises" in message
     assert "no column" in message
@@ -182,7 +182,7 @@ def test_a_reward_that_raises_ends_the_run_with_one_message_and_nothing_running(
 
 def test_sft_gives_the_weights_of_a_plain_learner(rayrl: Start, tiny_sft: dict[str, Any]) -> None:
     run = rayrl("sft", tiny_sft)
-    assert run.wait(200) == 0, run.stderr
+    assert run.wait(300) == 0, run.stderr
     records = run.records("step")
     assert [record["step"] for record in records] == list(range(1, tiny_sft["steps"] + 1))
     assert records[-1]["train/loss"] < records[0]["train/loss"]
