@@ -19,6 +19,21 @@ import yaml
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+RUNS = ("tests/integration/", "tests/unit/test_full_loop.py", "tests/unit/verify/test_worker_pool.py")
+"""Tests that start whole runs or watch the clock."""
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """One worker takes RUNS, one after another; the other takes all the rest meanwhile."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Scheduler(LoadScopeScheduling):  # type: ignore[misc]
+        def _split_scope(self, nodeid: str) -> str:
+            return "runs" if nodeid.startswith(RUNS) else nodeid
+
+    return Scheduler(config, log)
+
 
 @pytest.fixture(scope="session")
 def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -11,7 +11,7 @@ from rayrl.errors import SyncError
 from rayrl.models import EMBEDDED, resolve_model
 from rayrl.types import Rollout, Sampling
 
-pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("runs")]
+pytestmark = pytest.mark.integration
 
 
 @pytest.mark.timeout(280)

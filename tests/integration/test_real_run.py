@@ -15,7 +15,7 @@ from rayrl.models import EMBEDDED, resolve_model
 from rayrl.types import Sampling
 from tests.conftest import ROOT, Command
 
-pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("runs")]
+pytestmark = pytest.mark.integration
 Start = Callable[..., Command]
 
 

@@ -11,7 +11,7 @@ import yaml
 
 from tests.conftest import Command, tiny
 
-pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("runs"), pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
 STEPS = 120
 
 

@@ -18,7 +18,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 SUBMIT = ROOT / "launch" / "submit.sh"
 CONFIG = "configs/demo/grpo.yaml"
-pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("runs"), pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
 
 
 def free_port() -> int:

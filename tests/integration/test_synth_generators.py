@@ -9,7 +9,7 @@ import pytest
 
 from tests.conftest import Command
 
-pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("runs")]
+pytestmark = pytest.mark.integration
 
 
 def test_generators_write_questions_and_one_that_dies_is_asked_again(

@@ -17,7 +17,7 @@ from rayrl.config import RewardSettings, VerifierSettings
 from rayrl.errors import RewardError
 from rayrl.verify.files import Row
 
-pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("runs")]
+pytestmark = pytest.mark.integration
 
 FUNCTIONS = Path(__file__).parents[1] / "unit/verify"
 SETTINGS = VerifierSettings(processes_per_actor=2, deadline_s=1.0, memory_limit_mb=512)

@@ -19,7 +19,7 @@ from rayrl.train.sft import Examples
 from tests.conftest import Command, commands, tiny
 from tests.fakes.model import make_model
 
-pytestmark = [pytest.mark.xdist_group("runs"), pytest.mark.timeout(600)]
+pytestmark = pytest.mark.timeout(600)
 Start = Callable[..., Command]
 STEPS = 20
 TWO_RANKS = ("--learner.workers", 2, "--learner.cpus_per_worker", 0.5)

@@ -19,7 +19,6 @@ from rayrl.verify.tasks import Task, Together
 from rayrl.verify.workers import WorkerPool
 
 HERE = "reward_functions:"
-pytestmark = pytest.mark.xdist_group("runs")
 
 
 @pytest.fixture(scope="module")
