@@ -19,8 +19,15 @@ import yaml
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-RUNS = ("tests/integration/", "tests/unit/test_full_loop.py", "tests/unit/verify/test_worker_pool.py")
-"""Tests that start whole runs or watch the clock."""
+RUNS = (
+    "tests/integration/test_real_run.py::test_a_run",
+    "tests/integration/test_submit.py",
+    "tests/integration/test_verifier_pool.py",
+    "tests/unit/test_full_loop.py",
+    "tests/unit/test_study_run.py",
+    "tests/unit/verify/test_worker_pool.py",
+)
+"""Tests that watch the clock, most of them over whole runs."""
 
 
 @pytest.hookimpl(optionalhook=True)
