@@ -30,6 +30,11 @@ RUNS = (
 """Tests that watch the clock, most of them over whole runs."""
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """RUNS first, as they take longest; vLLM beside the fastest of them, last."""
+    items.sort(key=lambda item: (not item.nodeid.startswith(RUNS), item.nodeid.startswith("tests/integration/")))
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """One worker takes RUNS, one after another; the other takes all the rest meanwhile."""

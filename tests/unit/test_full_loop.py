@@ -19,7 +19,7 @@ from rayrl.train.sft import Examples
 from tests.conftest import Command, commands, tiny
 from tests.fakes.model import make_model
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = pytest.mark.timeout(900)
 Start = Callable[..., Command]
 STEPS = 20
 TWO_RANKS = ("--learner.workers", 2, "--learner.cpus_per_worker", 0.5)
@@ -109,11 +109,11 @@ def test_deaths_and_ctrl_c_cost_steps_since_the_checkpoint_and_change_nothing(
     run = rayrl("grpo", tiny_config, "--steps", STEPS, *TWO_RANKS)
     for name in (b"RayTrainWorker", b"Coordinator"):
         seen = len(run.records("step"))
-        run.wait_for(lambda seen=seen: len(run.records("step")) > seen, 150, f"a step before {name!r} is killed")
+        run.wait_for(lambda seen=seen: len(run.records("step")) > seen, 250, f"a step before {name!r} is killed")
         kill(run, name)
     seen = len(run.records("step"))
     checkpoints = run.run_dir / "checkpoints"
-    run.wait_for(lambda: len(run.records("step")) > seen, 150, "a step after both")
+    run.wait_for(lambda: len(run.records("step")) > seen, 250, "a step after both")
     run.wait_for(lambda: any(checkpoints.glob("step_*[0-9]")), 20, "a checkpoint")
     run.interrupt()
     last = run.records("step")[-1]["step"]
@@ -139,7 +139,7 @@ def test_with_qlora_a_killed_generator_gets_base_and_adapter_again_and_the_adapt
     config["adapter"] = {"rank": 4, "alpha": 8, "quantize": "nf4"}
     config["generator"]["max_concurrent_prompts"] = 1
     run = rayrl("grpo", config, "--steps", 8)
-    run.wait_for(lambda: len(run.records("step")) >= 2, 150, "the second step")
+    run.wait_for(lambda: len(run.records("step")) >= 2, 250, "the second step")
     kill(run, b"GeneratorActor")
     assert run.wait(300) == 0, (run.stdout, run.stderr)
     assert "actor_lost" in {record["event"] for record in run.records("event")}
