@@ -19,30 +19,23 @@ import yaml
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-RUNS = (
-    "tests/integration/test_real_run.py::test_a_run",
-    "tests/integration/test_submit.py",
-    "tests/integration/test_verifier_pool.py",
-    "tests/unit/test_full_loop.py",
-    "tests/unit/test_study_run.py",
-    "tests/unit/verify/test_worker_pool.py",
-)
-"""Tests that watch the clock, most of them over whole runs."""
+FIRST = ("tests/integration/test_real_run.py", "tests/unit/test_full_loop.py")
+"""The longest, with Ctrl-C against the clock: one worker takes them, the other the light tests meanwhile."""
+LAST = ("tests/integration/", "tests/unit/test_study_run.py", "tests/unit/verify/test_worker_pool.py")
+"""The others that start whole runs or watch the clock: each file goes to the worker that is free."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """RUNS first, as they take longest; vLLM beside the fastest of them, last."""
-    items.sort(key=lambda item: (not item.nodeid.startswith(RUNS), item.nodeid.startswith("tests/integration/")))
+    items.sort(key=lambda item: (not item.nodeid.startswith(FIRST), item.nodeid.startswith(LAST)))
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """One worker takes RUNS, one after another; the other takes all the rest meanwhile."""
     from xdist.scheduler import LoadScopeScheduling
 
     class Scheduler(LoadScopeScheduling):  # type: ignore[misc]
         def _split_scope(self, nodeid: str) -> str:
-            return "runs" if nodeid.startswith(RUNS) else nodeid
+            return "first" if nodeid.startswith(FIRST) else nodeid.partition("::")[0]
 
     return Scheduler(config, log)
 
