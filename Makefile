@@ -8,7 +8,7 @@ demo: setup ## GRPO on the embedded model: about eight minutes on two cores, ins
 	@.venv/bin/rayrl demo
 
 test: setup ## the whole suite: the light tests beside those on real Ray, vLLM and the embedded model
-	@$(python) -m pytest tests/integration tests/unit -n 2 --durations=15
+	@$(python) -m pytest tests/integration tests/unit -n 2 --no-loadscope-reorder --durations=15
 
 check: setup ## lint, format, types, import boundaries
 	@$(python) -m ruff check .
