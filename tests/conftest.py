@@ -26,7 +26,7 @@ LAST = ("tests/integration/", "tests/unit/test_study_run.py", "tests/unit/verify
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: (not item.nodeid.startswith(FIRST), item.nodeid.startswith(LAST)))
+    items.sort(key=lambda item: 0 if item.nodeid.startswith(FIRST) else 1 + item.nodeid.startswith(LAST))
 
 
 @pytest.hookimpl(optionalhook=True)
