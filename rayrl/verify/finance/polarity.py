@@ -14,7 +14,9 @@ from rayrl.verify.finance.wording import content_words
 MIN_SHARE = 0.3
 
 _PLAIN = re.compile(
-    r"^\W*(?:(?:the\s+)?(?:final\s+)?answer\s*(?:is|:)\W*)?(yes\b|true\b|false\b|no(?=\s*(?:[,.:;!(*-]|$)))",
+    r"^\W*(?:(?:the\s+)?(?:final\s+)?answer\s*(?:is|:)\W*)?(yes\b|true\b|false\b|no(?=\s*(?:[,.:;!(*-]|$))"
+    r"(?!(?:,\s+(?:I|we)\s+(?:cannot|can't|could\s*n[o']t|do\s*n[o']t\s+(?:have|know)|am\s+(?:not\s+able|unable))"
+    r"|,\s+the\s+\w+\s+(?:does\s+not|doesn't)\s+(?:contain|include|provide)\s+(?:the|enough|sufficient)\b)))",
     re.IGNORECASE,
 )
 _NOT = re.compile(

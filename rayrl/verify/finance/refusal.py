@@ -3,8 +3,18 @@
 import re
 from collections.abc import Sequence
 
+from rayrl.verify.finance.anyway import MOVED, NONE, is_figure, opens_with_figure, reports
 from rayrl.verify.finance.cues import CONCLUDES
-from rayrl.verify.finance.lacking import MAX_SENTENCE, denies_access, is_background, is_heading, lacks, refers
+from rayrl.verify.finance.hints import hints
+from rayrl.verify.finance.lacking import (
+    MAX_SENTENCE,
+    denies_access,
+    is_background,
+    is_heading,
+    lacks,
+    refers,
+    without_basis,
+)
 from rayrl.verify.finance.polarity import opens_with_yes_or_no
 from rayrl.verify.finance.sentences import Sentence
 
@@ -30,8 +40,8 @@ _ASSUMED = re.compile(
     re.IGNORECASE,
 )
 _DEAD_END = re.compile(
-    r"\b(?:cannot|can't|can\s+not|could\s+not|couldn't|not\s+feasible\s+to|unable\s+to|not\s+possible\s+to|impossible\s+to|don't\s+know|difficult\s+to"
-    r"|not\s+(?:possible|feasible)|(?:I|we)\s+(?:do\s+not|don't)\s+have)\b",
+    r"\b(?:cannot|can't|can\s+not|could\s+not|couldn't|not\s+feasible\s+to|unable\s+to|n't\s+able\s+to|not\s+able\s+to|not\s+possible\s+to|impossible\s+to|don't\s+know|difficult\s+to"
+    r"|not\s+(?:possible|feasible|computable|calculable|determinable)|incalculable|unanswerable|(?:is|are|remains?)\s+un(?:known|determined|clear)|(?:I|we)\s+(?:do\s+not|don't)\s+have)\b",
     re.IGNORECASE,
 )
 _GIVEN = re.compile(
@@ -48,13 +58,20 @@ _ASKS = re.compile(
     re.IGNORECASE,
 )
 _ASKS_FIGURES = re.compile(
-    r"\b(?:please|you\s+(?:can|could)|if\s+you|once\s+you|when\s+you)\s+(?:\w+\s+)?(?:provide|have\s+(?:access|the|these|this))\b",
+    r"\b(?:please|you\s+(?:can|could)|if\s+you|once\s+you|when\s+you)\s+(?:\w+\s+)?(?:provide|have\s+(?:access|the|these|this))\b"
+    r"|\b(?:can|could|would|will)\s+you\s+(?:please\s+|kindly\s+)?(?:provide|share|send|supply|give|tell|upload|paste)\b"
+    r"|\b(?:please|kindly)\s+(?:send|share|supply|upload|paste)\b",
     re.IGNORECASE,
 )
 _ADVICE = re.compile(
     r"\b(?:keep\s+in\s+mind|(?:worth|important\s+to)\s+(?:not|mention|consider|remember)\w*|(?:would|will|may|might|could)\s+(?:also\s+)?"
     r"(?:be\s+(?:found|worth|helpful|useful)|need\s+to|typically|have\s+to)|(?:can|should)\s+(?:be\s+found|have\s+it|contain)"
     r"|(?:usually|typically|generally|often)\b|feel\s+free)",
+    re.IGNORECASE,
+)
+_TURNS = re.compile(
+    r"^\W*(?:however|but|unfortunately|regrettably|beyond\s+(?:this|that)|apart\s+from\s+(?:this|that))\b"
+    r"|,\s+(?:however|though|unfortunately)\b",
     re.IGNORECASE,
 )
 _WORKS_OUT = re.compile(r"^\W*(?:but\s+)?(?:using|dividing|taking|adding|subtracting)\b", re.IGNORECASE)
@@ -78,7 +95,7 @@ def _advises(text: str) -> bool:
 
 def _figures(sentence: Sentence) -> bool:
     """Whether a sentence has figures other than years and the 2, 100 or 365 of a formula."""
-    return any(abs(amount.written) not in _CONSTANTS and not amount.year_like for amount in sentence.amounts)
+    return any(map(is_figure, sentence.amounts))
 
 
 def _has_result(sentence: Sentence) -> bool:
@@ -86,8 +103,27 @@ def _has_result(sentence: Sentence) -> bool:
     return _figures(sentence) and bool(_RESULT.search(sentence.text)) and not lacks(sentence.text[:MAX_SENTENCE])
 
 
-_CONSTANTS = frozenset((0, 1, 2, 3, 4, 5, 12, 100, 360, 365))
-_RESULT = re.compile(r"=|≈|\\approx|\b(?:approximately|is|was|estimate)\b", re.IGNORECASE)
+def _asserts(sentence: Sentence) -> bool:
+    """Whether a sentence states a result in its own name: neither what a source gives, nor a step, nor a condition."""
+    text = sentence.text[:MAX_SENTENCE]
+    if not (_figures(sentence) or NONE.search(text)) or lacks(text) or _TENTATIVE.search(text):
+        return False
+    if "=" in text:
+        return True
+    told = _RESULT.search(text) or MOVED.search(text)
+    return bool(told) and not (reports(text) or _STEP.search(text) or is_background(text))
+
+
+def _may_well(listed: Sequence[Sentence]) -> bool:
+    """Whether a short response states no figure and hints that it has no answer: at once, or after what a source tells."""
+    if len(listed) > MAX_SHORT or any(map(_figures, listed)):
+        return False
+    texts = [without_basis(sentence.text[:MAX_SENTENCE]) for sentence in listed]
+    return hints(texts[0]) or (reports(texts[0]) and hints(texts[-1]))
+
+
+MAX_SHORT = 4
+_RESULT = re.compile(r"=|≈|\\approx|\b(?:approximately|is|was|estimate)\b|\bit's\b|\b(?:works?\s+out|comes?|came|amounts?)\s+(?:to|at)\b|\bequals\b", re.IGNORECASE)
 
 
 def is_refusal(listed: Sequence[Sentence]) -> bool:
@@ -99,9 +135,13 @@ def is_refusal(listed: Sequence[Sentence]) -> bool:
     if not listed:
         return False
     texts = [sentence.text[:MAX_SENTENCE] for sentence in listed]
-    if denies_access(texts[0]) or _ASKS_FIGURES.search(texts[-1]):
+    if opens_with_figure(texts[0]):
+        return False
+    if denies_access(texts[0]):
         return True
-    if opens_with_yes_or_no(texts[0]):
+    if _ASKS_FIGURES.search(texts[-1]):
+        return not _asserts(listed[0])
+    if opens_with_yes_or_no(texts[0]) or (len(texts) > 1 and _asserts(listed[-1])):
         return False
     goes_on = not lacks(texts[-1]) and any(
         (_GOES_ON.search(sentence.text) or (_WORKS_OUT.search(sentence.text) and _has_result(sentence)))
@@ -110,6 +150,8 @@ def is_refusal(listed: Sequence[Sentence]) -> bool:
     )
     if goes_on or any(map(_concludes, listed[-3:])):
         return False
+    if _may_well(listed):
+        return True
     opening = next((text for text in texts if not (is_background(text) or is_heading(text))), texts[0])
     has_result = any(map(_has_result, listed))
     if lacks(texts[0]) or (not has_result and (lacks(opening) or refers(opening))):
@@ -119,6 +161,8 @@ def is_refusal(listed: Sequence[Sentence]) -> bool:
     late = [text for text in texts[len(texts) // 2 :] if lacks(text) and not _PRECISE.search(text)]
     tail = [text for text in texts[-2:] if lacks(text) and not _PRECISE.search(text)]
     ends = tail if has_result else late + tail
+    if not has_result and tail and tail[-1] == texts[-1] and _TURNS.search(texts[-1]):
+        return True
     if any(map(_DEAD_END.search, ends)) and not _GIVEN.match(texts[-1]):
         return True
     if not (_PROCEDURE.search(texts[0]) or is_background(texts[0])):

@@ -1,0 +1,104 @@
+"""Does a sentence that says what is lacking answer all the same: `It is not stated, but net debt was $3 billion`?"""
+
+import re
+from collections.abc import Callable
+
+from rayrl.verify.finance.amounts import Amount, amounts_in
+
+_TURN = re.compile(
+    r"[:;]\s+|,?\s+(?:but|yet|however)\b,?\s*|,\s+(?:(?:and\s+)?so\b(?!\s+(?:it|the|this|that)\s+(?:would|will)\b)|therefore|thus"
+    r"|hence|consequently|which\s+means(?:\s+that)?|meaning(?:\s+that)?|which"
+    r"|(?=it(?:'s|\s+is|\s+was)\s)|while|though|although)\b,?\s*",
+    re.IGNORECASE,
+)
+_CONCEDES = re.compile(
+    r"^\W*(?:al|even\s+)?(?:though|while|whereas|despite|whether|since|because|as|without|with|in\s+the\s+absence|subject|for\s+(?:lack|want)"
+    r"|given|if|assuming|using|taking|excluding|ignoring|adding)\b",
+    re.IGNORECASE,
+)
+_COMMA = re.compile(r",\s+(?!\d)")
+_REPORTS = re.compile(
+    r"^\W*(?:(?:only|and|instead|rather|all)\s+)*(?:the|this|that|it|they|these|those|what|I|we)\b[^,;:]{0,60}?"
+    r"\b(?:mentions?|mentioned|discuss\w*|relates?|gives?|given|provides?|provided|contains?|covers?|lists?|includes?|refers?|talks?|states?|"
+    r"says|shows?|reports?|describes?|offers?|details?|(?<!the\s)notes?|indicates?|presents?|have|has|see|know|find)\b"
+    r"|^\W*only\b|\b(?:is|are|was|were)\s+(?:only\s+)?(?:mentioned|provided|given|listed|discussed|included)\b",
+    re.IGNORECASE,
+)
+_TENTATIVE = re.compile(r"\b(?:would|could|should(?!\s+be)|might|if|you|need(?:s|ed)?|please|requires?)\b", re.IGNORECASE)
+MOVED = re.compile(
+    r"\b(?:rose|fell|grew|shrank|declined|decreased|increased|dropped|improved|narrowed|widened|expanded|gained|slid)\b",
+    re.IGNORECASE,
+)
+_WHETHER = re.compile(r"\b(?:whether|if|why|how|what)\b", re.IGNORECASE)
+_CAUSE = re.compile(r",?\s+(?:as|because|since|due\s+to|owing\s+to)\b", re.IGNORECASE)
+_EXPLAINS = re.compile(
+    r"^\W*(?:the|its)\s+(?:\w+\s+)?(?:reasons?|causes?|drivers?|factors?)\s+(?:was|were|is|are)\b(?!\s+(?:\w+\s+)?(?:not|un\w+|never|missing)\b)(?!n't)",
+    re.IGNORECASE,
+)
+_LEAD = re.compile(
+    r"^\W*(?:(?:it|(?:the\s+)?(?:final\s+)?(?:answer|result|ratio|value|figure|amount|number))\s*(?:is|was|'s|:|=)\s*)?"
+    r"(?:(?:about|roughly|approximately|around|nearly|some|between)\s+)?[-($]*$",
+    re.IGNORECASE,
+)
+_THOUGH = re.compile(r",\s+(?:even\s+)?(?:which|although|though|albeit|even\s+if)\b", re.IGNORECASE)
+_EXACT = re.compile(r"\b(?:exact(?:ly)?|precise(?:ly)?|official|verif(?:y|ied)|double-check|confirm(?:ed)?|certain|sure)\b", re.IGNORECASE)
+NONE = re.compile(
+    r"\b(?:zero|nil|none)\b|^\W*(?:yes|no)\b|^\W*there\s+(?:is|are|was|were)\s+no\b(?!.*\b(?:way|basis|answer|data|information)\b)",
+    re.IGNORECASE,
+)
+_CONSTANTS = frozenset((1, 2, 3, 4, 5, 12, 100, 360, 365))
+
+
+def is_figure(amount: Amount) -> bool:
+    """Whether an amount is other than a year, or the 2, 100 or 365 of a formula."""
+    if amount.year_like:
+        return False
+    return not amount.bare or amount.currency is not None or abs(amount.written) not in _CONSTANTS
+
+
+def reports(text: str) -> bool:
+    """Whether a clause tells what a source gives: `it only mentions revenue of $5 million`."""
+    return bool(_REPORTS.search(text))
+
+
+def _clauses(text: str) -> list[str]:
+    """The parts of a sentence between the words by which it turns; behind `Although …`, also between its commas."""
+    parts = _TURN.split(text)
+    if _CONCEDES.match(text):
+        parts = [piece for part in parts for piece in _COMMA.split(part)]
+    return [part for part in parts if part.strip()]
+
+
+def _answers(clause: str) -> bool:
+    if reports(clause) or _TENTATIVE.search(clause):
+        return False
+    moved = MOVED.search(clause)
+    return (
+        any(map(is_figure, amounts_in(clause)))
+        or bool(NONE.search(clause))
+        or (moved is not None and not _WHETHER.search(clause[: moved.start()]))
+    )
+
+
+def opens_with_figure(text: str) -> bool:
+    """Whether a sentence gives a figure at once: `About 8%, …`, `It was 17.98.`"""
+    first = next(iter(amounts_in(text)), None)
+    return first is not None and is_figure(first) and bool(_LEAD.match(text[: first.start]))
+
+
+def answers_anyway(text: str, lacks: Callable[[str], bool]) -> bool:
+    """Whether a clause after one that `lacks` answers, or what is lacking is only the cause of what is told."""
+    clauses = _clauses(text)
+    lacking = [lacks(clause) for clause in clauses]
+    if True not in lacking:
+        return False
+    first = lacking.index(True)
+    if any(not short and _answers(clause) for clause, short in zip(clauses[first + 1 :], lacking[first + 1 :], strict=True)):
+        return True
+    if _EXPLAINS.match(text) or opens_with_figure(text):
+        return True
+    if first == 1 and _answers(clauses[0]) and (_THOUGH.search(text) or _EXACT.search(clauses[first])):
+        return True
+    told, *cause = _CAUSE.split(text, maxsplit=1)
+    moved = MOVED.search(told) or NONE.search(told)
+    return bool(cause and moved) and not _WHETHER.search(told) and not lacks(told)
