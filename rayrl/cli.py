@@ -53,6 +53,9 @@ def parser() -> argparse.ArgumentParser:
     verify.add_argument(
         "--bad-golds", choices=("error", "skip"), default="error", help="golds that cannot be read: end, or no score"
     )
+    verify.add_argument(
+        "--label-column", metavar="NAME", help="column of true or false: agreement with these labels is printed"
+    )
     verify.add_argument("--strict", action="store_true", help="maths: only a marked answer counts")
     verify.add_argument("--tolerance", type=float, metavar="SHARE", help="finance: relative, such as 0.01")
     verify.add_argument("--judge-url", metavar="URL", help="finance: an OpenAI-compatible endpoint judges free text")
@@ -202,6 +205,7 @@ def _verify(known: argparse.Namespace) -> int:
             skip_bad_golds=known.bad_golds == "skip",
             settings=validated(VerifierSettings, "rayrl verify", settings),
             options={name: value for name, value in given.items() if value is not None},
+            label_column=known.label_column,
         )
     )
 

@@ -16,10 +16,12 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from rayrl.commands.agreement import agreement
 from rayrl.config import RewardSettings, VerifierSettings
 from rayrl.errors import ConfigError, DataError, DeadlineError
 from rayrl.types import STATUSES, Verdict
 from rayrl.verify.files import Row, VerdictFile, check_rows, read_rows
+from rayrl.verify.finance.own_judge import own_judges
 from rayrl.verify.golds import check_golds
 from rayrl.verify.rewards import function_paths
 
@@ -29,7 +31,7 @@ START_S = 120.0
 
 @dataclass(frozen=True, slots=True)
 class VerifyOptions:
-    """What `rayrl verify` was asked for. options: keyword arguments of the verifier."""
+    """What `rayrl verify` was asked for. options: keyword arguments of the verifier. label_column: people's, or None."""
 
     verifier: str
     input: Path
@@ -38,6 +40,7 @@ class VerifyOptions:
     skip_bad_golds: bool
     settings: VerifierSettings
     options: dict[str, Any]
+    label_column: str | None = None
 
 
 def run_verify(asked: VerifyOptions) -> int:
@@ -50,6 +53,10 @@ def run_verify(asked: VerifyOptions) -> int:
     """
     reward = RewardSettings(function=asked.verifier, options=asked.options)
     function_paths([reward])
+    if own_judges([reward]):
+        raise ConfigError(
+            "judge.generators: only a training run has generators; name an endpoint: --judge-url, --judge-model"
+        )
     tolerance = asked.options.get("tolerance")
     if tolerance is not None and not 0 <= tolerance < 1:
         raise ConfigError(f"--tolerance {tolerance:g}: give a share from 0 to below 1, such as 0.01")
@@ -57,7 +64,7 @@ def run_verify(asked: VerifyOptions) -> int:
         raise ConfigError(f"--output: {str(asked.output)!r} exists; name another file or add --overwrite")
     if not asked.output.absolute().parent.is_dir():
         raise ConfigError(f"--output: the folder {str(asked.output.absolute().parent)!r} is not there; make it first")
-    digest = check_rows(asked.input)
+    digest = check_rows(asked.input, asked.label_column)
     bad = _bad_golds(asked, reward)
     console = Console(stderr=True)
     if bad:
@@ -73,6 +80,13 @@ def run_verify(asked: VerifyOptions) -> int:
     finally:
         verdicts.close()
     _summary(verdicts.verdicts, len(verdicts.verdicts) - earlier, seconds)
+    if asked.label_column:
+        table, unlabelled = agreement(
+            verdicts.verdicts, (row.label for row in read_rows(asked.input, asked.label_column))
+        )
+        shown = Console(width=100)
+        shown.print(table)
+        shown.print(f"{unlabelled} rows without {asked.label_column!r}", highlight=False)
     print(asked.output)
     return 0
 

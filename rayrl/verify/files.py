@@ -24,14 +24,18 @@ REQUIRED = ("gold", "response")
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line of the input. line: its number, from 1. columns: the fields of `FIELDS` that it has. id: or None."""
+    """One line of the input. line: its number, from 1. columns: the fields of `FIELDS` that it has. id: or None.
+
+    label: whether people call the response correct, or None.
+    """
 
     line: int
     columns: dict[str, Any]
     id: object = None
+    label: bool | None = None
 
 
-def _problem(row: object) -> str | None:
+def _problem(row: object, label_column: str | None) -> str | None:
     if not isinstance(row, dict):
         return f"a JSON object must stand there, not {json.dumps(row)[:60]}"
     for field, types in FIELDS.items():
@@ -45,44 +49,51 @@ def _problem(row: object) -> str | None:
             return f"{field} is {json.dumps(value)[:60]}; give {wanted}"
         if field == "tolerance" and isinstance(value, int | float) and not 0 <= value < 1:
             return f"tolerance is {value}; give a number from 0 to below 1, such as 0.01"
+    label = row.get(label_column) if label_column else None
+    if not (label is None or isinstance(label, bool) or (isinstance(label, int) and label in (0, 1))):
+        return f"{label_column} is {json.dumps(label)[:60]}; give true, false, 1, 0 or, without a label, null"
     return None
 
 
-def _parse(line: bytes) -> tuple[Any, str | None]:
+def _parse(line: bytes, label_column: str | None) -> tuple[Any, str | None]:
     try:
         row = json.loads(line)
     except (ValueError, RecursionError) as error:
         return None, f"not JSON in UTF-8: {error or type(error).__name__}"
-    return row, _problem(row)
+    return row, _problem(row, label_column)
 
 
-def read_rows(path: Path) -> Iterator[Row]:
+def read_rows(path: Path, label_column: str | None = None) -> Iterator[Row]:
     """The rows of a JSON lines file that `check_rows` has passed; empty lines are none."""
     with path.open("rb") as lines:
         for number, line in enumerate(lines, 1):
             if line.strip():
                 row = json.loads(line)
-                yield Row(number, {field: row[field] for field in FIELDS if field in row}, row.get("id"))
+                label = row.get(label_column) if label_column else None
+                columns = {field: row[field] for field in FIELDS if field in row}
+                yield Row(number, columns, row.get("id"), None if label is None else bool(label))
 
 
-def check_rows(path: Path) -> str:
+def check_rows(path: Path, label_column: str | None = None) -> str:
     """Reads the whole file and returns its SHA-256.
 
     Raises:
-        DataError: It is not there, has no rows, or has bad ones: line, field and fix of the first ten.
+        DataError: It is not there, has no rows, or has bad ones: line, field and fix of the first ten; or no label.
     """
     digest = hashlib.sha256()
     problems: list[str] = []
-    rows = 0
+    rows = labels = 0
     try:
         with path.open("rb") as lines:
             for number, line in enumerate(lines, 1):
                 digest.update(line)
                 if line.strip():
                     rows += 1
-                    problem = _parse(line)[1]
+                    row, problem = _parse(line, label_column)
                     if problem:
                         problems.append(f"  line {number}: {problem}")
+                    elif label_column:
+                        labels += row.get(label_column) is not None
     except OSError as error:
         raise DataError(f"--input: cannot read {str(path)!r}: {error.strerror}") from error
     if not rows:
@@ -91,6 +102,8 @@ def check_rows(path: Path) -> str:
         more = f"\n  and {len(problems) - MAX_SHOWN} more" if len(problems) > MAX_SHOWN else ""
         listed = "\n".join(problems[:MAX_SHOWN])
         raise DataError(f"--input: {len(problems)} of {rows} rows of {str(path)!r} cannot be used:\n{listed}{more}")
+    if label_column and not labels:
+        raise DataError(f"--label-column: no row of {str(path)!r} has {label_column!r}; name the column of labels")
     return digest.hexdigest()
 
 

@@ -1,0 +1,39 @@
+"""Verdicts against people's labels: where they agree, and which way they differ, by who decided."""
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import Literal
+
+from rich.table import Table
+
+Judged = tuple[str, float | None, str]
+"""status, score and reason of a verdict."""
+Ending = Literal["agree", "false positives", "false negatives", "no verdict"]
+ENDINGS: tuple[Ending, ...] = ("agree", "false positives", "false negatives", "no verdict")
+
+
+def _ending(score: float | None, label: bool) -> Ending:
+    if score is None:
+        return "no verdict"
+    correct = score == 1.0
+    return "agree" if correct == label else "false positives" if correct else "false negatives"
+
+
+def agreement(verdicts: Iterable[Judged], labels: Iterable[bool | None]) -> tuple[Table, int]:
+    """A row each for what the rules decided and what the judge did; and how many verdicts have no label."""
+    counts: dict[str, Counter[Ending]] = {"rules": Counter(), "judge": Counter()}
+    unlabelled = 0
+    for (_, score, reason), label in zip(verdicts, labels, strict=True):
+        if label is None:
+            unlabelled += 1
+        else:
+            counts["judge" if reason.startswith("judge: ") else "rules"][_ending(score, label)] += 1
+    table = Table("decided by", "labelled", *ENDINGS)
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for name, count in counts.items():
+        total = count.total()
+        if total:
+            shares = (f"{count[ending]} = {count[ending] / total:.1%}" for ending in ENDINGS)
+            table.add_row(name, str(total), *shares)
+    return table, unlabelled
