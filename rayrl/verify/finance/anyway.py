@@ -8,7 +8,7 @@ from rayrl.verify.finance.amounts import Amount, amounts_in
 _TURN = re.compile(
     r"[:;]\s+|,?\s+(?:but|yet|however)\b,?\s*|,\s+(?:(?:and\s+)?so\b(?!\s+(?:it|the|this|that)\s+(?:would|will)\b)|therefore|thus"
     r"|hence|consequently|which\s+means(?:\s+that)?|meaning(?:\s+that)?|which"
-    r"|(?=it(?:'s|\s+is|\s+was)\s)|while|though|although)\b,?\s*",
+    r"|(?=it(?:'s|\s+is|\s+was)\s)|excluding|while|though|although)\b,?\s*",
     re.IGNORECASE,
 )
 _CONCEDES = re.compile(
@@ -21,10 +21,13 @@ _REPORTS = re.compile(
     r"^\W*(?:(?:only|and|instead|rather|all)\s+)*(?:the|this|that|it|they|these|those|what|I|we)\b[^,;:]{0,60}?"
     r"\b(?:mentions?|mentioned|discuss\w*|relates?|gives?|given|provides?|provided|contains?|covers?|lists?|includes?|refers?|talks?|states?|"
     r"says|shows?|reports?|describes?|offers?|details?|(?<!the\s)notes?|indicates?|presents?|have|has|see|know|find)\b"
-    r"|^\W*only\b|\b(?:is|are|was|were)\s+(?:only\s+)?(?:mentioned|provided|given|listed|discussed|included)\b",
+    r"|^\W*only\b|^\W*(?:the|these|this|those|they|it)\b[^,;:]{0,60}?\b(?:is|are)\s+(?:only\s+)?(?:about|from)\s+(?![$\d])"
+    r"|\b(?:is|are|was|were)\s+(?:only\s+)?(?:stated|reported|shown|mentioned|provided|given|listed|discussed|included)\b",
     re.IGNORECASE,
 )
-_TENTATIVE = re.compile(r"\b(?:would|could|should(?!\s+be)|might|if|you|need(?:s|ed)?|please|requires?)\b", re.IGNORECASE)
+_TENTATIVE = re.compile(
+    r"\b(?:would|could|should(?!\s+be)|might|if|you|need(?:s|ed)?|please|requires?)\b", re.IGNORECASE
+)
 MOVED = re.compile(
     r"\b(?:rose|fell|grew|shrank|declined|decreased|increased|dropped|improved|narrowed|widened|expanded|gained|slid)\b",
     re.IGNORECASE,
@@ -36,24 +39,34 @@ _EXPLAINS = re.compile(
     re.IGNORECASE,
 )
 _LEAD = re.compile(
-    r"^\W*(?:(?:it|(?:the\s+)?(?:final\s+)?(?:answer|result|ratio|value|figure|amount|number))\s*(?:is|was|'s|:|=)\s*)?"
+    r"^\W*(?:(?:it|that|(?:the\s+)?(?:final\s+)?(?:answer|result|ratio|value|figure|amount|number))\s*(?:is|was|'s|:|=|would\s+be|should\s+be)\s*)?"
     r"(?:(?:about|roughly|approximately|around|nearly|some|between)\s+)?[-($]*$",
     re.IGNORECASE,
 )
-_THOUGH = re.compile(r",\s+(?:even\s+)?(?:which|although|though|albeit|even\s+if)\b", re.IGNORECASE)
-_EXACT = re.compile(r"\b(?:exact(?:ly)?|precise(?:ly)?|official|verif(?:y|ied)|double-check|confirm(?:ed)?|certain|sure)\b", re.IGNORECASE)
+_ELSEWHERE = re.compile(r"^\W*(?:the\s+)?(?:cash\s+flow|balance\s+sheet|income\s+statement|notes?)\b", re.IGNORECASE)
+_TELLS = re.compile(
+    r"^\W*(?:it|they|the\s+company)\s+(?:\w+ed|bought|sold|took|made|had|became)\b|\b(?:is|was|are|were)\s+the\s+\w+est\b",
+    re.IGNORECASE,
+)
+_SPEAKS = re.compile(r"\b(?:I|we)\b", re.IGNORECASE)
+_IS = re.compile(r"^\W*(?:it|the\s+company)\s+(?:is\s+an?|has\s+no|sells|makes)\b", re.IGNORECASE)
+_THOUGH = re.compile(r",\s+(?:even\s+)?(?:excluding|which|although|though|albeit|even\s+if)\b", re.IGNORECASE)
+_EXACT = re.compile(
+    r"\b(?:exact(?:ly)?|precise(?:ly)?|official|verif(?:y|ied)|double-check|confirm(?:ed)?|certain|sure|excludes|ignores)\b",
+    re.IGNORECASE,
+)
 NONE = re.compile(
     r"\b(?:zero|nil|none)\b|^\W*(?:yes|no)\b|^\W*there\s+(?:is|are|was|were)\s+no\b(?!.*\b(?:way|basis|answer|data|information)\b)",
     re.IGNORECASE,
 )
-_CONSTANTS = frozenset((1, 2, 3, 4, 5, 12, 100, 360, 365))
+_CONSTANTS = frozenset((1, 2, 3, 4, 5, 100, 360, 365))
 
 
 def is_figure(amount: Amount) -> bool:
     """Whether an amount is other than a year, or the 2, 100 or 365 of a formula."""
     if amount.year_like:
         return False
-    return not amount.bare or amount.currency is not None or abs(amount.written) not in _CONSTANTS
+    return not amount.bare or amount.step < 1 or amount.currency is not None or abs(amount.written) not in _CONSTANTS
 
 
 def reports(text: str) -> bool:
@@ -70,12 +83,12 @@ def _clauses(text: str) -> list[str]:
 
 
 def _answers(clause: str) -> bool:
-    if reports(clause) or _TENTATIVE.search(clause):
+    if (reports(clause) and not _ELSEWHERE.match(clause)) or _TENTATIVE.search(clause):
         return False
     moved = MOVED.search(clause)
     return (
         any(map(is_figure, amounts_in(clause)))
-        or bool(NONE.search(clause))
+        or bool(NONE.search(clause) or _TELLS.search(clause))
         or (moved is not None and not _WHETHER.search(clause[: moved.start()]))
     )
 
@@ -93,12 +106,16 @@ def answers_anyway(text: str, lacks: Callable[[str], bool]) -> bool:
     if True not in lacking:
         return False
     first = lacking.index(True)
-    if any(not short and _answers(clause) for clause, short in zip(clauses[first + 1 :], lacking[first + 1 :], strict=True)):
+    if any(
+        not short and _answers(clause) for clause, short in zip(clauses[first + 1 :], lacking[first + 1 :], strict=True)
+    ):
         return True
     if _EXPLAINS.match(text) or opens_with_figure(text):
         return True
-    if first == 1 and _answers(clauses[0]) and (_THOUGH.search(text) or _EXACT.search(clauses[first])):
+    if any(map(_answers, clauses[:first])) and (_THOUGH.search(text) or _EXACT.search(clauses[first])):
         return True
     told, *cause = _CAUSE.split(text, maxsplit=1)
     moved = MOVED.search(told) or NONE.search(told)
+    if cause and _IS.match(cause[0]) and not _SPEAKS.search(told):
+        return True
     return bool(cause and moved) and not _WHETHER.search(told) and not lacks(told)

@@ -8,15 +8,15 @@ import re
 from rayrl.verify.finance.anyway import answers_anyway
 
 _MEANS = (
-    r"(?:texts?|filings?|documents?|contexts?|information(?!\s+(?:technology|services|systems))|excerpts?|extracts?|passages?"
+    r"(?:texts?|filings?|documents?|contexts?|information(?!\s+(?:technology|purposes|services|systems))|excerpts?|extracts?|passages?"
     r"|data(?!\s+(?:cent|segment))|(?:the|this|that|your|annual|quarterly)\s+reports?|exhibits?|evidence|10-[KQ]|8-K|snippets?|pages?|questions?|query|materials|inputs?"
-    r"|details?|figures?|numbers?|values?|answers?|sources?|knowledge|database|training|statements?|balance\s+sheets?|basis|access"
-    r"|line\s+items?|calculations?|results)"
+    r"|details?|figures?|numbers?|(?<!fair\s)(?<!carrying\s)values?|answers?|sources?|knowledge|database|training|statements?|(?<!on\sthe\s)balance\s+sheets?"
+    r"|line\s+items?|calculations?)"
 )
 _ABSENT = (
     r"(?:not|n't|no|never|nothing|none|neither|nor|nowhere|without|lacks?|lacking|missing|absent|absence|insufficient|inadequate"
     r"|unable|impossible|unavailable|unknown|unclear|uncertain|unanswered|undisclosed|beyond|outside|short\s+of|limited\s+to"
-    r"|omit\w*|exclud\w+|only|stops?|require[sd]?|incomplete)"
+    r"|omit\w*|stops?|require[sd]?|incomplete)"
 )
 _NEAR = r"[^.;:]{0,80}?"
 _DISTANCE = re.compile(
@@ -29,7 +29,7 @@ _OTHERS = re.compile(
 )
 _SPEAKER = re.compile(
     r"\b(?:I|we)\b[^.;:]{0,20}(?:\bnot|n't)\s+(?:\w+\s+){0,2}(?:have|know|see|find|able|given|aware|tell|say|provide|sure|certain|look|access)\b"
-    r"|\b(?:I|we)\b[^.;:]{0,40}(?:\bno(?!\s+(?:change|impact|effect))|\bunable|\bmissing|\black|\bcannot|\brequire|\bwant\s+to\s+see|\bneed(?!\s+to\b))\b"
+    r"|\b(?:I|we)\b[^.;:]{0,40}(?:\bmissing|\black|\bcannot|\brequire|\bwant\s+to\s+see|\bneed(?!\s+to\b))\b"
     r"|\b(?:I|we)(?:\s+(?:cannot|can't|could\s*n[o']t|could\s+not|am\s+not|are\s+not)|'m\s+not|'re\s+not)\b|\bit\s+would\s+(?:require|take|need)\b"
     r"|\b(?:I|we)\s+(?:can|could)\b[^.;:]{0,60}\bif\s+(?:I|you|we)\b|^\W*to\s+\w+\b[^,.;]{0,60},\s*(?:look|see|check|consult|refer|visit)\b"
     r"|\b(?:could|can|would|will)\s+you\b|^\W*(?:please|kindly)\b|\b(?:please|kindly)\s+(?:send|provide|share|give|tell|upload|paste)\b"

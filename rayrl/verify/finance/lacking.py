@@ -28,13 +28,13 @@ _TELLS = (
 _FIND = (
     r"(?:determined?|calculated?|answer(?:ed)?|provided?|assess(?:ed)?|computed?|find|found|derived?|given?|estimated?"
     r"|confirm(?:ed)?|located?|identif(?:y|ied)|extract(?:ed)?|evaluated?|verif(?:y|ied)|access(?:ed)?|judged?|tell|told"
-    r"|ascertain(?:ed)?|establish(?:ed)?|deduced?|inferr?(?:ed)?|quantif(?:y|ied)|measured?|work(?:ed)?\s+(?:(?:it|this|that)\s+)?out|do|done|complete|get|read\s+from"
+    r"|ascertain(?:ed)?|establish(?:ed)?|deduced?|inferr?(?:ed)?|quantif(?:y|ied)|measured?|work(?:ed)?\s+(?:(?:it|this|that)\s+)?out|do|done|complete|get|read|make|read\s+from"
     r"|obtain(?:ed)?|retrieved?|see|compared?|analy[sz]ed?|draw|drawn|made|browse|perform(?:ed)?|know)"
 )
 _TOLD = (
-    r"(?:provided|specified|mentioned|available|disclosed|given|contained|present|computable|stated|found|shown|listed|"
+    r"(?:provided|specified|mentioned|available(?!\s+in\s+(?:time|sufficient|enough))|disclosed|given|contained|present|computable|known|said|stated|found|shown|listed|"
     r"detailed|reported|published|determinable|calculable|supplied|broken\s+(?:out|down)|attached|discussed|addressed|"
-    r"covered(?!\s+by\s+(?!the|this|these))|indicated|revealed|released|told|named\s+(?:in|by)\b|quantified|made\s+(?:public|available)|there\b|feasible|"
+    r"covered(?!,?\s+(?:with\b|by\s+(?!the|this|these)))|indicated|revealed|released|told|named\s+(?:in|by)\b|quantified|made\s+(?:public|available)|there\b|feasible|"
     rf"possible(?!\s+to\s+(?!{_FIND}|say|help|assist))|included(?!\s+in\s+(?!(?:the|this|these|that|what|your)\s+(?:\w+\s+){{0,2}}{_SOURCE}))|"
     rf"(?:part\s+of|in|among|within)\s+(?:the|what|this|that|my|your)\s+(?:\w+\s+)?(?:{_SOURCE}|was)\b)"
 )
@@ -77,8 +77,10 @@ _LACKING = re.compile(
     |\b(?:has|have)(?:\s+not|n't)\s+{_ADVERBS}(?:provided|disclosed|given|specified|included|published|detailed|quantified)\s+(?:the|this|that|these)\b
     |\bbut\s+not\s+(?:the\s+one|that|those|for|in)\b|\bnothing\s+(?:is|was)\s+{_TOLD}|\bnothing\s+(?:is|was)\s+said\b
     |\bif\b{_IN}{{0,60}}\b(?:were|was|had\s+been)\s+(?:known|given|provided|available|included)\b
-    |\bnothing\s+(?:on|about|for|regarding|of\s+the\s+sort)\b|\b(?:falls?|fell)\s+short\s+of\b|\b{_SOURCE}\s+(?:stops?|ends?)\s+(?:at|in)\b
+    |\b(?:there(?:'s|\s+is|\s+was)|but|{_TELLS}|find|found)\s+nothing\s+(?:in\s+\w+\s+)?(?:on|about|for|regarding|of\s+the\s+sort)\b|\b(?:falls?|fell)\s+short\s+of\b|\b{_SOURCE}\s+(?:stops?|ends?)\s+(?:at|in)\b
     |\b(?:outside|beyond)\s+(?:of\s+)?(?:the\s+scope|what|the\s+\w*\s*{_SOURCE})\b|\b(?:must|will|has\s+to|remains?)\s+(?:remain\s+)?(?:unanswered|open)\b
+    |\bno\s+(?:\w+\s+)?(?:reasons?|explanations?|details|specifics|causes?|drivers?)\s+(?:is|are|was|were)\s+{_TOLD}
+    |\b(?:has|have)(?:\s+not|n't)\s+(?:given|provided|offered)\s+(?:an?|any)\s+(?:reasons?|explanations?|details?|breakdown)\b
     |\bneither\b{_IN}{{0,80}}\bnor\b{_IN}{{0,80}}\b(?:is|are|was|were)\s+{_TOLD}
     |\bno\s+(?:such|relevant|specific|matching)\s+{_THING}\b
     |\bno\s+{_ADVERBS}(?:answer|conclusion|figure|calculation|\w+\s+ratio)\b[^.]{{0,20}}\b(?:can|could|is\s+(?:possible|given))\b
@@ -101,12 +103,12 @@ _LACKING = re.compile(
     |\bno\s+(?:\w+\s+){{1,3}}(?:can|could)\s+be\s+(?:{_FIND}|offered|reached)\b
     |\bno\s+(?:basis|means)\s+(?:on|for|to|of|by)\b|\bnot\s+(?:touch(?:ed)?\s+(?:up)?on|in\s+a\s+position\s+to|privy\s+to)\b
     |\b(?:unanswerable|incalculable|indetermina(?:te|ble))\b|\b(?:wrong|(?:from|for|about|on)\s+(?:a|another|some)\s+(?:different|other)?)\s*{_SOURCE}\b|\b(?:about|for|from|to)\s+(?:a\s+different|another)\s+(?:company|firm|year|period|subject|topic)\b
-    |\bwhat(?:'s|\s+is)\s+missing\b|\b(?:ends?|stops?|breaks?\s+off)\s+(?:abruptly|before|short)\b
+    |\bwhat(?:'s|\s+is)\s+missing\b|\b(?:ends?|stops?|breaks?\s+off|cuts?\s+off)\s+(?:abruptly|before|short)\b
     |\bthe\s+user\s+(?:would|must|should|needs?)\b|\bit\s+(?:doesn't|does\s+not)\W*$
     |\byou(?:'ll|\s+will)\s+(?:need|have)\s+to\s+(?:provide|share|send|consult|check|refer|look|supply|obtain|find)\b
     |{_SPEAKER}{_CANNOT}\s+(?:say|tell|answer)\W*$
     |\bno\s+way\s+(?:for\s+me\s+)?(?:to|of)\s+(?:{_FIND}|\w+ing)\b
-    |\b(?:I|we)\s+{_CANNOT}\s+say\s+(?:for\s+(?:sure|certain)|with\s+certainty|whether)
+    |\b(?:I|we|one)\s+{_CANNOT}\s+say\s+(?:for\s+(?:sure|certain)|with\s+certainty|whether|how|what|which|why|who|when|by)
     |\b(?:would|will)\s+be\s+(?:a\s+guess|guesswork|speculati\w+)\b
     |\b(?:I|we)\s+(?:do(?:\s+not|n't)|cannot|can't)\s+(?:have|know|access|find|provide|retrieve|see\s+(?:it|this|that|the|any\s+(?:information|data|mention|figures?)))\b
     |\b(?:I|we)\s+(?:currently\s+)?(?:lack|am\s+missing|are\s+missing|(?:do\s+not|don't)\s+possess)\b
@@ -125,13 +127,15 @@ _LACKING = re.compile(
     |\b(?:insufficient|inadequate|too\s+little|lack\s+of|lacking)\s+{_ADVERBS}(?:information|data|context|details?|figures?)
     |\b(?:more|additional|further|specific)\s+(?:\w+\s+){{0,2}}(?:information|data|context|details?)\s+
         (?:is|are|would\s+be)\s+(?:needed|required|necessary)
-    |\b(?:if|once|please)\s+(?:you\s+)?(?:can\s+|could\s+)?(?:provide|share|supply|upload|paste|attach)\b
+    |\b(?:if|once|please)\s+(?:you\s+)?(?:can\s+|could\s+)?(?:provide|share|supply|upload|paste|attach|send|give\s+me)\b
+    |\b{_SOURCE}\s+only\s+(?:has|have|gives|holds)\b
     |\b(?:could|can|would)\s+you\s+(?:please\s+)?(?:provide|share|supply|upload|paste|attach)\b
     """,
     re.IGNORECASE | re.VERBOSE,
 )
 _ASIDE = re.compile(
-    r"(?<=[\d%])\s*\([^()]*\)|,\s+(?:which|not|though|although|if)\b[^,;.]{0,80},(?=\s+(?:is|was|are|were|amounts?)\b)|,\s+whose\b[^,;.]{0,80},", re.IGNORECASE
+    r"(?<=[\d%])\s*\([^()]*\)|,\s+(?:which|not|though|although|if)\b[^,;.]{0,80},(?=\s+(?:is|was|are|were|amounts?|comes?|came|works?|equals|fell|rose)\b)|,\s+whose\b[^,;.]{0,80},",
+    re.IGNORECASE,
 )
 _HOWEVER = re.compile(r",\s+(?:however|though|unfortunately|therefore),\s+", re.IGNORECASE)
 _BASIS = re.compile(
@@ -139,14 +143,14 @@ _BASIS = re.compile(
     re.IGNORECASE,
 )
 _BARE = re.compile(
-    rf"^\W*(?:(?:final\s+)?answer\W+)?(?:(?:unknown|indeterminate|unanswerable|n/a|nothing\s+(?:was\s+)?found|no\s+(?:mention|data|answer|details|figures?|context|info(?:rmation)?))(?=\W*$|\s*[,.;:(-])|no\s+info(?:rmation)?\s+(?:on|about)\b|not\s+(?:{_TOLD}|answerable)\b"
+    rf"^\W*(?:(?:final\s+)?answer\W+)?(?:(?:unknown|indeterminate|undetermined|insufficient|inconclusive|none\s+(?:available|given|provided|found)|unanswerable|n/a|nothing\s+(?:was\s+)?found|no\s+(?:mention|data|answer|details|figures?|context|info(?:rmation)?))(?=\W*$|\s*[,.;:(-])|no\s+info(?:rmation)?\s+(?:on|about)\b|not\s+(?:{_TOLD}|answerable)\b"
     rf"|un(?:clear|certain)(?=\W*$|\s+(?:from|based|what|whether|how|given|in)\b)|un(?:available|specified|disclosed)(?=\W*$|\s+(?:in|from|by)\b)|(?:{_SOURCE}|{_THING})\s+(?:is\s+|are\s+)?(?:insufficient|unavailable|missing|inadequate)\b"
     rf"|no\s+(?:\w+\s+)?(?:{_SOURCE}|{_THING})\s+(?:found|available|provided|given)\b)",
     re.IGNORECASE,
 )
 _APOLOGY = re.compile(
     r"^\W*(?:I\s+don't\s+know|I\s+do\s+not\s+know"
-    r"|(?:I(?:'m|\s+am)\s+(?:sorry|afraid)|I\s+apologi[sz]e|apologies\b|sorry\b|unfortunately\b|regrettably\b)"
+    r"|(?:I(?:'m|\s+am)\s+(?:sorry|afraid)|I\s+apologi[sz]e|apologies\b|sorry\b|unfortunately\b(?!,?\s+(?:the\s+company|sales|margins?|revenues?|earnings|profits?|growth)\b)|regrettably\b)"
     r".*?(?:\b(?:not|no|nothing|neither|none|cannot|unable|cut\s+off|lacks?|missing)\b|n't\b))",
     re.IGNORECASE | re.DOTALL,
 )
@@ -166,7 +170,7 @@ _ALL_THE_SAME = re.compile(
 
 _REFERS = re.compile(
     r"^\W*(?:you\s+(?:can|could|may|might|will|would|should)\s+(?:need\s+to\s+)?(?:find|look|check|consult|refer|review|obtain|see)\b"
-    r"|(?:please\s+)?(?:consult|refer\s+to|check|review|visit)\b"
+    r"|(?:please\s+)?(?:consult|refer\s+to|check|review|visit|see\s+the\s+company)\b"
     r"|(?:one|you)\s+(?:should|would|can|could|must)\s+(?:look|review|consult|check|see)\b|(?:it\s+is|it's)\s+best\s+to\b"
     r"|I(?:'d|\s+would)?\s+(?:recommend|suggest|advise)\b)"
     r"|\bplease\s+(?:also\s+)?(?:consult|refer|check|see|review|visit)\b"

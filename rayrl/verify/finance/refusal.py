@@ -49,7 +49,7 @@ _GIVEN = re.compile(
     re.IGNORECASE,
 )
 _PRECISE = re.compile(
-    r"\b(?:pinpoint|definitive(?:ly)?|conclusive(?:ly)?|precise(?:ly)?|exact\s+(?:cause|impact|effect))\b",
+    r"\b(?:pinpoint|definitive(?:ly)?|conclusive(?:ly)?|precise(?:ly)?|exact\s+(?:cause|impact|effect)|outlook|forecasts?|future|comparison|peers|industry)\b",
     re.IGNORECASE,
 )
 _ASKS = re.compile(
@@ -108,14 +108,14 @@ def _asserts(sentence: Sentence) -> bool:
     text = sentence.text[:MAX_SENTENCE]
     if not (_figures(sentence) or NONE.search(text)) or lacks(text) or _TENTATIVE.search(text):
         return False
-    if "=" in text:
+    if "=" in text or _NONE_WERE.match(text):
         return True
     told = _RESULT.search(text) or MOVED.search(text)
     return bool(told) and not (reports(text) or _STEP.search(text) or is_background(text))
 
 
 def _may_well(listed: Sequence[Sentence]) -> bool:
-    """Whether a short response states no figure and hints that it has no answer: at once, or after what a source tells."""
+    """Whether a short response has no figure and hints at no answer: at once, or after what a source tells."""
     if len(listed) > MAX_SHORT or any(map(_figures, listed)):
         return False
     texts = [without_basis(sentence.text[:MAX_SENTENCE]) for sentence in listed]
@@ -123,7 +123,13 @@ def _may_well(listed: Sequence[Sentence]) -> bool:
 
 
 MAX_SHORT = 4
-_RESULT = re.compile(r"=|≈|\\approx|\b(?:approximately|is|was|estimate)\b|\bit's\b|\b(?:works?\s+out|comes?|came|amounts?)\s+(?:to|at)\b|\bequals\b", re.IGNORECASE)
+_NONE_WERE = re.compile(
+    r"^\W*(?:none|no\s+\w+|nothing)\s+(?:was|were)\s+(?:paid|made|recorded|incurred|issued|declared)\b", re.IGNORECASE
+)
+_RESULT = re.compile(
+    r"=|≈|\\approx|\b(?:approximately|is|was|estimate)\b|\bit's\b|\b(?:works?\s+out|comes?|came|amounts?)\s+(?:to|at)\b|\b(?:equals|gives|yields)\b",
+    re.IGNORECASE,
+)
 
 
 def is_refusal(listed: Sequence[Sentence]) -> bool:
