@@ -417,6 +417,11 @@ class TrainingConfig(Settings):
         return sets
 
     @property
+    def all_rewards(self) -> list[RewardSettings]:
+        """Those of training and of each set that is evaluated."""
+        return [*self.rewards, *(reward for one in self.evaluation_sets for reward in one.rewards)]
+
+    @property
     def step_in_words(self) -> str:
         """What one step takes, for the plan."""
         raise NotImplementedError

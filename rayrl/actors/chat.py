@@ -7,12 +7,13 @@ from typing import Any
 import ray
 from ray.exceptions import RayActorError
 
+from rayrl.actors.chat_prompts import ChatPrompts, whole_text
 from rayrl.actors.generator import GeneratorActor, RestartedError, engine_settings
 from rayrl.actors.replicas import Replicas
 from rayrl.actors.waiting import expect, original
 from rayrl.config import SynthConfig
-from rayrl.errors import ConfigError, DataError, ModelError
-from rayrl.models import load_tokenizer, resolve_model
+from rayrl.errors import ConfigError, ModelError
+from rayrl.models import resolve_model
 from rayrl.synth.triplets import SCHEMA
 from rayrl.types import Rollout, Sampling
 
@@ -27,12 +28,7 @@ class GeneratorChat:
             raise ConfigError("questions.writer: generators need the section model (path)")
         model = resolve_model(config.model.path)
         self._config = config
-        self._tokenizer: Any = load_tokenizer(model, config.model.chat_template)
-        if self._tokenizer.chat_template is None:
-            raise ModelError(
-                f"model.path: the tokenizer of {config.model.path!r} has no chat template; name a Jinja file as "
-                "model.chat_template"
-            )
+        self._prompts = ChatPrompts(model, config.model.chat_template, config.prompt_tokens)
         generator = config.generator
         remote = ray.remote(GeneratorActor).options(
             num_cpus=generator.cpus, num_gpus=generator.gpus, max_restarts=-1, max_concurrency=10_000
@@ -70,16 +66,10 @@ class GeneratorChat:
             DeadlineError: No reply within `run.deadline_s`.
         """
         config = self._config
-        text = self._tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
-        token_ids = self._tokenizer.encode(text, add_special_tokens=False)
-        if len(token_ids) > config.prompt_tokens:
-            raise DataError(f"prompt is longer than prompt_tokens ({config.prompt_tokens})")
+        token_ids = self._prompts.token_ids(messages)
         drawn = config.sampling
         sampling = Sampling(drawn.temperature, drawn.top_p, drawn.max_tokens, seed=seed, json_schema=json.dumps(SCHEMA))
-        rollout = await self._generate(token_ids, sampling)
-        if rollout.finish_reason == "length":
-            raise DataError(f"reply was cut at sampling.max_tokens ({config.sampling.max_tokens})")
-        return rollout.text
+        return whole_text(await self._generate(token_ids, sampling), "sampling.max_tokens")
 
     async def _generate(self, token_ids: list[int], sampling: Sampling) -> Rollout:
         deaths = 0

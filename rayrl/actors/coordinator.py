@@ -20,7 +20,7 @@ from rayrl.actors.waiting import expect, original
 from rayrl.config import EvaluationSet, GRPOConfig, SFTConfig
 from rayrl.data.stream import PromptOrder
 from rayrl.errors import RayrlError, SyncError
-from rayrl.types import Prompt, RolloutGroup, Sampling
+from rayrl.types import Prompt, Rollout, RolloutGroup, Sampling
 
 LOST = (RayActorError, RestartedError)
 
@@ -210,6 +210,19 @@ class Coordinator:
     async def phase(self, name: str, done: int = 0, total: int = 0) -> None:
         """What the learner is doing, for the progress view."""
         self.records.progress(name, done, total)
+
+    # -- the judge's side ------------------------------------------------------------------------------------------
+
+    async def generate(self, token_ids: list[int], sampling: Sampling) -> Rollout:
+        """One completion by whichever generator is least busy; while that takes new weights, it waits.
+
+        Raises:
+            RayrlError: Generators died over it, or took too long.
+        """
+        rollouts: list[Rollout] = await self._call(
+            self.generators, "a verdict", lambda h: h.generate.remote(token_ids, sampling)
+        )
+        return rollouts[0]
 
     # -- the driver's side -----------------------------------------------------------------------------------------
 

@@ -6,8 +6,10 @@ from collections.abc import Mapping, Sequence
 from itertools import chain
 from typing import Any
 
+from rayrl.actors.judge_server import OwnJudge
 from rayrl.config import RewardSettings, VerifierSettings
 from rayrl.types import Verdict
+from rayrl.verify.finance.own_judge import judged_at
 from rayrl.verify.rewards import ScoredGroup, combine, function_paths, jobs, verdict_of
 from rayrl.verify.workers import WorkerPool
 
@@ -23,6 +25,7 @@ class VerifierActor:
         settings: The config's `verifier`, as a model or as a mapping.
         answer_column: The row's column with the gold answer.
         benchmarks: Rewards of sets that have their own, by name.
+        judge: The run's generators, where a reward is judged by them.
 
     Raises:
         ConfigError: A reward function cannot be imported, or an option is unknown.
@@ -35,15 +38,24 @@ class VerifierActor:
         settings: VerifierSettings | Mapping[str, Any],
         answer_column: str,
         benchmarks: Mapping[str, Sequence[RewardSettings]] | None = None,
+        judge: OwnJudge | None = None,
     ) -> None:
         self._rewards = [RewardSettings.model_validate(reward) for reward in rewards]
-        self._benchmarks = benchmarks or {}
+        self._benchmarks = dict(benchmarks or {})
+        if judge is not None:
+            self._ask_at(judge.serve().url, judge.model)
         everything = [*self._rewards, *chain.from_iterable(self._benchmarks.values())]
         self._answer_column = answer_column
         options = VerifierSettings.model_validate(settings)
         self._pool = WorkerPool(
             options.processes_per_actor, options.deadline_s, options.memory_limit_mb, function_paths(everything)
         )
+
+    def _ask_at(self, url: str, model: str) -> None:
+        """Sends the workers to a server on this machine, past any proxy."""
+        os.environ["no_proxy"] = ",".join(filter(None, [os.environ.get("no_proxy"), "127.0.0.1"]))
+        self._rewards = judged_at(self._rewards, url, model)
+        self._benchmarks = {name: judged_at(rewards, url, model) for name, rewards in self._benchmarks.items()}
 
     async def score(
         self,

@@ -31,7 +31,7 @@ START_S = 120.0
 
 @dataclass(frozen=True, slots=True)
 class VerifyOptions:
-    """What `rayrl verify` was asked for. options: keyword arguments of the verifier. label_column: people's, or None."""
+    """What `rayrl verify` was asked for. options: keyword arguments of the verifier. label_column: or None."""
 
     verifier: str
     input: Path

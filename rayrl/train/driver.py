@@ -9,12 +9,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import ray
 from ray import cloudpickle
 
 from rayrl.actors.coordinator import CoordinatorActor, PromptSets
 from rayrl.actors.generator import GeneratorActor, engine_settings
+from rayrl.actors.judge_server import OwnJudge
 from rayrl.actors.verifier import VerifierActor
 from rayrl.actors.waiting import fetch, original
 from rayrl.config import HELD_OUT, TrainingConfig
@@ -24,9 +26,10 @@ from rayrl.metrics import JsonLines, MetricsLog, read_metrics
 from rayrl.report.page import write_report
 from rayrl.train.cluster import ANYWHERE, connect, generator_replicas, require_resources, verifier_actors
 from rayrl.train.entry import fit
-from rayrl.train.preflight import Preflight, check
+from rayrl.train.preflight import Preflight, check, longest_verdict
 from rayrl.train.run_directory import EXAMPLES, TEXTS, open_run_directory, write_rows
 from rayrl.train.view import View, memory_line
+from rayrl.verify.finance.own_judge import own_judges
 
 POLL_S = 0.3
 INTERRUPTED = 130
@@ -137,16 +140,21 @@ class _Actors:
         verifiers = ray.remote(VerifierActor).options(
             num_cpus=verifier.cpus, max_restarts=-1, max_concurrency=1000, scheduling_strategy=ANYWHERE
         )
-        settings = engine_settings(generator, plan.model, config.longest_sample, config.run.seed, plan.adapter)
+        longest = max(config.longest_sample, longest_verdict(config))
+        settings = engine_settings(generator, plan.model, longest, config.run.seed, plan.adapter)
         replicas, judges = generator_replicas(config), verifier_actors(config)
         self.generators = [generators.remote(generator.engine, settings) for _ in range(replicas)]
         for handle in self.generators:
             handle.start.remote()  # the coordinator waits for it; meanwhile the learner starts
         own_rewards = {one.name: one.rewards for one in config.evaluation_sets}
-        self.verifiers = [verifiers.remote(config.rewards, verifier, "answer", own_rewards) for _ in range(judges)]
+        name = f"coordinator-{uuid4().hex}"
+        judge = _own_judge(config, plan.model, name)
+        self.verifiers = [
+            verifiers.remote(config.rewards, verifier, "answer", own_rewards, judge) for _ in range(judges)
+        ]
         self.prompts = ray.put(PromptSets(plan.train, plan.evaluated))
         coordinators = ray.remote(CoordinatorActor).options(
-            num_cpus=0, max_restarts=-1, max_concurrency=10_000, scheduling_strategy=ANYWHERE
+            name=name, num_cpus=0, max_restarts=-1, max_concurrency=10_000, scheduling_strategy=ANYWHERE
         )
         self.coordinator = coordinators.remote(config, cloudpickle.dumps((self.generators, self.verifiers)))
 
@@ -168,6 +176,19 @@ class _Actors:
         ray.wait([handle.close.remote() for handle in handles], num_returns=len(handles), timeout=3)
         for handle in [*handles, self.coordinator]:
             ray.kill(handle)
+
+
+def _own_judge(config: TrainingConfig, model: str, coordinator: str) -> OwnJudge | None:
+    judges = own_judges(config.all_rewards)
+    if not judges:
+        return None
+    return OwnJudge(
+        coordinator,
+        model,
+        config.model.chat_template,
+        prompt_tokens=max(judge.prompt_tokens for judge in judges),
+        deadline_s=max(judge.deadline_s for judge in judges),
+    )
 
 
 class Writer:

@@ -9,6 +9,7 @@ from typing import Any
 
 import psutil
 
+from rayrl.actors.chat_prompts import ChatPrompts
 from rayrl.config import (
     DatasetSettings,
     GRPOConfig,
@@ -26,6 +27,7 @@ from rayrl.models import load_tokenizer, resolve_model
 from rayrl.plugins import load
 from rayrl.train.run_directory import EXAMPLES, run_folder
 from rayrl.types import Example, Prompt
+from rayrl.verify.finance.own_judge import own_judges
 from rayrl.verify.golds import check_golds
 
 GB = 1e9
@@ -98,10 +100,11 @@ def check(config: TrainingConfig) -> Preflight:
     generator_bytes = 2 * sum(sizes.values()) + int(config.generator.kv_cache_gb * GB)
     require_memory(config, memory.total, generator_bytes)
     require_context(config, getattr(structure.config, "max_position_embeddings", None))
+    require_judge(config, model)
 
     if config.drift and Path(model).is_dir():
         _require_drift(model)
-    for reward in (*config.rewards, *(reward for one in config.evaluation_sets for reward in one.rewards)):
+    for reward in config.all_rewards:
         if ":" in reward.function:
             load(reward.function, "rewards.function")
     if config.generator.engine != "vllm":
@@ -165,13 +168,32 @@ def memory_slots(run_bytes: int) -> float | None:
 
 def require_context(config: TrainingConfig, positions: int | None) -> None:
     """Raises ConfigError where a prompt and its completion, or an example, can be longer than the model's context."""
-    longest = {"prompt.max_tokens and the longest completion": config.longest_sample}
+    longest = {
+        "prompt.max_tokens and the longest completion": config.longest_sample,
+        "judge.prompt_tokens and judge.max_tokens": longest_verdict(config),
+    }
     if isinstance(config, SFTConfig):
         longest["target.max_tokens"] = config.target.max_tokens
     for name, tokens in longest.items():
         if positions is not None and tokens > positions:
             raise ConfigError(
                 f"{name}: {tokens} tokens are more than the {positions} positions of {config.model.path!r}; lower them"
+            )
+
+
+def longest_verdict(config: TrainingConfig) -> int:
+    """Longest prompt with its reply that the run's own generators are asked for as judges, in tokens."""
+    return max((judge.prompt_tokens + judge.max_tokens for judge in own_judges(config.all_rewards)), default=0)
+
+
+def require_judge(config: TrainingConfig, model: str) -> None:
+    """Raises ConfigError or ModelError where the run's own generators are to judge and cannot."""
+    for judge in own_judges(config.all_rewards):
+        ChatPrompts(model, config.model.chat_template, judge.prompt_tokens)
+        if config.verifier.deadline_s <= judge.deadline_s:
+            raise ConfigError(
+                f"verifier.deadline_s: {config.verifier.deadline_s:g} leaves the judge no time; set it above "
+                f"judge.deadline_s ({judge.deadline_s:g})"
             )
 
 

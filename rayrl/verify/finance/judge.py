@@ -10,9 +10,9 @@ import urllib.request
 from functools import cache
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from rayrl.config import Settings
 from rayrl.errors import DataError, RayrlError
@@ -23,10 +23,14 @@ _VERDICT = re.compile(r"\{[^{}]*\"verdict\"[^{}]*\}")
 
 
 class JudgeSettings(Settings):
-    url: str = Field(pattern=r"^https?://")
+    url: str | None = Field(None, pattern=r"^https?://")
     """Base of the endpoint, such as `http://localhost:8000/v1`; `/chat/completions` is added."""
-    model: str
+    model: str | None = None
     """Name of the model there."""
+    generators: bool = False
+    """In place of `url`: the run's own generators judge, by the weights that they hold."""
+    prompt_tokens: int = Field(2048, ge=1)
+    """Longest prompt for `generators`, rubric included."""
     rubric: Path | None = None
     """File with the rubric; None: the one that comes with rayrl (rayrl/verify/finance/rubric.md)."""
     cache: Path | None = None
@@ -37,6 +41,16 @@ class JudgeSettings(Settings):
     """Environment variable with the key; sent if it is set."""
     max_tokens: int = Field(200, ge=1)
     """Longest reply."""
+
+    @model_validator(mode="after")
+    def one_judge(self) -> Self:
+        if self.generators == (self.url is not None):
+            raise ValueError("give either url (of an endpoint, with model) or generators: true (those of the run)")
+        if (self.model is None) != self.generators:
+            raise ValueError("model goes with url: the name of the model there")
+        if self.generators and self.cache is not None:
+            raise ValueError("cache goes with url: the weights of generators change, and with them their verdicts")
+        return self
 
 
 class JudgeError(RayrlError):
@@ -84,14 +98,14 @@ def read_reply(reply: str) -> tuple[bool, str]:
     return words == {"correct"}, str(verdicts[-1].get("reason", ""))[:200]
 
 
-def _post(settings: JudgeSettings, messages: list[dict[str, str]]) -> str:
+def _post(url: str, settings: JudgeSettings, messages: list[dict[str, str]]) -> str:
     body = {"model": settings.model, "messages": messages, "temperature": 0, "max_tokens": settings.max_tokens}
     headers = {"Content-Type": "application/json"}
     key = os.environ.get(settings.api_key_env)
     if key:
         headers["Authorization"] = f"Bearer {key}"
     request = urllib.request.Request(
-        f"{settings.url.rstrip('/')}/chat/completions", data=json.dumps(body).encode(), headers=headers
+        f"{url.rstrip('/')}/chat/completions", data=json.dumps(body).encode(), headers=headers
     )
     try:
         with urllib.request.urlopen(request, timeout=settings.deadline_s) as reply:
@@ -99,11 +113,11 @@ def _post(settings: JudgeSettings, messages: list[dict[str, str]]) -> str:
         return str(answer["choices"][0]["message"]["content"])
     except urllib.error.HTTPError as error:
         with error:
-            raise JudgeError(f"HTTP {error.code} from {settings.url}: {error.read(200)!r}") from error
+            raise JudgeError(f"HTTP {error.code} from {url}: {error.read(200)!r}") from error
     except OSError as error:
-        raise JudgeError(f"no reply from {settings.url} within {settings.deadline_s:g} s: {error}") from error
+        raise JudgeError(f"no reply from {url} within {settings.deadline_s:g} s: {error}") from error
     except (ValueError, LookupError, TypeError) as error:
-        raise JudgeError(f"{settings.url} does not speak the chat completions protocol: {error!r}") from error
+        raise JudgeError(f"{url} does not speak the chat completions protocol: {error!r}") from error
 
 
 def ask_judge(settings: JudgeSettings, question: str, gold: str, response: str) -> tuple[bool, str]:
@@ -115,6 +129,8 @@ def ask_judge(settings: JudgeSettings, question: str, gold: str, response: str) 
     """
     if len(response) > MAX_CHARACTERS:
         raise JudgeError(f"a response of {len(response)} characters, more than {MAX_CHARACTERS}")
+    if settings.url is None:
+        raise JudgeError("judge.generators: only a training run has generators; name an endpoint: url, model")
     rubric = read_rubric(settings.rubric)
     response = response.encode("utf-8", "replace").decode()
     key = json.dumps([settings.url, settings.model, rubric, question, gold, response])
@@ -122,7 +138,7 @@ def ask_judge(settings: JudgeSettings, question: str, gold: str, response: str) 
     if path is not None and path.is_file():
         kept = json.loads(path.read_text())
         return bool(kept["correct"]), str(kept["reason"])
-    correct, reason = read_reply(_post(settings, _messages(rubric, question, gold, response)))
+    correct, reason = read_reply(_post(settings.url, settings, _messages(rubric, question, gold, response)))
     if path is not None:
         path.parent.mkdir(parents=True, exist_ok=True)
         fresh = path.with_suffix(f".{os.getpid()}.tmp")

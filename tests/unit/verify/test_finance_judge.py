@@ -151,7 +151,7 @@ def test_no_endpoint_is_there():
 
 
 def test_settings_and_rubric_are_checked(tmp_path):
-    with pytest.raises(ConfigError, match="model: missing"):
+    with pytest.raises(ConfigError, match="model goes with url"):
         verify(RESPONSE, GOLD, judge={"url": "http://x"})
     with pytest.raises(ConfigError, match="judge"):
         function_paths([RewardSettings(function="finance", options={"judge": {"url": "ftp://x", "model": "m"}})])
