@@ -19,6 +19,12 @@ import yaml
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+os.environ |= {
+    "OMP_WAIT_POLICY": "PASSIVE",  # threads that wait leave the core to the other worker's test
+    "GOMP_SPINCOUNT": "0",
+    "RAY_worker_niceness": "0",  # 15 by default: light tests on the other worker would starve whole runs
+}
+
 FIRST = ("tests/integration/test_real_run.py", "tests/unit/test_full_loop.py")
 """The longest, with Ctrl-C against the clock: one worker takes them, the other the light tests meanwhile."""
 LAST = ("tests/integration/", "tests/unit/test_study_run.py", "tests/unit/verify/test_worker_pool.py")

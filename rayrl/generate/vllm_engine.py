@@ -42,8 +42,7 @@ class VLLMEngine:
 
         if current_platform.is_cpu():
             _preload_openmp()
-            cores = sorted(os.sched_getaffinity(0))[: settings.threads or None]
-            os.environ["VLLM_CPU_OMP_THREADS_BIND"] = ",".join(map(str, cores))
+            os.environ |= _openmp(settings.threads)
             arguments |= {
                 "kv_cache_memory_bytes": settings.kv_cache_bytes,
                 # torch.compile takes a minute at start and gains nothing at this size; it needs a C++ compiler too.
@@ -157,6 +156,14 @@ def _lora_rank(rank: int) -> int:
     from vllm.config.lora import MaxLoRARanks
 
     return int(min(size for size in get_args(MaxLoRARanks) if size >= rank))
+
+
+def _openmp(threads: int) -> dict[str, str]:
+    """Environment of vLLM's threads; 0: as many as cores. Fewer are not bound, or all engines would share a core."""
+    cores = sorted(os.sched_getaffinity(0))
+    if threads in (0, len(cores)):
+        return {"VLLM_CPU_OMP_THREADS_BIND": ",".join(map(str, cores))}
+    return {"VLLM_CPU_OMP_THREADS_BIND": "nobind", "OMP_NUM_THREADS": str(threads), "KMP_BLOCKTIME": "5"}
 
 
 def _preload_openmp() -> None:

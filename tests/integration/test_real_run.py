@@ -24,6 +24,7 @@ def demo(tmp_path: Path) -> dict[str, Any]:
     config: dict[str, Any] = yaml.safe_load((ROOT / "configs/demo/grpo.yaml").read_text())
     config["run"] |= {"name": "demo", "dir": str(tmp_path / "runs"), "deadline_s": 200}
     config["eval_data"]["size"] = 16
+    config.setdefault("generator", {})["threads"] = 1
     config |= {"steps": 3, "prompts_per_step": 8, "group_size": 8}
     config["checkpoint"] = {"every_steps": 2}
     return config

@@ -142,6 +142,7 @@ def test_demo_runs_as_a_job_and_leaves_a_model_that_loads(address: str, tmp_path
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     small = ["--steps", "1", "--prompts_per_step", "2", "--group_size", "2", "--eval_data.size", "4"]
+    small += ["--generator.threads", "1"]
     done = submit(address, CONFIG, "--run.dir", tmp_path, "--run.name", "job", *small, timeout_s=600)
     assert done.returncode == 0, done.stdout + done.stderr
     assert (tmp_path / "job" / "metrics.jsonl").is_file()

@@ -46,7 +46,12 @@ def test_the_miniature_compares_the_same_freezes_under_both_methods_by_updates()
     assert [name for name, arm in arms.items() if arm.has_steps] == ["base"]
     assert arms["sft_matched"].config.learner.learning_rate == arms["grpo"].config.learner.learning_rate
     assert arms["grpo_frozen_mlps"].config.freeze == arms["sft_frozen_mlps"].config.freeze
-    assert [one.name for one in arms["base"].config.evaluation_sets] == ["held_out", "gsm8k", "mmlu_stem"]
+    assert [one.name for one in arms["base"].config.evaluation_sets] == [
+        "held_out",
+        "gsm8k",
+        "gsm_symbolic",
+        "mmlu_stem",
+    ]
 
 
 def test_the_sweep_has_six_freezes() -> None:
