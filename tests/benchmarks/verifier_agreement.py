@@ -24,9 +24,8 @@ from rayrl.verify.finance import judged
 from rayrl.verify.finance.gold import read_gold
 
 VIEWS = Path(__file__).with_name("views.json")
-MEASURED = """The rows of this half were never read. It was measured nine times: six times before the refusals were
-written anew, and after each of the three steps of that, from phrases of our own and from the development half. Count
-your measure here."""
+MEASURED = """It was measured ten times before any of its rows was read; then its nine missed refusals were: one is
+an answer, in eight ours is wrong (CONTRIBUTING.md). Nothing was changed for them."""
 LABELS = ("Correct Answer", "Incorrect Answer", "Refusal")
 
 
