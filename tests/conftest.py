@@ -27,12 +27,17 @@ os.environ |= {
 
 FIRST = ("tests/integration/test_real_run.py", "tests/unit/test_full_loop.py")
 """The longest, with Ctrl-C against the clock: one worker takes them, the other the light tests meanwhile."""
-LAST = ("tests/integration/", "tests/unit/test_study_run.py", "tests/unit/verify/test_worker_pool.py")
-"""The others that start whole runs or watch the clock: each file goes to the worker that is free."""
+LAST = ("tests/unit/test_study_run.py", "tests/integration/", "tests/unit/verify/test_worker_pool.py")
+"""The others that start whole runs or watch the clock, longest first: each file goes to the worker that is free."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: 0 if item.nodeid.startswith(FIRST) else 1 + item.nodeid.startswith(LAST))
+    def turn(item: pytest.Item) -> int:
+        if item.nodeid.startswith(FIRST):
+            return 0
+        return next((2 + place for place, name in enumerate(LAST) if item.nodeid.startswith(name)), 1)
+
+    items.sort(key=turn)
 
 
 @pytest.hookimpl(optionalhook=True)
