@@ -21,7 +21,6 @@ from rayrl.config import RewardSettings, VerifierSettings
 from rayrl.errors import ConfigError, DataError, DeadlineError
 from rayrl.types import STATUSES, Verdict
 from rayrl.verify.files import Row, VerdictFile, check_rows, read_rows
-from rayrl.verify.finance.own_judge import own_judges
 from rayrl.verify.golds import check_golds
 from rayrl.verify.rewards import function_paths
 
@@ -53,10 +52,6 @@ def run_verify(asked: VerifyOptions) -> int:
     """
     reward = RewardSettings(function=asked.verifier, options=asked.options)
     function_paths([reward])
-    if own_judges([reward]):
-        raise ConfigError(
-            "judge.generators: only a training run has generators; name an endpoint: --judge-url, --judge-model"
-        )
     tolerance = asked.options.get("tolerance")
     if tolerance is not None and not 0 <= tolerance < 1:
         raise ConfigError(f"--tolerance {tolerance:g}: give a share from 0 to below 1, such as 0.01")

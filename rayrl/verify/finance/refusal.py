@@ -79,6 +79,14 @@ _GOES_ON = re.compile(
     r"^\W*however,?\s+(?:(?:we|I)\s+can\b(?!\s+(?:\w+\s+)?(?:help|guide|assist|explain|provide|show|walk|offer|outline|give|use\s+the\s+(?:\w+\s+)?formula))|based\s+on|using|in\s+(?:FY|fiscal|20))",
     re.IGNORECASE,
 )
+_NONE_WERE = re.compile(
+    r"^\W*(?:none|no\s+\w+|nothing)\s+(?:was|were)\s+(?:paid|made|recorded|incurred|issued|declared)\b", re.IGNORECASE
+)
+_RESULT = re.compile(
+    r"=|≈|\\approx|\b(?:approximately|is|was|estimate)\b|\bit's\b|\b(?:works?\s+out|comes?|came|amounts?)\s+(?:to|at)\b|\b(?:equals|gives|yields)\b",
+    re.IGNORECASE,
+)
+MAX_SHORT = 4
 
 
 def _concludes(sentence: Sentence) -> bool:
@@ -120,16 +128,6 @@ def _may_well(listed: Sequence[Sentence]) -> bool:
         return False
     texts = [without_basis(sentence.text[:MAX_SENTENCE]) for sentence in listed]
     return hints(texts[0]) or (reports(texts[0]) and hints(texts[-1]))
-
-
-MAX_SHORT = 4
-_NONE_WERE = re.compile(
-    r"^\W*(?:none|no\s+\w+|nothing)\s+(?:was|were)\s+(?:paid|made|recorded|incurred|issued|declared)\b", re.IGNORECASE
-)
-_RESULT = re.compile(
-    r"=|≈|\\approx|\b(?:approximately|is|was|estimate)\b|\bit's\b|\b(?:works?\s+out|comes?|came|amounts?)\s+(?:to|at)\b|\b(?:equals|gives|yields)\b",
-    re.IGNORECASE,
-)
 
 
 def is_refusal(listed: Sequence[Sentence]) -> bool:

@@ -104,9 +104,12 @@ def test_a_hog_ends_at_its_memory_limit(pool):
 
 def test_a_worker_that_leaks_is_replaced_in_time(pool):
     before = set(pool.pids())
-    calls = [Call(HERE + "leaks", [str(number)], {}, {"megabytes": 30}) for number in range(40)]
-    assert [outcome.value for outcome in pool.run(calls)] == [[float(number)] for number in range(40)]
-    assert before - set(pool.pids())  # at least the worker that did most of them
+    calls = [Call(HERE + "leaks", [str(number)], {}, {"megabytes": 30}) for number in range(24)]
+    for _ in range(10):  # until both workers have had their share: on a busy machine one does most of a batch
+        assert [outcome.value for outcome in pool.run(calls)] == [[float(number)] for number in range(24)]
+        if not before & set(pool.pids()):
+            break
+    assert not before & set(pool.pids())
 
 
 def test_workers_killed_in_mid_batch_lose_and_double_nothing(pool):
