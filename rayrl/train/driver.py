@@ -6,6 +6,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, wait
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -93,7 +94,7 @@ def _train(config: TrainingConfig, plan: Preflight, folder: Path, writer: "Write
         seen, token = 0, ""
         finished = False
         while not finished:
-            finished = bool(ray.wait([training], timeout=POLL_S)[0])
+            finished = bool(wait([training], timeout=POLL_S).done)
             try:
                 records, now, phase = fetch(
                     actors.coordinator.poll.remote(seen, token), "the coordinator's records", 60
@@ -115,7 +116,7 @@ def _train(config: TrainingConfig, plan: Preflight, folder: Path, writer: "Write
         if failure is not None:
             raise failure
         try:
-            fetch(training, "the learner's end", 60)
+            training.result()
         except Exception as error:
             raise RayrlError(f"the learner failed: {str(original(error))[-1500:]}") from error
     finally:
@@ -158,8 +159,8 @@ class _Actors:
         )
         self.coordinator = coordinators.remote(config, cloudpickle.dumps((self.generators, self.verifiers)))
 
-    def start_training(self, folder: Path) -> Any:
-        """Ray Train in a task of its own, so that this process stays free to show progress and to take Ctrl-C."""
+    def start_training(self, folder: Path) -> "Future[None]":
+        """Ray Train in a thread of its own, so that this one stays free to show progress and to take Ctrl-C."""
         context = {
             "config": self.config,
             "model": self.plan.model,
@@ -168,7 +169,16 @@ class _Actors:
             "run_dir": str(folder),
             "learner_bytes": self.plan.learner_bytes,
         }
-        return ray.remote(fit).options(num_cpus=0, max_retries=0, scheduling_strategy=ANYWHERE).remote(context)
+        end: Future[None] = Future()
+
+        def run() -> None:
+            try:
+                end.set_result(fit(context))
+            except BaseException as error:
+                end.set_exception(error)
+
+        threading.Thread(target=run, name="ray-train", daemon=True).start()
+        return end
 
     def stop(self) -> None:
         """Closes engines and worker processes in order, then kills; never waits longer than a few seconds."""

@@ -13,18 +13,21 @@ DATA = Path(__file__).parents[4] / "shared/data"
 QUESTION = "What was the ratio in FY2022?"
 
 
-def lines(name: str) -> list[str]:
-    return (PHRASES / name).read_text().splitlines()
+def statuses(name: str) -> dict[str, str]:
+    """By response. One test over all of them: a thousand tests would cost more than what they run."""
+    return {line: verify(line, "17.98", question=QUESTION).status for line in (PHRASES / name).read_text().splitlines()}
 
 
-@pytest.mark.parametrize("response", lines("refusals.txt"))
-def test_ways_to_say_that_there_is_no_answer(response):
-    assert verify(response, "17.98", question=QUESTION).status == "refusal"
+def test_ways_to_say_that_there_is_no_answer():
+    found = statuses("refusals.txt")
+    assert len(found) > 1000
+    assert [response for response, status in found.items() if status != "refusal"] == []
 
 
-@pytest.mark.parametrize("response", lines("answers.txt"))
-def test_answers_that_say_what_they_lack(response):
-    assert verify(response, "17.98", question=QUESTION).status != "refusal"
+def test_answers_that_say_what_they_lack():
+    found = statuses("answers.txt")
+    assert len(found) > 1000
+    assert [response for response, status in found.items() if status == "refusal"] == []
 
 
 @pytest.mark.parametrize(
