@@ -53,7 +53,8 @@ class VerifierActor:
 
     def _ask_at(self, url: str, model: str) -> None:
         """Sends the workers to a server on this machine, past any proxy."""
-        os.environ["no_proxy"] = ",".join(filter(None, [os.environ.get("no_proxy"), "127.0.0.1"]))
+        spared = os.environ.get("no_proxy") or os.environ.get("NO_PROXY")
+        os.environ["no_proxy"] = ",".join(filter(None, [spared, "127.0.0.1"]))
         self._rewards = judged_at(self._rewards, url, model)
         self._benchmarks = {name: judged_at(rewards, url, model) for name, rewards in self._benchmarks.items()}
 

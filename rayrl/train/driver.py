@@ -173,9 +173,11 @@ class _Actors:
 
         def run() -> None:
             try:
-                end.set_result(fit(context))
+                fit(context)
             except BaseException as error:
                 end.set_exception(error)
+            else:
+                end.set_result(None)
 
         threading.Thread(target=run, name="ray-train", daemon=True).start()
         return end

@@ -174,3 +174,8 @@ def is_refusal(listed: Sequence[Sentence]) -> bool:
     if any(map(_has_result, listed[-4:])) and not any(map(_ASSUMED.search, texts)):
         return False
     return bool(tail) or lacks(texts[min(1, len(texts) - 1)]) or any(_ASKS.search(s.text) for s in listed[-2:])
+
+
+def names_what_is_missing(listed: Sequence[Sentence]) -> bool:
+    """Whether any sentence says that something is missing: enough where a response has no answer at all."""
+    return any(lacks(sentence.text[:MAX_SENTENCE]) for sentence in listed)

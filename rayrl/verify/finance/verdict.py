@@ -17,7 +17,7 @@ from rayrl.verify.finance.gold import Gold, read_gold
 from rayrl.verify.finance.overlap import figure_support, judge_text
 from rayrl.verify.finance.polarity import says_yes
 from rayrl.verify.finance.program import Incomputable, is_program, is_sum, run_program, run_sum
-from rayrl.verify.finance.refusal import is_refusal
+from rayrl.verify.finance.refusal import is_refusal, names_what_is_missing
 from rayrl.verify.finance.sentences import Sentence, sentences
 from rayrl.verify.finance.stated import marked, stated
 from rayrl.verify.finance.units import Unit, asked_unit
@@ -182,15 +182,23 @@ def verify(
         if wanted.kind == "refusal":
             return Verdict(1.0, "correct", "refusal, as the gold")
         return Verdict(0.0, "refusal", "says that it cannot answer")
-    match wanted.kind:
+    verdict = _compared(answer, wanted, asked)
+    if verdict.status == "unparseable" and names_what_is_missing(answer.listed):
+        return Verdict(0.0, "refusal", f"{verdict.reason}, and something is said to be missing")
+    return verdict
+
+
+def _compared(answer: Answer, gold: Gold, asked: Asked) -> Verdict:
+    """What an answer that is no refusal is worth."""
+    match gold.kind:
         case "refusal":
             return _verdict(False, "answers where the gold says that there is no answer", None)
         case "range":
-            return _range(answer, wanted, asked)
+            return _range(answer, gold, asked)
         case "yes_no":
-            return _yes_no(answer.listed, wanted, question)
+            return _yes_no(answer.listed, gold, asked.question)
         case "text":
-            judged = judge_text(answer.text, answer.listed, wanted, question)
+            judged = judge_text(answer.text, answer.listed, gold, asked.question)
             return _verdict(judged.correct, LOW + judged.reason, None)
         case "amounts":
-            return (_several if len(wanted.amounts) > 1 else _one)(answer, wanted, asked)
+            return (_several if len(gold.amounts) > 1 else _one)(answer, gold, asked)

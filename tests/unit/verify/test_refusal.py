@@ -14,8 +14,12 @@ QUESTION = "What was the ratio in FY2022?"
 
 
 def statuses(name: str) -> dict[str, str]:
-    """By response. One test over all of them: a thousand tests would cost more than what they run."""
-    return {line: verify(line, "17.98", question=QUESTION).status for line in (PHRASES / name).read_text().splitlines()}
+    """By response, for a gold of words: any response answers it, but for a refusal.
+
+    One test over all of them: a thousand tests would cost more than what they run.
+    """
+    gold = "It makes planes and engines"
+    return {line: verify(line, gold, question=QUESTION).status for line in (PHRASES / name).read_text().splitlines()}
 
 
 def test_ways_to_say_that_there_is_no_answer():
@@ -35,6 +39,14 @@ def test_answers_that_say_what_they_lack():
 )
 def test_what_only_leads_up_to_it_does_not_count(lead):
     assert verify(f"{lead}The context does not give it.", "17.98", question=QUESTION).status == "refusal"
+
+
+def test_where_there_is_no_answer_at_all_one_sentence_about_what_is_missing_is_enough():
+    told = "The ratio fell last year. Both figures were restated, {}. Management expects it to rise."
+    assert verify(told.format("the filing does not state them"), "17.98", question=QUESTION).status == "refusal"
+    assert verify(told.format("and the filing explains why"), "17.98", question=QUESTION).status == "unparseable"
+    with_figure = told.format("the filing does not state them") + " It was 17.98 in FY2022."
+    assert verify(with_figure, "17.98", question=QUESTION).status == "correct"
 
 
 def test_steps_are_no_conclusion_and_a_result_is():
