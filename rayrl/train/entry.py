@@ -7,13 +7,15 @@ from typing import Any
 def fit(context: dict[str, Any]) -> None:
     """Runs Ray Train to its end. `context`: config, model, coordinator, prompts (a reference), run_dir."""
     from ray.train import FailureConfig, RunConfig, ScalingConfig
-    from ray.train.torch import TorchConfig, TorchTrainer
+    from ray.train.torch import TorchConfig
+
+    from rayrl.train.trainer import Trainer
 
     config = context["config"]
     learner = config.learner
     gpu = learner.gpus_per_worker > 0
     resources = {"CPU": learner.cpus_per_worker} | ({"GPU": learner.gpus_per_worker} if gpu else {})
-    TorchTrainer(
+    Trainer(
         train_loop,
         train_loop_config=context,
         scaling_config=ScalingConfig(num_workers=learner.workers, use_gpu=gpu, resources_per_worker=resources),

@@ -1,6 +1,7 @@
 """Does one sentence say that an answer is not to be had? The ways in which English says so, one pattern each."""
 
 import re
+from functools import lru_cache
 
 from rayrl.verify.finance.anyway import answers_anyway
 
@@ -221,6 +222,7 @@ def denies_access(text: str) -> bool:
     return bool(_NO_ACCESS.search(text)) and not answers_anyway(text, _says)
 
 
+@lru_cache(maxsize=256)  # a verdict asks several times of each sentence
 def lacks(text: str) -> bool:
     """Whether one sentence says that what is asked for is not to be had, and does not give it all the same."""
     text = _ASIDE.sub("", text)
@@ -228,6 +230,7 @@ def lacks(text: str) -> bool:
     return _says(text) and not _ALL_THE_SAME.search(text) and not answers_anyway(text, _says)
 
 
+@lru_cache(maxsize=256)
 def _says(text: str) -> bool:
     return bool(
         _LACKING.search(_BASIS.sub("", text)) or _BARE.match(text) or _APOLOGY.search(text) or _NO_ACCESS.search(text)
