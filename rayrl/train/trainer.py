@@ -12,7 +12,7 @@ UNUSED = (
 )
 
 
-class Trainer(TorchTrainer):
+class Trainer(TorchTrainer):  # type: ignore[misc]
     """A TorchTrainer for a driver that ends soon after its controller, whichever way."""
 
     def _create_default_callbacks(self) -> list[Any]:
