@@ -27,7 +27,13 @@ os.environ |= {
 
 FIRST = ("tests/integration/test_real_run.py", "tests/unit/test_full_loop.py")
 """The longest, with Ctrl-C against the clock: one worker takes them, the other the light tests meanwhile."""
-LAST = ("tests/unit/test_study_run.py", "tests/integration/", "tests/unit/verify/test_worker_pool.py")
+LAST = (
+    "tests/unit/test_study_run.py",
+    "tests/integration/test_submit.py",
+    "tests/integration/test_own_judge.py",
+    "tests/integration/",
+    "tests/unit/verify/test_worker_pool.py",
+)
 """The others that start whole runs or watch the clock, longest first: each file goes to the worker that is free."""
 
 
