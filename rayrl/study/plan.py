@@ -13,8 +13,8 @@ from rayrl.study.settings import StudyConfig
 from rayrl.train.preflight import Preflight, check
 from rayrl.train.run_directory import EXAMPLES, run_folder
 
-GROWTH = 1.4  # of a learner beyond its estimate, as malloc keeps more with every step: 1.25-1.37 measured
-PROCESSES = 3_300_000_000  # interpreters, Ray Train, what vLLM needs besides weights and cache: measured
+GROWTH = 1.25  # of a learner beyond its estimate, as malloc keeps more with every step: 1.15-1.37 measured
+PROCESSES = 3_000_000_000  # interpreters, Ray Train, what vLLM needs besides weights and cache: 2.5-3.3 GB measured
 
 
 @dataclass(frozen=True, slots=True)
