@@ -19,6 +19,7 @@ from rayrl.train.preflight import check
 
 BASE = "base"
 INTERRUPTED = 130
+AGAIN = {"resume": "go on with", "overwrite": "start anew with"}
 
 
 def run_sweep(config: SweepConfig, dry_run: bool = False) -> int:
@@ -41,7 +42,8 @@ def run_sweep(config: SweepConfig, dry_run: bool = False) -> int:
     try:
         _run(config, ledger, configs, run_bytes)
     except KeyboardInterrupt:
-        console.print(f"interrupted; go on with:\n  rayrl sweep {folder / 'sweep.yaml'} --sweep.resume true")
+        again = "overwrite" if config.sweep.search == "optuna" else "resume"  # its search cannot be gone on with
+        console.print(f"interrupted; {AGAIN[again]}:\n  rayrl sweep {folder / 'sweep.yaml'} --sweep.{again} true")
         return INTERRUPTED
     return _close(config, ledger, configs, console)
 
