@@ -84,6 +84,11 @@ def _configs(config: SweepConfig, chosen: Mapping[str, Chosen]) -> tuple[dict[st
         raise ConfigError(
             f"sweep.objective: {unknown[0]!r} is none of what is evaluated: {', '.join(names) or 'nothing'}"
         )
+    if config.sweep.asha and config.sweep.asha.grace_steps > (longest := _longest(config, configs | others)):
+        raise ConfigError(
+            f"sweep.asha.grace_steps: {config.sweep.asha.grace_steps} is more than the {longest} steps of a trial; "
+            "lower it, or set base.steps"
+        )
     seen: dict[str, int] = {}
     for name, one in (configs | others).items():
         key = f"{one.freeze!r} {one.adapter!r} {one.model!r}"
@@ -98,6 +103,12 @@ def _configs(config: SweepConfig, chosen: Mapping[str, Chosen]) -> tuple[dict[st
             found.examples.path.unlink()
         seen[key] = memory_of(one, found)
     return configs, max(seen.values())
+
+
+def _longest(config: SweepConfig, configs: Mapping[str, TrainingConfig]) -> int:
+    """Most steps of a trial."""
+    plain = _config(config, "t", {})  # what Optuna chooses is not among the configs
+    return max(plain.steps, *(one.steps for one in configs.values()))
 
 
 def _run(config: SweepConfig, ledger: Ledger, configs: Mapping[str, TrainingConfig], run_bytes: int) -> None:
@@ -138,7 +149,7 @@ def _run(config: SweepConfig, ledger: Ledger, configs: Mapping[str, TrainingConf
                 time_attr="step",
                 metric=asha.metric,
                 mode=asha.mode,
-                max_t=max(one.steps for one in configs.values()) + 1,
+                max_t=_longest(config, configs) + 1,
                 grace_period=asha.grace_steps,
                 reduction_factor=asha.reduction,
             )

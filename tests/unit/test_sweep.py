@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from rayrl.commands.sweep import objective, write_best
+from rayrl.commands.sweep import objective, run_sweep, write_best
 from rayrl.config import GRPOConfig, load_config, validated
 from rayrl.errors import ConfigError
 from rayrl.study.ledger import Ledger, Trial
@@ -93,3 +93,11 @@ def test_best_yaml_is_a_run_of_its_own(tmp_path: Path) -> None:
     best = load_config(path, {}, GRPOConfig)
     assert (best.freeze.preset, best.freeze.rules[0].layers) == ("qk_only", "2-3")
     assert (best.run.name, best.run.dir, best.steps, best.evaluation.at_start) == ("sweep-best", tmp_path, 4, True)
+
+
+@pytest.mark.parametrize("search", [{"search": "optuna", "trials": 2}, {}])
+def test_no_trial_is_stopped_later_than_its_end(search: dict[str, Any]) -> None:
+    settings = sweep(asha={"grace_steps": 5}, **search)
+    config = SweepConfig(sweep=settings, method="grpo", base=BASE)
+    with pytest.raises(ConfigError, match=r"sweep\.asha\.grace_steps: 5 is more than the 4 steps of a trial"):
+        run_sweep(config, dry_run=True)
