@@ -188,8 +188,10 @@ def longest_verdict(config: TrainingConfig) -> int:
 
 def require_judge(config: TrainingConfig, model: str) -> None:
     """Raises ConfigError or ModelError where the run's own generators are to judge and cannot."""
-    for judge in own_judges(config.all_rewards):
-        ChatPrompts(model, config.model.chat_template, judge.prompt_tokens)
+    judges = own_judges(config.all_rewards)
+    if judges:
+        ChatPrompts(model, config.model.chat_template, judges[0].prompt_tokens)  # has a chat template
+    for judge in judges:
         if config.verifier.deadline_s <= judge.deadline_s:
             raise ConfigError(
                 f"verifier.deadline_s: {config.verifier.deadline_s:g} leaves the judge no time; set it above "
