@@ -1,19 +1,18 @@
-"""Ray Train's TorchTrainer without two actors that only import: ten processor seconds of each start, of eighty-five."""
+"""Ray Train's TorchTrainer without actors that only import: up to ten processor seconds of a start's eighty-five."""
 
 from typing import Any
 
+import ray
 from ray.train.torch import TorchTrainer
 from ray.train.v2._internal.callbacks.datasets import DatasetsCallback
 from ray.train.v2._internal.callbacks.placement_group_callback import PlacementGroupCleanerCallback
 
-UNUSED = (
-    DatasetsCallback,  # hands out shards of Ray Data; the prompts come from the coordinator
-    PlacementGroupCleanerCallback,  # for a controller that dies before its driver; here the driver ends with it
-)
-
 
 class Trainer(TorchTrainer):  # type: ignore[misc]
-    """A TorchTrainer for a driver that ends soon after its controller, whichever way."""
+    """Without shards of Ray Data, as prompts come from the coordinator; and, where the job ends with this process, as
+    its placement groups do, without the actor that removes those of a controller that died. A trial's job goes on."""
 
     def _create_default_callbacks(self) -> list[Any]:
-        return [one for one in super()._create_default_callbacks() if not isinstance(one, UNUSED)]
+        in_trial = ray.get_runtime_context().get_actor_id() is not None
+        unused = (DatasetsCallback,) if in_trial else (DatasetsCallback, PlacementGroupCleanerCallback)
+        return [one for one in super()._create_default_callbacks() if not isinstance(one, unused)]
