@@ -2,23 +2,13 @@
 
 from typing import Any
 
-from rayrl.errors import ConfigError
 from rayrl.study.settings import SweepSettings
 from rayrl.study.space import Chosen
 
 
 def search(settings: SweepSettings) -> tuple[Any, dict[str, Any]]:
-    """(search algorithm that maximises `objective`, Ray Tune's search space).
-
-    Raises:
-        ConfigError: Optuna is not installed.
-    """
-    try:
-        import optuna
-    except ImportError as error:
-        raise ConfigError(
-            "sweep.search: optuna is not installed: pip install 'rayrl[optuna]', or choose random"
-        ) from error
+    """(search algorithm that maximises `objective`, Ray Tune's search space)."""
+    import optuna
     from ray import tune
     from ray.tune.search.optuna import OptunaSearch
 

@@ -9,7 +9,7 @@ from rayrl.commands.sweep import objective, run_sweep, write_best
 from rayrl.config import GRPOConfig, load_config, validated
 from rayrl.errors import ConfigError
 from rayrl.study.ledger import Ledger, Trial
-from rayrl.study.optuna_search import values_of
+from rayrl.study.optuna_search import search, values_of
 from rayrl.study.settings import SweepConfig, SweepSettings
 from rayrl.study.space import candidates, placed
 
@@ -79,6 +79,27 @@ def test_optuna_chooses_listed_values_by_index() -> None:
     assert values_of(settings, {"freeze.rules": 1, "a": 1.5}) == {"freeze.rules": [{"train": True}], "a": 1.5}
 
 
+def test_optuna_suggests_within_the_space_by_seed_and_hears_of_evaluations_alone() -> None:
+    space = {"freeze.preset": ["none", "qk_only"], "rate": {"low": 1e-6, "high": 1e-4, "log": True}}
+    settings = sweep(search="optuna", trials=8, space=space)
+
+    def suggestions() -> list[dict[str, Any]]:
+        searcher, asked = search(settings)
+        searcher.set_search_properties("objective", "max", asked)
+        chosen = []
+        for trial in map(str, range(settings.trials)):
+            chosen.append(searcher.suggest(trial))
+            searcher.on_trial_result(trial, {"training_iteration": 1, "reward/mean": 0.5})
+            searcher.on_trial_result(trial, {"training_iteration": 2, "objective": -abs(chosen[-1]["rate"] - 1e-5)})
+            searcher.on_trial_complete(trial, {"training_iteration": 2, "objective": -abs(chosen[-1]["rate"] - 1e-5)})
+        return chosen
+
+    first = suggestions()
+    assert all(one["freeze.preset"] in (0, 1) and 1e-6 <= one["rate"] <= 1e-4 for one in first)
+    assert len({one["rate"] for one in first}) == len(first)
+    assert suggestions() == first
+
+
 def test_the_objective_is_the_weighted_change_from_the_base_in_points() -> None:
     weights = {"held_out": 1.0, "mmlu": 0.5}
     base = {"held_out": 0.25, "mmlu": 0.5}
@@ -95,9 +116,9 @@ def test_best_yaml_is_a_run_of_its_own(tmp_path: Path) -> None:
     assert (best.run.name, best.run.dir, best.steps, best.evaluation.at_start) == ("sweep-best", tmp_path, 4, True)
 
 
-@pytest.mark.parametrize("search", [{"search": "optuna", "trials": 2}, {}])
-def test_no_trial_is_stopped_later_than_its_end(search: dict[str, Any]) -> None:
-    settings = sweep(asha={"grace_steps": 5}, **search)
+@pytest.mark.parametrize("searched", [{"search": "optuna", "trials": 2}, {}])
+def test_no_trial_is_stopped_later_than_its_end(searched: dict[str, Any]) -> None:
+    settings = sweep(asha={"grace_steps": 5}, **searched)
     config = SweepConfig(sweep=settings, method="grpo", base=BASE)
     with pytest.raises(ConfigError, match=r"sweep\.asha\.grace_steps: 5 is more than the 4 steps of a trial"):
         run_sweep(config, dry_run=True)
