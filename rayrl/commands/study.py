@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 
@@ -30,11 +29,12 @@ def run_study(config: StudyConfig, dry_run: bool = False) -> int:
     console.print(plan_table(plans))
     if dry_run:
         return 0
-    folder = open_study(config.study, "study", dump_config(config))
+    folder = open_study(config.study, "study")
     ledger, configs = trials_of(plans, folder)
     if config.study.resume:
-        ledger.adopt()
+        ledger.adopt(configs)
     ledger.save()
+    (folder / "study.yaml").write_text(dump_config(config))
     try:
         run_ledger(ledger, configs, config.study, max(plan.bytes for plan in plans))
     except KeyboardInterrupt:
@@ -60,19 +60,11 @@ def run_ledger(ledger: Ledger, configs: Mapping[str, TrainingConfig], settings: 
     names = [trial.trial for trial in ledger.open]
     if not names:
         return
-    from ray import tune
-
-    from rayrl.study.runner import following, run_trials
-
-    trials, chosen = dict(ledger.trials), dict(configs)
-
-    def configure(parameters: Mapping[str, Any], trial_id: str) -> tuple[Trial, TrainingConfig]:
-        return trials[parameters["trial"]], chosen[parameters["trial"]]
+    from rayrl.study.runner import following, run_listed
 
     with following(ledger, settings, configs.values(), run_bytes) as (follower, at_once):
         limits = {"max_concurrent_trials": min(at_once, len(names)), "reuse_actors": True}
-        space = {"trial": tune.grid_search(names)}
-        run_trials(configure, space, limits, settings, follower, ledger.folder / "tune")
+        run_listed(ledger, configs, names, limits, settings, follower, ledger.folder / "tune")
 
 
 def close(ledger: Ledger, base: str | None, console: Console) -> int:

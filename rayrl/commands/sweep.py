@@ -1,6 +1,7 @@
 """`rayrl sweep CONFIG`: a search over settings of one run, each trial an ordinary run, on Ray Tune."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -34,11 +35,12 @@ def run_sweep(config: SweepConfig, dry_run: bool = False) -> int:
     console.print(_plan(chosen))
     if dry_run:
         return 0
-    folder = open_study(config.sweep, "sweep", dump_config(config))
+    folder = open_study(config.sweep, "sweep")
     ledger = Ledger(folder, [Trial(name, name, _seed(config), f"trials/{name}", own) for name, own in chosen.items()])
     if config.sweep.resume:
-        ledger.adopt()
+        ledger.adopt(configs)
     ledger.save()
+    (folder / "sweep.yaml").write_text(dump_config(config))
     try:
         _run(config, ledger, configs, run_bytes)
     except KeyboardInterrupt:
@@ -112,17 +114,10 @@ def _longest(config: SweepConfig, configs: Mapping[str, TrainingConfig]) -> int:
 
 
 def _run(config: SweepConfig, ledger: Ledger, configs: Mapping[str, TrainingConfig], run_bytes: int) -> None:
-    from ray import tune
-    from ray.tune.schedulers import ASHAScheduler
-
     from rayrl.study.optuna_search import search, values_of
-    from rayrl.study.runner import following, run_trials
+    from rayrl.study.runner import following, run_listed, run_trials
 
-    settings, trials, folder = config.sweep, dict(ledger.trials), ledger.folder
-    optuna, space = search(settings) if settings.search == "optuna" else (None, {})
-
-    def listed(parameters: Mapping[str, Any], trial_id: str) -> tuple[Trial, TrainingConfig]:
-        return trials[parameters["trial"]], configs[parameters["trial"]]
+    settings, base, folder = config.sweep, ledger.trials[BASE], ledger.folder / "tune"
 
     def suggested(parameters: Mapping[str, Any], trial_id: str) -> tuple[Trial, TrainingConfig]:
         name, own = f"t-{trial_id}", values_of(settings, dict(parameters))
@@ -130,35 +125,47 @@ def _run(config: SweepConfig, ledger: Ledger, configs: Mapping[str, TrainingConf
         return Trial(name, name, made.run.seed, f"trials/{name}", own), made
 
     with following(ledger, settings, configs.values(), run_bytes) as (follower, at_once):
-        if trials[BASE] in ledger.open:
-            only = {"trial": tune.grid_search([BASE])}
-            run_trials(listed, only, {}, settings, follower, folder / "tune" / "base")
-        if trials[BASE].state != "finished":
-            raise RayrlError(f"the base could not be evaluated: {trials[BASE].error}")
-        base, weights = accuracies(folder / trials[BASE].directory), settings.objective
-
-        def score(numbers: Mapping[str, Any]) -> dict[str, float]:
-            now = {name: numbers.get(f"benchmark/{name}/accuracy") for name in weights}
-            value = objective(weights, base, {name: one for name, one in now.items() if one is not None})
-            return {} if value is None else {"objective": value}
-
+        if base in ledger.open:
+            run_listed(ledger, configs, [BASE], {}, settings, follower, folder / "base")
+        if base.state != "finished":
+            raise RayrlError(f"the base could not be evaluated: {base.error}")
+        score = Scorer(settings.objective, accuracies(ledger.folder / base.directory))
+        limits = {"max_concurrent_trials": at_once, "scheduler": _scheduler(config, configs)}
         names = [trial.trial for trial in ledger.open]
-        more: dict[str, Any] = {"max_concurrent_trials": at_once}
-        if asha := settings.asha:
-            more["scheduler"] = ASHAScheduler(
-                time_attr="step",
-                metric=asha.metric,
-                mode=asha.mode,
-                max_t=_longest(config, configs) + 1,
-                grace_period=asha.grace_steps,
-                reduction_factor=asha.reduction,
-            )
-        if optuna is not None:
-            more |= {"search_alg": optuna, "num_samples": settings.trials}
-            run_trials(suggested, space, more, settings, follower, folder / "tune" / "search", score)
+        if settings.search == "optuna":
+            algorithm, space = search(settings)
+            limits |= {"search_alg": algorithm, "num_samples": settings.trials}
+            run_trials(suggested, space, limits, settings, follower, folder / "search", score)
         elif names:
-            space = {"trial": tune.grid_search(names)}
-            run_trials(listed, space, more, settings, follower, folder / "tune" / "search", score)
+            run_listed(ledger, configs, names, limits, settings, follower, folder / "search", score)
+
+
+def _scheduler(config: SweepConfig, configs: Mapping[str, TrainingConfig]) -> Any:
+    """ASHA as the settings say; None, Ray Tune's plain order, without."""
+    from ray.tune.schedulers import ASHAScheduler
+
+    asha = config.sweep.asha
+    return asha and ASHAScheduler(
+        time_attr="step",
+        metric=asha.metric,
+        mode=asha.mode,
+        max_t=_longest(config, configs) + 1,
+        grace_period=asha.grace_steps,
+        reduction_factor=asha.reduction,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Scorer:
+    """The objective of what a step or an evaluation tells; nothing where it lacks a benchmark."""
+
+    weights: Mapping[str, float]
+    base: Mapping[str, float]
+
+    def __call__(self, numbers: Mapping[str, Any]) -> dict[str, float]:
+        now = {name: numbers.get(f"benchmark/{name}/accuracy") for name in self.weights}
+        value = objective(self.weights, self.base, {name: one for name, one in now.items() if one is not None})
+        return {} if value is None else {"objective": value}
 
 
 def objective(weights: Mapping[str, float], base: Mapping[str, float], now: Mapping[str, float]) -> float | None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from rayrl.config import GRPOConfig, SFTConfig, TrainingConfig, validated
+from rayrl.errors import ConfigError
 from rayrl.study.settings import Method, StudyConfig
 
 
@@ -52,12 +53,15 @@ def expand(config: StudyConfig) -> list[Arm]:
     Raises:
         ConfigError: What is wrong with an arm, by its name.
     """
+    for section in ("base", "grpo", "sft"):
+        if config.study.budget and "steps" in getattr(config, section):
+            raise ConfigError(f"{section}.steps: study.budget sets the steps of every arm; leave out one of the two")
     arms = []
     for name, given in config.arms.items():
         own = {key: value for key, value in given.items() if key != "method"}
         method: Method = given["method"]
         tree = merged(config.base, config.sft if method == "sft" else config.grpo, own)
-        has_steps = method == "base" or "steps" in tree or config.study.budget is None
+        has_steps = method == "base" or "steps" in own or config.study.budget is None
         placeholder = {} if has_steps else {"steps": 1}
         arms.append(Arm(name, method, run_config(method, merged(tree, placeholder), f"arms.{name}"), own, has_steps))
     return arms

@@ -12,13 +12,12 @@ def study_folder(settings: TrialsSettings) -> Path:
     return (settings.dir / settings.name).resolve()
 
 
-def open_study(settings: TrialsSettings, section: str, config_text: str) -> Path:
-    """The folder, with study.yaml in it.
+def open_study(settings: TrialsSettings, section: str) -> Path:
+    """The folder, made or found.
 
     Args:
         settings: Name, place, resume and overwrite.
         section: `study` or `sweep`, for messages.
-        config_text: The resolved config.
 
     Raises:
         ConfigError: It exists and neither resume nor overwrite is set; or there is nothing to resume.
@@ -35,5 +34,4 @@ def open_study(settings: TrialsSettings, section: str, config_text: str) -> Path
             f"it by --{section}.overwrite true, or choose another name"
         )
     (folder / "trials").mkdir(parents=True, exist_ok=True)
-    (folder / f"{section}.yaml").write_text(config_text)
     return folder

@@ -7,7 +7,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from rayrl.config import TrainingConfig
 from rayrl.metrics import read_metrics
+from rayrl.study.same import require_same
 
 State = Literal["pending", "finished", "failed", "stopped"]
 
@@ -33,15 +35,18 @@ class Ledger:
         self.folder = folder
         self.trials = {trial.trial: trial for trial in trials}
 
-    def adopt(self) -> None:
+    def adopt(self, configs: Mapping[str, TrainingConfig]) -> None:
         """Takes over how the trials of an interrupted study ended: by trials.json, and by a run whose end it missed.
 
-        Raises OSError, ValueError where trials.json is there and cannot be read.
+        Raises:
+            ConfigError: A trial ran with other settings than `configs` has for it.
+            OSError, ValueError: trials.json is there and cannot be read.
         """
         path = self.folder / "trials.json"
         before = {row["trial"]: row for row in json.loads(path.read_text())} if path.exists() else {}
         for name, trial in self.trials.items():
-            row = before.get(name, {})
+            require_same(self.folder / trial.directory, configs[name])
+            row = before.get(name, {}) if (self.folder / trial.directory).exists() else {}
             if row.get("state") in ("finished", "stopped"):
                 trial.state, trial.error = row["state"], row["error"]
             elif last_event(self.folder / trial.directory) == "finished":

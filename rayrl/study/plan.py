@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from rich.table import Table
 
 from rayrl.config import TrainingConfig
-from rayrl.errors import RayrlError
+from rayrl.errors import ConfigError, RayrlError
 from rayrl.study.arms import Arm, expand, seeds_of, with_place
 from rayrl.study.budget import Cost, Lengths, step_cost, steps_for
 from rayrl.study.directory import study_folder
@@ -26,7 +26,7 @@ class ArmPlan:
     seeds: list[int]
     cost: Cost
     bytes: int
-    """Memory of one run, without activations."""
+    """Memory of one run."""
 
     @property
     def config(self) -> TrainingConfig:
@@ -39,7 +39,13 @@ def plan_study(config: StudyConfig) -> list[ArmPlan]:
     Raises:
         RayrlError: What is wrong with an arm, by its name.
     """
-    return [plan_arm(arm, config) for arm in expand(config)]
+    arms = expand(config)
+    measured = dict.fromkeys(one.name for arm in arms for one in arm.config.evaluation_sets)
+    if unknown := [name for name in config.study.in_domain if name not in measured]:
+        raise ConfigError(
+            f"study.in_domain: {unknown[0]!r} is none of what is evaluated: {', '.join(measured) or 'nothing'}"
+        )
+    return [plan_arm(arm, config) for arm in arms]
 
 
 def plan_arm(arm: Arm, config: StudyConfig) -> ArmPlan:

@@ -124,7 +124,8 @@ def run_trials(
         settings: Of the study.
         follower: Takes in what happens.
         folder: Of Ray Tune's own files.
-        score: Adds to what Ray Tune is told of a step or an evaluation; it is told the last once more at the end.
+        score: Adds to what Ray Tune is told of a step or an evaluation; a trial that
+            finishes tells the last once more.
     """
     os.environ.update(QUIET)
     logging.getLogger("ray.tune").setLevel(logging.ERROR)
@@ -141,7 +142,8 @@ def run_trials(
 
         tune.report(label | {"kind": "start"})
         state, why = run_trial(config, stop, report)
-        tune.report(label | scored | {"outcome": state, "why": why or ""})
+        told = scored if state == "finished" else {}
+        tune.report(label | told | {"outcome": state, "why": why or ""})
 
     tune.Tuner(
         tune.with_resources(trial, ROOM),
@@ -155,6 +157,26 @@ def run_trials(
             failure_config=tune.FailureConfig(max_failures=0),
         ),
     ).fit()
+
+
+def run_listed(
+    ledger: Ledger,
+    configs: Mapping[str, TrainingConfig],
+    names: list[str],
+    tune_settings: Mapping[str, Any],
+    settings: TrialsSettings,
+    follower: Follower,
+    folder: Path,
+    score: Score = lambda numbers: {},
+) -> None:
+    """Runs these trials of the ledger; the rest as in `run_trials`."""
+    known = {name: (ledger.trials[name], configs[name]) for name in names}
+
+    def configure(parameters: Mapping[str, Any], trial_id: str) -> tuple[Trial, TrainingConfig]:
+        return known[parameters["trial"]]
+
+    space = {"trial": tune.grid_search(names)}
+    run_trials(configure, space, tune_settings, settings, follower, folder, score)
 
 
 @contextmanager

@@ -2,23 +2,26 @@
 
 import json
 import math
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from rayrl.config import GRPOConfig, SFTConfig, load_config, validated
+from rayrl.config import GRPOConfig, SFTConfig, TrainingConfig, load_config, validated
 from rayrl.errors import ConfigError, ResourceError, StoppedError
 from rayrl.metrics import MetricsLog
 from rayrl.study.arms import expand, seeds_of, with_place
 from rayrl.study.budget import Lengths, step_cost, steps_for
 from rayrl.study.directory import open_study
 from rayrl.study.ledger import Ledger, Trial, accuracies
+from rayrl.study.plan import plan_study
 from rayrl.study.results import means
 from rayrl.study.runner import slots
 from rayrl.study.settings import BudgetSettings, StopSettings, StudyConfig, StudySettings
 from rayrl.study.trial import Watch
+from rayrl.train.run_directory import open_run_directory
 
 
 def study(**changes: Any) -> StudyConfig:
@@ -65,6 +68,19 @@ def test_a_wrong_arm_is_named() -> None:
         study(arms={"x": {"method": "ppo"}})
     with pytest.raises(ConfigError, match=r"'a/b' holds more than letters"):
         study(arms={"a/b": {"method": "sft"}})
+
+
+def test_a_budget_and_shared_steps_contradict_each_other_and_an_arms_own_steps_stand() -> None:
+    with pytest.raises(ConfigError, match=r"grpo\.steps: study\.budget sets the steps of every arm"):
+        expand(study(grpo=study().grpo | {"steps": 9}))
+    arms = expand(study(arms={"sft": {"method": "sft", "steps": 9}, "grpo": {"method": "grpo"}}))
+    assert [arm.has_steps for arm in arms] == [True, False]
+
+
+def test_an_in_domain_benchmark_that_is_not_evaluated_is_refused() -> None:
+    config = study(study={"in_domain": ["held_out", "heldout"], "budget": {"updates": 6}})
+    with pytest.raises(ConfigError, match=r"study\.in_domain: 'heldout' is none of what is evaluated: held_out"):
+        plan_study(config)
 
 
 def test_a_greedy_base_is_evaluated_once_and_a_sampled_one_with_every_seed() -> None:
@@ -152,13 +168,33 @@ def test_a_resumed_study_runs_what_is_not_finished_and_nothing_else(tmp_path: Pa
     before.settle("done", "finished")
     before.settle("failed", "failed", "no room")
     again = Ledger(tmp_path, trials())
-    again.adopt()
+    again.adopt(dict.fromkeys(again.trials, expand(study())[1].config))
     assert [trial.trial for trial in again.open] == ["cut", "failed", "never"]
     assert again.trials["done"].seconds == 13.0
     again.save()
     rows = json.loads((tmp_path / "trials.json").read_text())
     assert [row["state"] for row in rows] == ["finished", "finished", "pending", "pending", "pending"]
     assert not list(tmp_path.glob("*.tmp"))
+
+
+def test_a_trial_that_ran_with_other_settings_is_not_taken_over(tmp_path: Path) -> None:
+    def placed(**changes: Any) -> TrainingConfig:
+        arm = expand(study(arms={"sft": {"method": "sft", **changes}}))[0]
+        return with_place(arm.config, tmp_path / "trials", "sft-seed1", 1, 6)
+
+    folder = open_run_directory(placed())
+    ledger = Ledger(tmp_path, [Trial("sft-seed1", "sft", 1, "trials/sft-seed1")])
+    ledger.settle("sft-seed1", "finished")
+    ledger.adopt({"sft-seed1": placed(learner={"threads": 2, "microbatch_tokens": 99}, generator={"cpus": 0.5})})
+    assert not ledger.open
+    with pytest.raises(ConfigError, match=r"sft-seed1 ran with learner\.learning_rate: 0\.0001, and now it is 0\.5"):
+        ledger.adopt({"sft-seed1": placed(learner={"learning_rate": 0.5})})
+    with pytest.raises(ConfigError, match=r"sft-seed1 ran with"):
+        ledger.adopt({"sft-seed1": with_place(expand(study())[1].config, tmp_path / "trials", "sft-seed1", 1, 6)})
+    shutil.rmtree(folder)
+    ledger = Ledger(tmp_path, [Trial("sft-seed1", "sft", 1, "trials/sft-seed1")])
+    ledger.adopt({"sft-seed1": placed(learner={"learning_rate": 0.5})})
+    assert [trial.trial for trial in ledger.open] == ["sft-seed1"]
 
 
 def test_results_are_means_over_finished_trials(tmp_path: Path) -> None:
@@ -173,12 +209,12 @@ def test_results_are_means_over_finished_trials(tmp_path: Path) -> None:
 def test_a_study_that_exists_is_neither_overwritten_nor_mixed_up(tmp_path: Path) -> None:
     settings = StudySettings(name="s", dir=tmp_path)
     with pytest.raises(ConfigError, match=r"study\.resume: there is none at"):
-        open_study(settings.model_copy(update={"resume": True}), "study", "")
-    folder = open_study(settings, "study", "x: 1")
+        open_study(settings.model_copy(update={"resume": True}), "study")
+    folder = open_study(settings, "study")
     (folder / "trials.json").write_text("[]")
     with pytest.raises(ConfigError, match=r"--study\.resume true"):
-        open_study(settings, "study", "")
-    open_study(settings.model_copy(update={"overwrite": True}), "study", "")
+        open_study(settings, "study")
+    open_study(settings.model_copy(update={"overwrite": True}), "study")
     assert not (folder / "trials.json").exists()
 
 
