@@ -26,7 +26,7 @@ class ModelError(RayrlError):
 
 
 class ResourceError(RayrlError):
-    """The Ray cluster cannot give what the run asks for."""
+    """The Ray cluster, or the disk, cannot give what the run asks for."""
 
     exit_code = 5
 

@@ -16,6 +16,7 @@ from rayrl.study.ledger import Ledger, Trial, accuracies
 from rayrl.study.plan import memory_of
 from rayrl.study.settings import SweepConfig
 from rayrl.study.space import Chosen, candidates, placed
+from rayrl.train.disk import require_disk
 from rayrl.train.preflight import check
 
 BASE = "base"
@@ -92,6 +93,7 @@ def _configs(config: SweepConfig, chosen: Mapping[str, Chosen]) -> tuple[dict[st
             "lower it, or set base.steps"
         )
     seen: dict[str, int] = {}
+    kept = 0
     for name, one in (configs | others).items():
         key = f"{one.freeze!r} {one.adapter!r} {one.model!r}"
         if key in seen:
@@ -104,6 +106,8 @@ def _configs(config: SweepConfig, chosen: Mapping[str, Chosen]) -> tuple[dict[st
         if found.examples:
             found.examples.path.unlink()
         seen[key] = memory_of(one, found)
+        kept = max(kept, found.kept_bytes)
+    require_disk(study_folder(config.sweep), kept * (config.sweep.trials or len(configs) - 1))
     return configs, max(seen.values())
 
 

@@ -10,6 +10,7 @@ from rayrl.study.arms import Arm, expand, seeds_of, with_place
 from rayrl.study.budget import Cost, Lengths, step_cost, steps_for
 from rayrl.study.directory import study_folder
 from rayrl.study.settings import StudyConfig
+from rayrl.train.disk import require_disk
 from rayrl.train.preflight import Preflight, check
 from rayrl.train.run_directory import EXAMPLES, run_folder
 
@@ -27,6 +28,8 @@ class ArmPlan:
     cost: Cost
     bytes: int
     """Memory of one run."""
+    disk: int
+    """Bytes that one run leaves."""
 
     @property
     def config(self) -> TrainingConfig:
@@ -45,7 +48,10 @@ def plan_study(config: StudyConfig) -> list[ArmPlan]:
         raise ConfigError(
             f"study.in_domain: {unknown[0]!r} is none of what is evaluated: {', '.join(measured) or 'nothing'}"
         )
-    return [plan_arm(arm, config) for arm in arms]
+    plans = [plan_arm(arm, config) for arm in arms]
+    kept = sum(len(plan.seeds) * plan.disk for plan in plans)
+    require_disk(study_folder(config.study), kept)
+    return plans
 
 
 def plan_arm(arm: Arm, config: StudyConfig) -> ArmPlan:
@@ -60,7 +66,8 @@ def plan_arm(arm: Arm, config: StudyConfig) -> ArmPlan:
     steps = found.steps if arm.has_steps or budget is None else steps_for(budget, step)
     if found.examples and found.examples.path != run_folder(placed) / EXAMPLES:
         found.examples.path.unlink()
-    return ArmPlan(arm, steps, seeds_of(arm, config.study.seeds), step.times(steps), memory_of(arm.config, found))
+    seeds, memory = seeds_of(arm, config.study.seeds), memory_of(arm.config, found)
+    return ArmPlan(arm, steps, seeds, step.times(steps), memory, found.kept_bytes)
 
 
 def memory_of(config: TrainingConfig, found: Preflight) -> int:

@@ -25,6 +25,7 @@ from rayrl.divergence.texts import build_texts
 from rayrl.errors import ConfigError, DataError, ModelError
 from rayrl.models import load_tokenizer, resolve_model
 from rayrl.plugins import load
+from rayrl.train.disk import require_disk
 from rayrl.train.run_directory import EXAMPLES, run_folder
 from rayrl.types import Example, Prompt
 from rayrl.verify.finance.own_judge import own_judges
@@ -64,6 +65,10 @@ class Preflight:
     """Of these: what the largest micro-batch that can come holds for its backward."""
     generator_bytes: int
     """Of one generator."""
+    state_bytes: int
+    """Of one full checkpoint on disk: weights that train, in float32, and AdamW's two moments."""
+    kept_bytes: int
+    """Of what the run leaves on disk: `checkpoint.keep` full checkpoints and the exported model."""
 
     def record(self) -> dict[str, Any]:
         """What plan.json of the run holds: what trains, and the memory that was expected, in bytes."""
@@ -112,6 +117,9 @@ def check(config: TrainingConfig) -> Preflight:
     data = _data(config, model)
     tokens = largest_microbatch(config, data.train, data.examples)
     activation_bytes = activations(trainable, shapes, units, config.model, config.learner, tokens)
+    state_bytes = 12 * sum(size for name, size in sizes.items() if trainable[name]) if data.steps else 0
+    kept_bytes = config.checkpoint.keep * state_bytes + (2 * own if data.steps else 0)
+    require_disk(run_folder(config), kept_bytes + state_bytes)  # a new checkpoint is whole before the oldest goes
     return Preflight(
         model=model,
         train=data.train,
@@ -127,6 +135,8 @@ def check(config: TrainingConfig) -> Preflight:
         learner_bytes=memory.total + activation_bytes,
         activation_bytes=activation_bytes,
         generator_bytes=generator_bytes,
+        state_bytes=state_bytes,
+        kept_bytes=kept_bytes,
     )
 
 

@@ -55,6 +55,7 @@ def test_dry_run_prints_settings_freeze_table_and_placement_and_starts_nothing(
         ({"freeze": {"rules": [{"match": "*.no_proj.*", "train": False}]}}, 9, ["freeze.rules.0", "*.no_proj.*"]),
         ({"freeze": {"rules": [{"match": "*", "train": False}]}}, 9, ["nothing to train"]),
         ({"generator": {"kv_cache_gb": 1e6}}, 4, ["model.path", "GB are free", "kv_cache_gb"]),
+        ({"checkpoint": {"keep": 10**9}}, 5, ["run.dir", "GB are free there", "checkpoint.keep"]),
         ({"generator": {"engine": "tests.fakes.engine:Absent"}}, 2, ["generator.engine", "'Absent'"]),
         ({"rewards": [{"function": "tests.fakes.rewards:absent"}]}, 2, ["rewards", "'absent'"]),
         ({"prompt": {"template": "{problem}", "max_tokens": 100}}, 2, ["prompt.template", "'{problem}'", "question"]),
