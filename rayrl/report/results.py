@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,15 @@ def correct(row: Mapping[str, Any]) -> bool | None:
     return score >= 1 if isinstance(score, int | float) else None
 
 
+def identity(row: Mapping[str, Any]) -> str:
+    """Which problem a row of rollouts/ is of: its number in the data set, and a digest of the question and its gold.
+
+    The same under every prompt template and length limit; another as soon as the data are.
+    """
+    asked = json.dumps([row.get("prompt"), row.get("gold")], default=str)
+    return f"{row.get('prompt_id')} {sha256(asked.encode()).hexdigest()[:12]}"
+
+
 def by_step(rows: Iterable[Row]) -> dict[int, list[Row]]:
     """{step: rows}, in the order of steps. Rows without a step are left out: they belong to no point of a run."""
     grouped: dict[int, list[Row]] = {}
@@ -43,8 +53,8 @@ def by_step(rows: Iterable[Row]) -> dict[int, list[Row]]:
 
 
 def benchmark_scores(rows: Iterable[Row]) -> dict[str, Scores]:
-    """{benchmark: scores} of the rows of one step."""
+    """{benchmark: scores} of the rows of one step. Older rows have no `item`: there it is their place that counts."""
     scores: dict[str, Scores] = {}
     for row in rows:
-        scores.setdefault(str(row.get("benchmark")), {})[str(row.get("index"))] = correct(row)
+        scores.setdefault(str(row.get("benchmark")), {})[str(row.get("item", row.get("index")))] = correct(row)
     return scores

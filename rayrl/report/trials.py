@@ -11,8 +11,9 @@ import yaml
 
 from rayrl.errors import DataError
 from rayrl.report import figures
-from rayrl.report.results import HELD_OUT, Scores, benchmark_scores, by_step, correct
+from rayrl.report.results import HELD_OUT, Scores, benchmark_scores, by_step
 from rayrl.report.run import Run, Samples, read_run
+from rayrl.report.samples import outcomes
 
 METHODS = {"base": "base", "grpo": "GRPO", "sft": "SFT"}
 SETTINGS = ("study.yaml", "sweep.yaml")
@@ -55,7 +56,7 @@ class Trial:
         found = benchmark_scores(by_step(self.run.benchmarks).get(self.last_step, ()))
         samples = self.last_samples
         if samples and HELD_OUT not in found:
-            found = {HELD_OUT: {str(row.get("prompt_id")): correct(row) for row in samples.rows}} | found
+            found = {HELD_OUT: outcomes(samples)} | found
         return found
 
     @property

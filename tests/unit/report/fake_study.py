@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from rayrl.metrics import MetricsLog
+from rayrl.report.results import identity
 
 KINDS = {
     "self_attn.q_proj": 331776,
@@ -206,12 +207,15 @@ def _held_out(arm: FakeArm, seed: int, trained: bool, items: int) -> list[dict[s
 
 def _benchmarks(arm: FakeArm, seed: int, step: int, shape: Shape) -> list[dict[str, Any]]:
     """mmlu_stem's item 3 could not be scored."""
+    held_out = _held_out(arm, seed, step > 0, shape.items)
     rows = []
     for benchmark in BENCHMARKS:
         for item in range(shape.items * (1 if benchmark == "held_out" else 2)):
             score = float(_right(arm, seed, benchmark, item, step > 0))
             lost = benchmark == "mmlu_stem" and item == 3
-            row = {"step": step, "benchmark": benchmark, "index": item, "score": None if lost else score}
+            asked = held_out[item] if benchmark == "held_out" else {"prompt_id": f"{benchmark}-{item}"}
+            row = {"step": step, "benchmark": benchmark, "index": item, "item": identity(asked)}
+            row["score"] = None if lost else score
             row |= {"status": "error" if lost else "correct" if score else "incorrect", "completion_tokens": 30}
             rows.append(row)
     return rows

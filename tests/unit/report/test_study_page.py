@@ -215,6 +215,18 @@ def test_a_finished_trial_without_its_folder_or_with_a_broken_file_is_said(tmp_p
     assert "1 of 3" in page.text
 
 
+def test_the_page_says_over_how_many_items_it_compares(tmp_path: Path) -> None:
+    folder = write_study(tmp_path / "s", _one())
+    path = folder / "trials/sft-seed1/benchmarks.jsonl"
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    other = [row | {"item": f"changed {row['item']}"} if row["benchmark"] == "gsm8k" else row for row in rows]
+    path.write_text("".join(json.dumps(row) + "\n" for row in other))
+    write_study_report(folder)
+    _, page = page_of(folder)
+    assert page.text.count("no item in common with the base") == 1
+    assert "over 119 items" in page.text
+
+
 def test_the_command_knows_a_run_from_a_study(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = write_study(tmp_path / "s", _one())
     assert main(["report", str(folder)]) == 0
