@@ -81,7 +81,7 @@ class Benchmarks:
         return _adjusted(self._compare((arm, base) for arm in self.study.trained)) if base else []
 
     def grpo_to_sft(self) -> list[Comparison]:
-        """Every GRPO arm against every SFT arm that freezes the same; Holm's correction over all of them."""
+        """Every GRPO arm against every SFT arm that trains the same parameters; Holm's correction over all of them."""
         methods = {m: [arm for arm in self.study.trained if arm.method == m] for m in ("GRPO", "SFT")}
         pairs = product(methods["GRPO"], methods["SFT"])
         return _adjusted(self._compare((grpo, sft) for grpo, sft in pairs if grpo.freeze == sft.freeze))

@@ -78,7 +78,7 @@ def study_charts(study: Study, benchmarks: Benchmarks) -> dict[str, list[Chart]]
                 "gain-forgetting",
                 "Gain against forgetting",
                 "A mark for each trial: mean change over the in-domain benchmarks, and over all others; bars: 95 % "
-                "intervals. Squares: SFT; hollow: part of the model is frozen.",
+                "intervals. Squares: SFT; hollow: not every weight trains.",
                 outcome.gain_and_forgetting(study, benchmarks),
                 missing,
             ),

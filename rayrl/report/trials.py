@@ -103,11 +103,19 @@ class Arm:
         return self._example.plan if self._example else {}
 
     @property
-    def freeze(self) -> tuple[str, str]:
-        """(preset, rules in words); two arms that freeze the same have the same."""
+    def freeze(self) -> tuple[str, str, str]:
+        """(preset, rules in words, adapter in words); two arms that train the same have the same."""
         preset = str(self.setting("freeze.preset") or "none")
         rules = self.setting("freeze.rules") or []
-        return preset, "; ".join(_rule(rule) for rule in rules if isinstance(rule, dict))
+        return preset, "; ".join(_rule(rule) for rule in rules if isinstance(rule, dict)), self._adapter
+
+    @property
+    def _adapter(self) -> str:
+        """ "LoRA, rank 16, q_proj v_proj, nf4 base"; empty where the weights themselves train."""
+        rank, quantize = self.setting("adapter.rank"), self.setting("adapter.quantize")
+        targets = self.setting("adapter.targets") or "all-linear"
+        named = targets if isinstance(targets, str) else " ".join(sorted(map(str, targets)))
+        return f"LoRA, rank {rank}, {named}{f', {quantize} base' if quantize else ''}" if rank else ""
 
     @property
     def symbol(self) -> str:
@@ -116,7 +124,7 @@ class Arm:
     @property
     def dash(self) -> str:
         """Solid where everything trains."""
-        return "solid" if self.freeze == ("none", "") else "dash"
+        return "solid" if self.freeze == ("none", "", "") else "dash"
 
 
 def _rule(rule: Mapping[str, Any]) -> str:

@@ -38,6 +38,7 @@ class FakeArm:
     frozen_layers: tuple[float, float] = (0.0, 1.0)
     rate: float = 1e-6
     embeddings_train: bool = True
+    adapter: dict[str, Any] | None = None
 
     def is_frozen(self, kind: str, layer: int, layers: int) -> bool:
         low, high = self.frozen_layers
@@ -133,6 +134,7 @@ def _config(name: str, arm: FakeArm, seed: int) -> dict[str, Any]:
         "train_data": {"source": "reasoning_gym:gsm_symbolic"},
         "eval_data": {"source": "reasoning_gym:gsm_symbolic"},
         "freeze": {"preset": arm.preset, "rules": []},
+        "adapter": arm.adapter,
         "learner": {"learning_rate": arm.rate},
         "steps": 0 if arm.method == "base" else 20,
     }

@@ -81,6 +81,29 @@ def test_grpo_meets_sft_only_where_both_freeze_the_same(study: Study) -> None:
     }
 
 
+LORA: dict[str, object] = {"rank": 16, "targets": ["q_proj", "v_proj"], "quantize": "nf4"}
+
+
+@pytest.mark.parametrize(
+    ("grpo", "sft", "compared"),
+    [
+        (LORA, None, False),
+        (LORA, LORA, True),
+        (LORA, LORA | {"targets": ["v_proj", "q_proj"], "alpha": 8, "merge": True}, True),
+        (LORA, LORA | {"rank": 8}, False),
+        (LORA, LORA | {"targets": "all-linear"}, False),
+        (LORA, LORA | {"quantize": None}, False),
+    ],
+)
+def test_an_adapter_is_part_of_what_an_arm_trains(
+    tmp_path: Path, grpo: dict[str, object], sft: dict[str, object] | None, compared: bool
+) -> None:
+    arms = {"grpo": FakeArm("GRPO", adapter=grpo), "sft": FakeArm("SFT", adapter=sft)}
+    study = read_study(write_study(tmp_path / "s", Shape(arms=arms, seeds=(1,), items=10, failing=False)))
+    assert bool(Benchmarks(study).grpo_to_sft()) is compared
+    assert [arm.dash for arm in study.arms] == ["dash", "dash" if sft else "solid"]
+
+
 def test_only_finished_trials_count(study: Study) -> None:
     assert [trial.state for trial in study.trials][-3:] == ["failed", "stopped", "pending"]
     sft = next(arm for arm in study.arms if arm.name == "sft")

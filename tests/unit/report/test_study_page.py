@@ -8,7 +8,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 import pytest
-from fake_study import ARMS, HOSTILE, Shape, write_study
+from fake_study import ARMS, HOSTILE, FakeArm, Shape, write_study
 from parsed_page import Page
 from plotly.offline import get_plotlyjs
 
@@ -17,6 +17,7 @@ from rayrl.errors import DataError
 from rayrl.report import weights
 from rayrl.report.charts import Chart
 from rayrl.report.comparison import Benchmarks
+from rayrl.report.freeze_rows import freeze_row
 from rayrl.report.page import run_page
 from rayrl.report.run import read_run
 from rayrl.report.study import study_charts, write_study_report
@@ -213,6 +214,18 @@ def test_a_finished_trial_without_its_folder_or_with_a_broken_file_is_said(tmp_p
     assert "its folder is not there" in page.text
     assert "metrics.jsonl:1: not JSON" in page.text
     assert "1 of 3" in page.text
+
+
+def test_beside_an_adapter_the_whole_base_is_frozen(tmp_path: Path) -> None:
+    adapters: dict[str, Any] = {"lora": {"rank": 8}, "qlora": {"rank": 16, "quantize": "nf4"}, "full": None}
+    arms = {name: FakeArm("SFT", adapter=adapter) for name, adapter in adapters.items()}
+    study = read_study(write_study(tmp_path / "s", Shape(arms=arms, seeds=(1,), items=10, failing=False)))
+    rows = [(row.adapter, row.frozen) for row in map(freeze_row, study.trained)]
+    assert rows == [
+        ("LoRA, rank 8, all-linear", ["the whole base"]),
+        ("LoRA, rank 16, all-linear, nf4 base", ["the whole base, in 4 bits"]),
+        ("", []),
+    ]
 
 
 def test_the_page_says_over_how_many_items_it_compares(tmp_path: Path) -> None:
