@@ -146,7 +146,7 @@ def _comparison_rows(comparisons: Sequence[Comparison]) -> list[dict[str, Any]]:
     rows = []
     for one in comparisons:
         row = {"arm": one.arm, "minus": one.other, "benchmark": one.benchmark} | asdict(one.difference)
-        row |= {"p_holm": one.adjusted, "significant": one.significant, "items_left_out": one.left_out}
+        row |= {"p": one.p, "p_holm": one.adjusted, "significant": one.significant, "items_left_out": one.left_out}
         rows.append(row | {"seeds": " ".join(f"{s:.6f}" for s in one.seeds)})
     return rows
 

@@ -9,6 +9,7 @@ import pytest
 from fake_study import ARMS, FakeArm, Shape, write_study
 
 from rayrl.errors import DataError
+from rayrl.report.benchmark_table import benchmark_changes
 from rayrl.report.comparison import KNOWLEDGE, Benchmarks
 from rayrl.report.results import benchmark_scores, identity, read_rows
 from rayrl.report.trials import Study, read_study
@@ -52,7 +53,7 @@ def test_shares_and_differences_are_means_over_seeds(folder: Path, study: Study)
     one = next(one for one in benchmarks.to_base() if one.arm == "sft" and one.benchmark == "gsm8k")
     assert one.difference.mean == pytest.approx(sum(sft) / 2 - base)
     assert one.seeds == pytest.approx([share - base for share in sft])
-    assert one.adjusted >= one.difference.p
+    assert one.adjusted >= one.p
 
 
 def test_items_without_a_score_are_left_out_on_both_sides_and_counted(folder: Path, study: Study) -> None:
@@ -79,6 +80,16 @@ def test_grpo_meets_sft_only_where_both_freeze_the_same(study: Study) -> None:
         ("grpo", "sft"),
         ("grpo", "sft_matched"),
     }
+
+
+def test_the_page_of_a_run_and_that_of_its_study_say_the_same_of_the_same_answers(tmp_path: Path) -> None:
+    arms = {"base": ARMS["base"], "sft": ARMS["sft"]}
+    study = read_study(write_study(tmp_path / "s", Shape(arms=arms, seeds=(1,), failing=False)))
+    of_run = {row.name: row.change for row in benchmark_changes(study.arms[1].runs[0].benchmarks) if row.change}
+    of_study = {one.benchmark: one for one in Benchmarks(study).to_base()}
+    assert of_run.keys() == of_study.keys()
+    for name, change in of_run.items():
+        assert (change.difference, change.p_value) == (of_study[name].difference, of_study[name].p)
 
 
 LORA: dict[str, object] = {"rank": 16, "targets": ["q_proj", "v_proj"], "quantize": "nf4"}
