@@ -97,14 +97,14 @@ def study_charts(study: Study, benchmarks: Benchmarks) -> dict[str, list[Chart]]
             Chart(
                 "time",
                 "Time of a trial",
-                "Mean of the arm's finished trials. Other: start, checkpoints, export.",
+                cost.time_caption(study),
                 cost.time_bars(study),
                 "No trial's time was recorded.",
             ),
             Chart(
                 "memory",
                 "Memory of the learner",
-                "One rank: weights, gradients, optimizer.",
+                "One rank, with activations.",
                 cost.memory_bars(study),
                 "No trial's memory was recorded.",
             ),
@@ -138,7 +138,7 @@ def _benchmark_rows(study: Study, benchmarks: Benchmarks) -> list[dict[str, Any]
             cell = benchmarks.cell(arm, name)
             if cell is not None:
                 row = {"arm": arm.name, "benchmark": name, "role": benchmarks.role(name)} | asdict(cell.share)
-                rows.append(row | {"unscored": cell.unscored, "seeds": " ".join(f"{s:.6f}" for s in cell.seeds)})
+                rows.append(row | {"unscored": cell.unscored} | _by_trial(cell.seeds))
     return rows
 
 

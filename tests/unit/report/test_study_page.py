@@ -14,7 +14,7 @@ from plotly.offline import get_plotlyjs
 
 from rayrl.cli import main
 from rayrl.errors import DataError
-from rayrl.report import weights
+from rayrl.report import cost, weights
 from rayrl.report.charts import Chart
 from rayrl.report.comparison import Benchmarks
 from rayrl.report.freeze_rows import freeze_row
@@ -180,6 +180,17 @@ def test_tables_come_as_csv(folder: Path) -> None:
     cost = {row["arm"]: row for row in rows_of(folder, "cost")}
     assert float(cost["grpo"]["learner peak (bytes)"]) == pytest.approx(2.9e9)
     assert float(cost["grpo_qk"]["trial (s)"]) == pytest.approx(60 + 12 * 20 + 30)
+
+
+@pytest.mark.parametrize(("seconds", "overlap"), [(300.0, False), (100.0, True)])
+def test_bars_that_exceed_the_time_of_a_trial_are_explained(tmp_path: Path, seconds: float, overlap: bool) -> None:
+    folder = write_study(tmp_path / "s", Shape(arms={"grpo": ARMS["grpo"]}, seeds=(1,), failing=False))
+    trials = json.loads((folder / "trials.json").read_text())
+    (folder / "trials.json").write_text(json.dumps([trials[0] | {"seconds": seconds}]))
+    study = read_study(folder)
+    assert ("Phases overlap" in cost.time_caption(study)) is overlap
+    bars = [sum(trace["x"]) for trace in cost.time_bars(study)["data"]]
+    assert (sum(bars) > seconds / 60 + 0.01) is overlap
 
 
 def test_a_study_that_has_only_begun(tmp_path: Path) -> None:
