@@ -147,8 +147,13 @@ def _comparison_rows(comparisons: Sequence[Comparison]) -> list[dict[str, Any]]:
     for one in comparisons:
         row = {"arm": one.arm, "minus": one.other, "benchmark": one.benchmark} | asdict(one.difference)
         row |= {"p": one.p, "p_holm": one.adjusted, "significant": one.significant, "items_left_out": one.left_out}
-        rows.append(row | {"seeds": " ".join(f"{s:.6f}" for s in one.seeds)})
+        rows.append(row | _by_trial(one.seeds))
     return rows
+
+
+def _by_trial(seeds: Sequence[float]) -> dict[str, float]:
+    """A column for each finished trial, in the order of the arm's seeds."""
+    return {f"trial_{number}": value for number, value in enumerate(seeds, 1)}
 
 
 def _cost_rows(costs: dict[str, Cost]) -> list[dict[str, Any]]:

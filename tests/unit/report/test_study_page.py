@@ -17,6 +17,7 @@ from rayrl.errors import DataError
 from rayrl.report import cost, weights
 from rayrl.report.charts import Chart
 from rayrl.report.comparison import Benchmarks
+from rayrl.report.export import write_table
 from rayrl.report.freeze_rows import freeze_row
 from rayrl.report.page import run_page
 from rayrl.report.run import read_run
@@ -191,6 +192,19 @@ def test_bars_that_exceed_the_time_of_a_trial_are_explained(tmp_path: Path, seco
     assert ("Phases overlap" in cost.time_caption(study)) is overlap
     bars = [sum(trace["x"]) for trace in cost.time_bars(study)["data"]]
     assert (sum(bars) > seconds / 60 + 0.01) is overlap
+
+
+def test_values_by_trial_are_numbers_in_the_tables(folder: Path) -> None:
+    values = [row[name] for row in rows_of(folder, "comparisons") for name in ("trial_1", "trial_2")]
+    assert min(map(float, values)) < 0  # a quoted number would not parse
+    shares = rows_of(folder, "benchmarks")
+    assert [row["trial_2"] == "" for row in shares] == [row["arm"] == "base" for row in shares]
+
+
+@pytest.mark.parametrize("text", ["=HYPERLINK(1)", "-2+3", "+1", "@SUM(1)"])
+def test_text_that_a_spreadsheet_would_compute_is_quoted(tmp_path: Path, text: str) -> None:
+    write_table(tmp_path / "t.csv", [{"arm": text, "value": -0.5}])
+    assert (tmp_path / "t.csv").read_text() == f"arm,value\n'{text},-0.5\n"
 
 
 def test_a_study_that_has_only_begun(tmp_path: Path) -> None:
