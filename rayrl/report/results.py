@@ -6,6 +6,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from rayrl.errors import DataError
 from rayrl.metrics import read_jsonl
 
 Row = dict[str, Any]
@@ -25,7 +26,10 @@ def read_rows(path: Path, key: Iterable[str]) -> list[Row]:
 
 def read_plan(path: Path) -> Row:
     """What the run said before it started (`train/plan.py`); empty where it has not been written."""
-    plan = json.loads(path.read_text()) if path.is_file() else {}
+    try:
+        plan = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    except ValueError as error:
+        raise DataError(f"{path}: not JSON ({error}); the run writes it again when it goes on") from error
     return plan if isinstance(plan, dict) else {}
 
 

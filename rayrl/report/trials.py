@@ -172,7 +172,7 @@ class Study:
 
 
 def read_study(folder: Path) -> Study:
-    """Raises DataError where there is no trials.json, or it is not a list of trials."""
+    """Raises DataError where there is no trials.json, it is not a list of trials, or the settings are not YAML."""
     path = folder / "trials.json"
     if not path.is_file():
         raise DataError(f"{folder}: no study directory: it has no trials.json")
@@ -186,7 +186,10 @@ def read_study(folder: Path) -> Study:
     settings = next((name for name in SETTINGS if (folder / name).is_file()), SETTINGS[0])
     file = folder / settings
     text = file.read_text(encoding="utf-8", errors="replace") if file.is_file() else ""
-    config = yaml.safe_load(text)
+    try:
+        config = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise DataError(f"{file}: not YAML ({error})") from error
     config = config if isinstance(config, dict) else {}
     return Study(folder.resolve().name, settings, config, text, trials, _arms(trials, config))
 

@@ -228,17 +228,31 @@ def _one() -> Shape:
     return Shape(arms={"base": ARMS["base"], "sft": ARMS["sft"]}, seeds=(1,), failing=False)
 
 
-def test_a_finished_trial_without_its_folder_or_with_a_broken_file_is_said(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [("metrics.jsonl", "not json\n{}\n", ":1: not JSON"), ("plan.json", '{"parameters": 1', ": not JSON")],
+)
+def test_a_finished_trial_without_its_folder_or_with_a_broken_file_is_said(
+    tmp_path: Path, name: str, content: str, said: str
+) -> None:
     folder = write_study(tmp_path / "gone", _one())
     trials = json.loads((folder / "trials.json").read_text())
     trials.append(trials[1] | {"directory": "trials/nowhere", "seed": 2})
     (folder / "trials.json").write_text(json.dumps(trials))
-    (folder / "trials/sft-seed1/metrics.jsonl").write_text("not json\n{}\n")
+    broken = folder / "trials/sft-seed1" / name
+    broken.write_text(content)
     write_study_report(folder)
     _, page = page_of(folder)
     assert "its folder is not there" in page.text
-    assert "metrics.jsonl:1: not JSON" in page.text
+    assert f"{name}{said}" in page.text
     assert "1 of 3" in page.text
+
+
+def test_settings_that_are_not_yaml_are_named(tmp_path: Path) -> None:
+    folder = write_study(tmp_path / "s", _one())
+    (folder / "study.yaml").write_text("study: [unclosed")
+    with pytest.raises(DataError, match=r"study\.yaml: not YAML"):
+        write_study_report(folder)
 
 
 def test_beside_an_adapter_the_whole_base_is_frozen(tmp_path: Path) -> None:
