@@ -1,5 +1,6 @@
 """Arms of a study compared on the same items: shares, differences to the base, GRPO against SFT."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -7,7 +8,7 @@ from itertools import product
 
 import numpy as np
 
-from rayrl.report.inference import Array, Difference, Share, difference, holm, share
+from rayrl.report.inference import Array, Difference, Share, difference, holm, share, sign_flip
 from rayrl.report.results import HELD_OUT, Scores
 from rayrl.report.trials import Arm, Study, Trial
 
@@ -25,12 +26,14 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """`arm` minus `other` on a benchmark. `adjusted`: p after Holm's correction over the family it belongs to."""
+    """`arm` minus `other` on a benchmark. `p` of an exact sign-flip test over items; `adjusted`: after Holm's
+    correction over the family that it belongs to."""
 
     arm: str
     other: str
     benchmark: str
     difference: Difference
+    p: float
     adjusted: float
     seeds: list[float]
     left_out: int
@@ -81,7 +84,7 @@ class Benchmarks:
         return _adjusted(self._compare((arm, base) for arm in self.study.trained)) if base else []
 
     def grpo_to_sft(self) -> list[Comparison]:
-        """Every GRPO arm against every SFT arm that freezes the same; Holm's correction over all of them."""
+        """Every GRPO arm against every SFT arm that trains the same parameters; Holm's correction over all of them."""
         methods = {m: [arm for arm in self.study.trained if arm.method == m] for m in ("GRPO", "SFT")}
         pairs = product(methods["GRPO"], methods["SFT"])
         return _adjusted(self._compare((grpo, sft) for grpo, sft in pairs if grpo.freeze == sft.freeze))
@@ -110,10 +113,10 @@ class Benchmarks:
             per_item = _per_item(trials, others, items)
             seeds = [float(_per_item([trial], others, items).mean()) for trial in trials]
             everything = {item for trial in trials + others for item in trial}
-            result = difference([per_item])
-            found.append(
-                Comparison(arm.name, other.name, benchmark, result, result.p, seeds, len(everything) - len(items))
-            )
+            unit = math.lcm(len(trials), len(others))
+            p = sign_flip(np.rint(unit * per_item).astype(int).tolist())
+            result, left_out = difference([per_item]), len(everything) - len(items)
+            found.append(Comparison(arm.name, other.name, benchmark, result, p, p, seeds, left_out))
         return found
 
     def _measured(self, arm: str, benchmark: str, chosen: int | None = None) -> list[Scores]:
@@ -138,7 +141,7 @@ def _per_item(trials: Sequence[Scores], others: Sequence[Scores], items: Sequenc
 
 
 def _adjusted(comparisons: list[Comparison]) -> list[Comparison]:
-    adjusted = holm([comparison.difference.p for comparison in comparisons])
+    adjusted = holm([comparison.p for comparison in comparisons])
     return [replace(one, adjusted=p) for one, p in zip(comparisons, adjusted, strict=True)]
 
 

@@ -57,15 +57,23 @@ def time_bars(study: Study) -> Figure | None:
         for phase, colour in PHASES.items()
         if any(found.phases.get(phase) for found in timed.values())
     ]
-    return _bars(data, list(timed), f"time of a trial ({unit})")
+    return _bars(data, list(timed), f"time in the phases of a trial ({unit})")
+
+
+def time_caption(study: Study) -> str:
+    said = "Mean of the arm's finished trials. Other: what is left, as start, checkpoints, export, steps done twice."
+    overlap = any(sum(found.phases.values()) > 1.01 * (found.seconds or 0.0) for found in map(cost, study.arms))
+    return (
+        f"{said} Phases overlap (generation runs ahead): those bars exceed the trial's time below." if overlap else said
+    )
 
 
 def memory_bars(study: Study) -> Figure | None:
     """Peak memory of a learner rank for each arm, as measured, else as estimated. None where neither is recorded."""
     costs = {arm.name: cost(arm) for arm in study.trained}
-    kinds = [("learner_peak", "peak memory of a learner rank (GB)")]
-    kinds.append(("learner_estimate", "estimated memory of a learner rank, without activations (GB)"))
-    for field, title in kinds:
+    kinds = {"learner_peak": "peak memory of a learner rank (GB)"}
+    kinds["learner_estimate"] = "estimated memory of a learner rank (GB)"
+    for field, title in kinds.items():
         found = {name: getattr(c, field) / GB for name, c in costs.items() if getattr(c, field) is not None}
         if found:
             bar = _bar("", figures.BLUE, list(found), list(found.values()))

@@ -23,24 +23,27 @@ class FreezeRow:
 
 def freeze_row(arm: Arm) -> FreezeRow:
     rows = [row for row in arm.plan.get("freeze", ()) if isinstance(row, dict)]
-    preset, rules = arm.freeze
-    rank = arm.setting("adapter.rank")
-    quantize = arm.setting("adapter.quantize")
+    preset, rules, adapter = arm.freeze
     rate = arm.setting("learner.learning_rate")
     return FreezeRow(
         arm=arm,
         preset=preset,
         rules=rules,
-        adapter=f"LoRA, rank {rank}{f', {quantize} base' if quantize else ''}" if rank else "",
+        adapter=adapter,
         trainable=_parameters(rows, trains=True) if rows else None,
         total=arm.plan.get("parameters") if rows else None,
-        frozen=[] if rank else [_where(row) for row in rows if not row.get("trainable")],
+        frozen=[_base(arm)] if adapter else [_where(row) for row in rows if not row.get("trainable")],
         learning_rate=float(rate) if isinstance(rate, int | float) else None,
     )
 
 
 def _parameters(rows: Sequence[Mapping[str, Any]], trains: bool) -> int:
     return sum(int(row.get("parameters") or 0) for row in rows if bool(row.get("trainable")) is trains)
+
+
+def _base(arm: Arm) -> str:
+    """What is frozen beside an adapter."""
+    return "the whole base, in 4 bits" if arm.setting("adapter.quantize") else "the whole base"
 
 
 def _where(row: Mapping[str, Any]) -> str:

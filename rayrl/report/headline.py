@@ -56,14 +56,15 @@ def same_problems(paired: PairedChange | None) -> Headline:
     label = "Change, same problems"
     if paired is None:
         return Headline(label, "–", ("Needs two evaluations with their completions.",))
+    change = paired.difference
     details: tuple[str, ...] = (
-        f"{paired.gained} gained, {paired.lost} lost of {paired.items}",
-        f"95 % {signed_points(paired.low)} to {signed_points(paired.high)}, bootstrap",
+        f"{paired.gained} gained, {paired.lost} lost of {change.items}",
+        f"95 % {signed_points(change.low)} to {signed_points(change.high)}, bootstrap",
         f"McNemar, exact: {p_value(paired.p_value)}",
     )
     if paired.unscored:
         details += (f"{paired.unscored} not scored in both, left out.",)
-    return Headline(label, f"{signed_points(paired.change)} points", details)
+    return Headline(label, f"{signed_points(change.mean)} points", details)
 
 
 def loss(steps: list[Row]) -> Headline:

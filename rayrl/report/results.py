@@ -2,9 +2,11 @@
 
 import json
 from collections.abc import Iterable, Mapping
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from rayrl.errors import DataError
 from rayrl.metrics import read_jsonl
 
 Row = dict[str, Any]
@@ -24,13 +26,25 @@ def read_rows(path: Path, key: Iterable[str]) -> list[Row]:
 
 def read_plan(path: Path) -> Row:
     """What the run said before it started (`train/plan.py`); empty where it has not been written."""
-    plan = json.loads(path.read_text()) if path.is_file() else {}
+    try:
+        plan = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    except ValueError as error:
+        raise DataError(f"{path}: not JSON ({error}); the run writes it again when it goes on") from error
     return plan if isinstance(plan, dict) else {}
 
 
 def correct(row: Mapping[str, Any]) -> bool | None:
     score = row.get("score")
     return score >= 1 if isinstance(score, int | float) else None
+
+
+def identity(row: Mapping[str, Any]) -> str:
+    """Which problem a row of rollouts/ is of: its number in the data set, and a digest of the question and its gold.
+
+    The same under every prompt template and length limit; another as soon as the data are.
+    """
+    asked = json.dumps([row.get("prompt"), row.get("gold")], default=str)
+    return f"{row.get('prompt_id')} {sha256(asked.encode()).hexdigest()[:12]}"
 
 
 def by_step(rows: Iterable[Row]) -> dict[int, list[Row]]:
@@ -43,8 +57,8 @@ def by_step(rows: Iterable[Row]) -> dict[int, list[Row]]:
 
 
 def benchmark_scores(rows: Iterable[Row]) -> dict[str, Scores]:
-    """{benchmark: scores} of the rows of one step."""
+    """{benchmark: scores} of the rows of one step. Older rows have no `item`: there it is their place that counts."""
     scores: dict[str, Scores] = {}
     for row in rows:
-        scores.setdefault(str(row.get("benchmark")), {})[str(row.get("index"))] = correct(row)
+        scores.setdefault(str(row.get("benchmark")), {})[str(row.get("item", row.get("index")))] = correct(row)
     return scores

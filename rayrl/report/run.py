@@ -13,7 +13,7 @@ from rayrl.metrics import read_jsonl, read_metrics
 from rayrl.report.results import read_plan, read_rows
 
 Row = dict[str, Any]
-ENDS = ("finished", "interrupted", "failed")
+ENDS = ("finished", "interrupted", "stopped", "failed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class Run:
 
     @property
     def status(self) -> str:
-        """finished, interrupted, failed; or unfinished: still running, or killed before it could say so."""
+        """One of `ENDS`; or unfinished: still running, or killed before it could say so."""
         last = self.events[-1].get("event") if self.events else None
         return last if last in ENDS else "unfinished"
 
@@ -73,7 +73,7 @@ def _is_timed(record: Row) -> bool:
 
 
 def read_run(run_dir: Path) -> Run:
-    """Raises DataError where `run_dir` is no folder or a record before the last is not JSON."""
+    """Raises DataError where `run_dir` is no folder a record before the last or the plan is not JSON."""
     if not run_dir.is_dir():
         raise DataError(f"{run_dir}: no such run directory")
     config_file, metrics_file, rollouts = run_dir / "config.yaml", run_dir / "metrics.jsonl", run_dir / "rollouts"

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rayrl.report.charts import VERDICTS
-from rayrl.report.results import correct
+from rayrl.report.results import Scores, correct, identity
 from rayrl.report.run import Row, Run, Samples
 from rayrl.report.text import number, printable
 
@@ -50,9 +50,8 @@ class Group:
     left_out: int
 
 
-def outcomes(samples: Samples | None) -> dict[str, bool | None]:
-    """{problem id: correct, None where unscored}."""
-    return {str(row.get("prompt_id")): correct(row) for row in samples.rows} if samples else {}
+def outcomes(samples: Samples | None) -> Scores:
+    return {identity(row): correct(row) for row in samples.rows} if samples else {}
 
 
 def _kind(before: bool | None, after: bool | None) -> str:
@@ -67,10 +66,10 @@ def pairs(run: Run, limit: int = 12) -> tuple[list[Pair], dict[str, tuple[int, i
     """(pairs with what changed first, {kind: (shown, all there are)}). Within a kind: in the order of evaluation."""
     if run.first_eval is None or run.last_eval is None:
         return [], {}
-    last = {str(row.get("prompt_id")): row for row in run.last_eval.rows}
+    last = {identity(row): row for row in run.last_eval.rows}
     by_kind: dict[str, list[tuple[Row, Row]]] = {kind: [] for kind in QUOTAS}
     for row in run.first_eval.rows:
-        other = last.get(str(row.get("prompt_id")))
+        other = last.get(identity(row))
         if other is not None:
             by_kind[_kind(correct(row), correct(other))].append((row, other))
     shown = _allot({kind: len(rows) for kind, rows in by_kind.items()}, limit)

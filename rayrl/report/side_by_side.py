@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from rayrl.report.results import Row, correct
+from rayrl.report.results import Row, correct, identity
 from rayrl.report.samples import Sample, problem, sample
 from rayrl.report.trials import Arm, Study, Trial
 
@@ -41,7 +41,7 @@ def problems(study: Study, limit: int = 6) -> tuple[list[Problem], int]:
 
 def _by_problem(trial: Trial) -> dict[str, Row]:
     samples = trial.last_samples
-    return {str(row.get("prompt_id")): row for row in samples.rows} if samples else {}
+    return {identity(row): row for row in samples.rows} if samples else {}
 
 
 def _split(rows: Sequence[Row | None]) -> int:

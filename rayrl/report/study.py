@@ -78,7 +78,7 @@ def study_charts(study: Study, benchmarks: Benchmarks) -> dict[str, list[Chart]]
                 "gain-forgetting",
                 "Gain against forgetting",
                 "A mark for each trial: mean change over the in-domain benchmarks, and over all others; bars: 95 % "
-                "intervals. Squares: SFT; hollow: part of the model is frozen.",
+                "intervals. Squares: SFT; hollow: not every weight trains.",
                 outcome.gain_and_forgetting(study, benchmarks),
                 missing,
             ),
@@ -97,14 +97,14 @@ def study_charts(study: Study, benchmarks: Benchmarks) -> dict[str, list[Chart]]
             Chart(
                 "time",
                 "Time of a trial",
-                "Mean of the arm's finished trials. Other: start, checkpoints, export.",
+                cost.time_caption(study),
                 cost.time_bars(study),
                 "No trial's time was recorded.",
             ),
             Chart(
                 "memory",
                 "Memory of the learner",
-                "One rank: weights, gradients, optimizer.",
+                "One rank, with activations.",
                 cost.memory_bars(study),
                 "No trial's memory was recorded.",
             ),
@@ -138,7 +138,7 @@ def _benchmark_rows(study: Study, benchmarks: Benchmarks) -> list[dict[str, Any]
             cell = benchmarks.cell(arm, name)
             if cell is not None:
                 row = {"arm": arm.name, "benchmark": name, "role": benchmarks.role(name)} | asdict(cell.share)
-                rows.append(row | {"unscored": cell.unscored, "seeds": " ".join(f"{s:.6f}" for s in cell.seeds)})
+                rows.append(row | {"unscored": cell.unscored} | _by_trial(cell.seeds))
     return rows
 
 
@@ -146,9 +146,14 @@ def _comparison_rows(comparisons: Sequence[Comparison]) -> list[dict[str, Any]]:
     rows = []
     for one in comparisons:
         row = {"arm": one.arm, "minus": one.other, "benchmark": one.benchmark} | asdict(one.difference)
-        row |= {"p_holm": one.adjusted, "significant": one.significant, "items_left_out": one.left_out}
-        rows.append(row | {"seeds": " ".join(f"{s:.6f}" for s in one.seeds)})
+        row |= {"p": one.p, "p_holm": one.adjusted, "significant": one.significant, "items_left_out": one.left_out}
+        rows.append(row | _by_trial(one.seeds))
     return rows
+
+
+def _by_trial(seeds: Sequence[float]) -> dict[str, float]:
+    """A column for each finished trial, in the order of the arm's seeds."""
+    return {f"trial_{number}": value for number, value in enumerate(seeds, 1)}
 
 
 def _cost_rows(costs: dict[str, Cost]) -> list[dict[str, Any]]:

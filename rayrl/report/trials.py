@@ -11,8 +11,9 @@ import yaml
 
 from rayrl.errors import DataError
 from rayrl.report import figures
-from rayrl.report.results import HELD_OUT, Scores, benchmark_scores, by_step, correct
+from rayrl.report.results import HELD_OUT, Scores, benchmark_scores, by_step
 from rayrl.report.run import Run, Samples, read_run
+from rayrl.report.samples import outcomes
 
 METHODS = {"base": "base", "grpo": "GRPO", "sft": "SFT"}
 SETTINGS = ("study.yaml", "sweep.yaml")
@@ -55,7 +56,7 @@ class Trial:
         found = benchmark_scores(by_step(self.run.benchmarks).get(self.last_step, ()))
         samples = self.last_samples
         if samples and HELD_OUT not in found:
-            found = {HELD_OUT: {str(row.get("prompt_id")): correct(row) for row in samples.rows}} | found
+            found = {HELD_OUT: outcomes(samples)} | found
         return found
 
     @property
@@ -102,11 +103,19 @@ class Arm:
         return self._example.plan if self._example else {}
 
     @property
-    def freeze(self) -> tuple[str, str]:
-        """(preset, rules in words); two arms that freeze the same have the same."""
+    def freeze(self) -> tuple[str, str, str]:
+        """(preset, rules in words, adapter in words); two arms that train the same have the same."""
         preset = str(self.setting("freeze.preset") or "none")
         rules = self.setting("freeze.rules") or []
-        return preset, "; ".join(_rule(rule) for rule in rules if isinstance(rule, dict))
+        return preset, "; ".join(_rule(rule) for rule in rules if isinstance(rule, dict)), self._adapter
+
+    @property
+    def _adapter(self) -> str:
+        """ "LoRA, rank 16, q_proj v_proj, nf4 base"; empty where the weights themselves train."""
+        rank, quantize = self.setting("adapter.rank"), self.setting("adapter.quantize")
+        targets = self.setting("adapter.targets") or "all-linear"
+        named = targets if isinstance(targets, str) else " ".join(sorted(map(str, targets)))
+        return f"LoRA, rank {rank}, {named}{f', {quantize} base' if quantize else ''}" if rank else ""
 
     @property
     def symbol(self) -> str:
@@ -115,7 +124,7 @@ class Arm:
     @property
     def dash(self) -> str:
         """Solid where everything trains."""
-        return "solid" if self.freeze == ("none", "") else "dash"
+        return "solid" if self.freeze == ("none", "", "") else "dash"
 
 
 def _rule(rule: Mapping[str, Any]) -> str:
@@ -163,7 +172,7 @@ class Study:
 
 
 def read_study(folder: Path) -> Study:
-    """Raises DataError where there is no trials.json, or it is not a list of trials."""
+    """Raises DataError where there is no trials.json, it is not a list of trials, or the settings are not YAML."""
     path = folder / "trials.json"
     if not path.is_file():
         raise DataError(f"{folder}: no study directory: it has no trials.json")
@@ -177,7 +186,10 @@ def read_study(folder: Path) -> Study:
     settings = next((name for name in SETTINGS if (folder / name).is_file()), SETTINGS[0])
     file = folder / settings
     text = file.read_text(encoding="utf-8", errors="replace") if file.is_file() else ""
-    config = yaml.safe_load(text)
+    try:
+        config = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise DataError(f"{file}: not YAML ({error})") from error
     config = config if isinstance(config, dict) else {}
     return Study(folder.resolve().name, settings, config, text, trials, _arms(trials, config))
 

@@ -25,6 +25,7 @@ from rayrl.divergence.texts import write_texts
 from rayrl.errors import RayrlError, StoppedError
 from rayrl.metrics import JsonLines, MetricsLog, read_metrics
 from rayrl.report.page import write_report
+from rayrl.report.results import identity
 from rayrl.train.cluster import ANYWHERE, connect, generator_replicas, require_resources, verifier_actors
 from rayrl.train.entry import fit
 from rayrl.train.preflight import Preflight, check, longest_verdict
@@ -256,8 +257,9 @@ class Writer:
             stem = "eval" if name == HELD_OUT else f"benchmark_{name}"
             write_rows(self.folder / "rollouts" / f"{stem}_{self.step:06d}.jsonl", rows)
             for index, row in enumerate(rows):
-                item = {"step": self.step, "benchmark": name, "index": index, "score": row["score"]}
-                self.items.append(item | {"status": row["status"], "completion_tokens": row["tokens"]})
+                item = {"step": self.step, "benchmark": name, "index": index, "item": identity(row)}
+                item |= {"score": row["score"], "status": row["status"], "completion_tokens": row["tokens"]}
+                self.items.append(item)
 
     def close(self) -> None:
         self.log.close()

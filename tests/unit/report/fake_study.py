@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from rayrl.metrics import MetricsLog
+from rayrl.report.results import identity
 
 KINDS = {
     "self_attn.q_proj": 331776,
@@ -37,6 +38,7 @@ class FakeArm:
     frozen_layers: tuple[float, float] = (0.0, 1.0)
     rate: float = 1e-6
     embeddings_train: bool = True
+    adapter: dict[str, Any] | None = None
 
     def is_frozen(self, kind: str, layer: int, layers: int) -> bool:
         low, high = self.frozen_layers
@@ -132,6 +134,7 @@ def _config(name: str, arm: FakeArm, seed: int) -> dict[str, Any]:
         "train_data": {"source": "reasoning_gym:gsm_symbolic"},
         "eval_data": {"source": "reasoning_gym:gsm_symbolic"},
         "freeze": {"preset": arm.preset, "rules": []},
+        "adapter": arm.adapter,
         "learner": {"learning_rate": arm.rate},
         "steps": 0 if arm.method == "base" else 20,
     }
@@ -206,12 +209,15 @@ def _held_out(arm: FakeArm, seed: int, trained: bool, items: int) -> list[dict[s
 
 def _benchmarks(arm: FakeArm, seed: int, step: int, shape: Shape) -> list[dict[str, Any]]:
     """mmlu_stem's item 3 could not be scored."""
+    held_out = _held_out(arm, seed, step > 0, shape.items)
     rows = []
     for benchmark in BENCHMARKS:
         for item in range(shape.items * (1 if benchmark == "held_out" else 2)):
             score = float(_right(arm, seed, benchmark, item, step > 0))
             lost = benchmark == "mmlu_stem" and item == 3
-            row = {"step": step, "benchmark": benchmark, "index": item, "score": None if lost else score}
+            asked = held_out[item] if benchmark == "held_out" else {"prompt_id": f"{benchmark}-{item}"}
+            row = {"step": step, "benchmark": benchmark, "index": item, "item": identity(asked)}
+            row["score"] = None if lost else score
             row |= {"status": "error" if lost else "correct" if score else "incorrect", "completion_tokens": 30}
             rows.append(row)
     return rows

@@ -3,14 +3,17 @@
 import json
 from collections.abc import Collection
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from fake_study import ARMS, FakeArm, Shape, write_study
 
 from rayrl.errors import DataError
+from rayrl.report.benchmark_table import benchmark_changes
 from rayrl.report.comparison import KNOWLEDGE, Benchmarks
-from rayrl.report.results import read_rows
+from rayrl.report.results import benchmark_scores, identity, read_rows
 from rayrl.report.trials import Study, read_study
+from rayrl.train.driver import Writer
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +53,7 @@ def test_shares_and_differences_are_means_over_seeds(folder: Path, study: Study)
     one = next(one for one in benchmarks.to_base() if one.arm == "sft" and one.benchmark == "gsm8k")
     assert one.difference.mean == pytest.approx(sum(sft) / 2 - base)
     assert one.seeds == pytest.approx([share - base for share in sft])
-    assert one.adjusted >= one.difference.p
+    assert one.adjusted >= one.p
 
 
 def test_items_without_a_score_are_left_out_on_both_sides_and_counted(folder: Path, study: Study) -> None:
@@ -77,6 +80,39 @@ def test_grpo_meets_sft_only_where_both_freeze_the_same(study: Study) -> None:
         ("grpo", "sft"),
         ("grpo", "sft_matched"),
     }
+
+
+def test_the_page_of_a_run_and_that_of_its_study_say_the_same_of_the_same_answers(tmp_path: Path) -> None:
+    arms = {"base": ARMS["base"], "sft": ARMS["sft"]}
+    study = read_study(write_study(tmp_path / "s", Shape(arms=arms, seeds=(1,), failing=False)))
+    of_run = {row.name: row.change for row in benchmark_changes(study.arms[1].runs[0].benchmarks) if row.change}
+    of_study = {one.benchmark: one for one in Benchmarks(study).to_base()}
+    assert of_run.keys() == of_study.keys()
+    for name, change in of_run.items():
+        assert (change.difference, change.p_value) == (of_study[name].difference, of_study[name].p)
+
+
+LORA: dict[str, object] = {"rank": 16, "targets": ["q_proj", "v_proj"], "quantize": "nf4"}
+
+
+@pytest.mark.parametrize(
+    ("grpo", "sft", "compared"),
+    [
+        (LORA, None, False),
+        (LORA, LORA, True),
+        (LORA, LORA | {"targets": ["v_proj", "q_proj"], "alpha": 8, "merge": True}, True),
+        (LORA, LORA | {"rank": 8}, False),
+        (LORA, LORA | {"targets": "all-linear"}, False),
+        (LORA, LORA | {"quantize": None}, False),
+    ],
+)
+def test_an_adapter_is_part_of_what_an_arm_trains(
+    tmp_path: Path, grpo: dict[str, object], sft: dict[str, object] | None, compared: bool
+) -> None:
+    arms = {"grpo": FakeArm("GRPO", adapter=grpo), "sft": FakeArm("SFT", adapter=sft)}
+    study = read_study(write_study(tmp_path / "s", Shape(arms=arms, seeds=(1,), items=10, failing=False)))
+    assert bool(Benchmarks(study).grpo_to_sft()) is compared
+    assert [arm.dash for arm in study.arms] == ["dash", "dash" if sft else "solid"]
 
 
 def test_only_finished_trials_count(study: Study) -> None:
@@ -138,6 +174,62 @@ def test_rows_that_a_resumed_run_wrote_again_count_once(tmp_path: Path) -> None:
     rows = [{"step": 1, "benchmark": "b", "index": 0, "score": score} for score in (0.0, 1.0)]
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     assert [row["score"] for row in read_rows(path, ("step", "benchmark", "index"))] == [1.0]
+
+
+ASKED = {"prompt_id": "gsm8k-7", "prompt": "How many apples?", "gold": "42", "completion": "41"}
+
+
+@pytest.mark.parametrize(
+    ("other", "same"),
+    [
+        ({"completion": "42", "score": 1.0}, True),
+        ({"prompt_id": "gsm8k-8"}, False),
+        ({"prompt": "How many pears?"}, False),
+        ({"gold": "43"}, False),
+    ],
+)
+def test_a_problem_is_its_row_of_the_data(other: dict[str, str], same: bool) -> None:
+    assert (identity(ASKED) == identity(ASKED | other)) is same
+
+
+def evaluated(folder: Path, asked: list[tuple[str, str]]) -> list[dict[str, object]]:
+    """Rows of benchmarks.jsonl as a run writes them for (number, question) of a set; all are answered correctly."""
+    settings = SimpleNamespace(run=SimpleNamespace(wandb_project=None, resume=False))
+    (folder / "rollouts").mkdir(parents=True)
+    writer = Writer(folder, settings)
+    rows = [
+        {"prompt_id": f"gsm8k-{number}", "prompt": text, "gold": "4", "score": 1.0, "status": "correct", "tokens": 3}
+        for number, text in asked
+    ]
+    writer.write({"kind": "eval", "step": 0, "rows": {"gsm8k": rows}})
+    writer.close()
+    return read_rows(folder / "benchmarks.jsonl", ("step", "benchmark", "index"))
+
+
+def test_problems_pair_by_what_they_ask_and_not_by_their_place(tmp_path: Path) -> None:
+    whole = evaluated(tmp_path / "whole", [("0", "2 + 2"), ("1", "1 + 3"), ("2", "4 + 0")])
+    shorter = evaluated(tmp_path / "shorter", [("0", "2 + 2"), ("2", "4 + 0")])  # a template of its own: 1 is too long
+    changed = evaluated(tmp_path / "changed", [("0", "2 + 2"), ("1", "1 + 3"), ("2", "0 + 4")])
+    (first, second, third) = (benchmark_scores(rows)["gsm8k"] for rows in (whole, shorter, changed))
+    assert [place for place, item in enumerate(first) if item in second] == [0, 2]
+    assert [place for place, item in enumerate(first) if item in third] == [0, 1]
+    older = [{name: value for name, value in row.items() if name != "item"} for row in whole]
+    assert list(benchmark_scores(older)["gsm8k"]) == ["0", "1", "2"]
+
+
+def test_arms_that_left_out_other_problems_are_compared_over_the_common_ones(tmp_path: Path) -> None:
+    arms = {"base": ARMS["base"], "sft": ARMS["sft"]}
+    folder = write_study(tmp_path / "s", Shape(arms=arms, seeds=(1,), failing=False))
+    before = {one.benchmark: one for one in Benchmarks(read_study(folder)).to_base()}
+    path = folder / "trials/sft-seed1/benchmarks.jsonl"
+    rows = [row for row in map(json.loads, path.read_text().splitlines()) if row["index"] >= 10]
+    path.write_text("".join(json.dumps(row | {"index": row["index"] - 10}) + "\n" for row in rows))
+    after = {one.benchmark: one for one in Benchmarks(read_study(folder)).to_base()}
+    sft = accuracy(folder, "sft-seed1", "gsm8k", 20, range(110))
+    base = accuracy(folder, "base-seed1", "gsm8k", 0, range(10, 120))
+    assert after["gsm8k"].difference.mean == pytest.approx(sft - base)
+    assert (after["gsm8k"].difference.items, after["gsm8k"].left_out) == (110, 10)
+    assert before["gsm8k"].left_out == 0
 
 
 @pytest.mark.parametrize("text", ["{", "{}", "[1]", '[{"trial": "a"}]'])

@@ -88,6 +88,13 @@ def test_interrupted_before_the_second_evaluation(tmp_path: Path) -> None:
         assert expected in page.text
 
 
+@pytest.mark.parametrize("end", ["finished", "interrupted", "stopped", "failed"])
+def test_every_end_is_named(tmp_path: Path, end: str) -> None:
+    _, page = report(write_run(tmp_path / "cut", steps=3, evals=(0,), end=end))
+    assert "has recorded no end" not in page.text
+    assert any(attributes.get("class") == f"run-status {end}" for attributes in page.all("span"))
+
+
 def test_one_step_without_evaluation_or_end(tmp_path: Path) -> None:
     _, page = report(write_run(tmp_path / "one", steps=1, evals=(), end=None))
     for expected in (

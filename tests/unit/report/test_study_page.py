@@ -8,15 +8,17 @@ from typing import Any
 
 import plotly.graph_objects as go
 import pytest
-from fake_study import ARMS, HOSTILE, Shape, write_study
+from fake_study import ARMS, HOSTILE, FakeArm, Shape, write_study
 from parsed_page import Page
 from plotly.offline import get_plotlyjs
 
 from rayrl.cli import main
 from rayrl.errors import DataError
-from rayrl.report import weights
+from rayrl.report import cost, weights
 from rayrl.report.charts import Chart
 from rayrl.report.comparison import Benchmarks
+from rayrl.report.export import write_table
+from rayrl.report.freeze_rows import freeze_row
 from rayrl.report.page import run_page
 from rayrl.report.run import read_run
 from rayrl.report.study import study_charts, write_study_report
@@ -181,6 +183,30 @@ def test_tables_come_as_csv(folder: Path) -> None:
     assert float(cost["grpo_qk"]["trial (s)"]) == pytest.approx(60 + 12 * 20 + 30)
 
 
+@pytest.mark.parametrize(("seconds", "overlap"), [(300.0, False), (100.0, True)])
+def test_bars_that_exceed_the_time_of_a_trial_are_explained(tmp_path: Path, seconds: float, overlap: bool) -> None:
+    folder = write_study(tmp_path / "s", Shape(arms={"grpo": ARMS["grpo"]}, seeds=(1,), failing=False))
+    trials = json.loads((folder / "trials.json").read_text())
+    (folder / "trials.json").write_text(json.dumps([trials[0] | {"seconds": seconds}]))
+    study = read_study(folder)
+    assert ("Phases overlap" in cost.time_caption(study)) is overlap
+    bars = [sum(trace["x"]) for trace in cost.time_bars(study)["data"]]
+    assert (sum(bars) > seconds / 60 + 0.01) is overlap
+
+
+def test_values_by_trial_are_numbers_in_the_tables(folder: Path) -> None:
+    values = [row[name] for row in rows_of(folder, "comparisons") for name in ("trial_1", "trial_2")]
+    assert min(map(float, values)) < 0  # a quoted number would not parse
+    shares = rows_of(folder, "benchmarks")
+    assert [row["trial_2"] == "" for row in shares] == [row["arm"] == "base" for row in shares]
+
+
+@pytest.mark.parametrize("text", ["=HYPERLINK(1)", "-2+3", "+1", "@SUM(1)"])
+def test_text_that_a_spreadsheet_would_compute_is_quoted(tmp_path: Path, text: str) -> None:
+    write_table(tmp_path / "t.csv", [{"arm": text, "value": -0.5}])
+    assert (tmp_path / "t.csv").read_text() == f"arm,value\n'{text},-0.5\n"
+
+
 def test_a_study_that_has_only_begun(tmp_path: Path) -> None:
     folder = write_study(tmp_path / "begun", _one())
     trials = json.loads((folder / "trials.json").read_text())
@@ -202,17 +228,55 @@ def _one() -> Shape:
     return Shape(arms={"base": ARMS["base"], "sft": ARMS["sft"]}, seeds=(1,), failing=False)
 
 
-def test_a_finished_trial_without_its_folder_or_with_a_broken_file_is_said(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [("metrics.jsonl", "not json\n{}\n", ":1: not JSON"), ("plan.json", '{"parameters": 1', ": not JSON")],
+)
+def test_a_finished_trial_without_its_folder_or_with_a_broken_file_is_said(
+    tmp_path: Path, name: str, content: str, said: str
+) -> None:
     folder = write_study(tmp_path / "gone", _one())
     trials = json.loads((folder / "trials.json").read_text())
     trials.append(trials[1] | {"directory": "trials/nowhere", "seed": 2})
     (folder / "trials.json").write_text(json.dumps(trials))
-    (folder / "trials/sft-seed1/metrics.jsonl").write_text("not json\n{}\n")
+    broken = folder / "trials/sft-seed1" / name
+    broken.write_text(content)
     write_study_report(folder)
     _, page = page_of(folder)
     assert "its folder is not there" in page.text
-    assert "metrics.jsonl:1: not JSON" in page.text
+    assert f"{name}{said}" in page.text
     assert "1 of 3" in page.text
+
+
+def test_settings_that_are_not_yaml_are_named(tmp_path: Path) -> None:
+    folder = write_study(tmp_path / "s", _one())
+    (folder / "study.yaml").write_text("study: [unclosed")
+    with pytest.raises(DataError, match=r"study\.yaml: not YAML"):
+        write_study_report(folder)
+
+
+def test_beside_an_adapter_the_whole_base_is_frozen(tmp_path: Path) -> None:
+    adapters: dict[str, Any] = {"lora": {"rank": 8}, "qlora": {"rank": 16, "quantize": "nf4"}, "full": None}
+    arms = {name: FakeArm("SFT", adapter=adapter) for name, adapter in adapters.items()}
+    study = read_study(write_study(tmp_path / "s", Shape(arms=arms, seeds=(1,), items=10, failing=False)))
+    rows = [(row.adapter, row.frozen) for row in map(freeze_row, study.trained)]
+    assert rows == [
+        ("LoRA, rank 8, all-linear", ["the whole base"]),
+        ("LoRA, rank 16, all-linear, nf4 base", ["the whole base, in 4 bits"]),
+        ("", []),
+    ]
+
+
+def test_the_page_says_over_how_many_items_it_compares(tmp_path: Path) -> None:
+    folder = write_study(tmp_path / "s", _one())
+    path = folder / "trials/sft-seed1/benchmarks.jsonl"
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    other = [row | {"item": f"changed {row['item']}"} if row["benchmark"] == "gsm8k" else row for row in rows]
+    path.write_text("".join(json.dumps(row) + "\n" for row in other))
+    write_study_report(folder)
+    _, page = page_of(folder)
+    assert page.text.count("no item in common with the base") == 1
+    assert "over 119 items" in page.text
 
 
 def test_the_command_knows_a_run_from_a_study(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
