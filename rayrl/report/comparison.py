@@ -63,7 +63,7 @@ class Benchmarks:
     def role(self, benchmark: str) -> str:
         """in-domain: the run's own held-out problems and what the study names so; knowledge: all others."""
         named = self.study.in_domain
-        return IN_DOMAIN if benchmark in (named or [HELD_OUT]) else KNOWLEDGE
+        return IN_DOMAIN if benchmark in ([HELD_OUT] if named is None else named) else KNOWLEDGE
 
     def of_role(self, role: str) -> list[str]:
         return [name for name in self.names if self.role(name) == role]

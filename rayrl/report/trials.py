@@ -160,10 +160,17 @@ class Study:
 
     @property
     def matched_by(self) -> str:
-        """What all arms were given alike: `60 updates`. Empty: each had steps of its own."""
+        """What the arms were given alike: `60 updates`, and which have steps of their own. Empty: all do."""
         budget = self._own.get("budget")
         given = [(name, budget.get(name)) for name in AMOUNTS] if isinstance(budget, dict) else []
-        return ", ".join(f"{amount:,} {name}" for name, amount in given if isinstance(amount, int | float))
+        alike = ", ".join(f"{amount:,} {name}" for name, amount in given if isinstance(amount, int | float))
+        own = [arm.name for arm in self.trained if arm.name in self._with_steps]
+        return f"{alike} ({', '.join(own)}: own steps)" if alike and own else alike
+
+    @property
+    def _with_steps(self) -> set[str]:
+        arms = self.config.get("arms")
+        return {name for name, own in arms.items() if "steps" in (own or {})} if isinstance(arms, dict) else set()
 
     @property
     def _own(self) -> Mapping[str, Any]:

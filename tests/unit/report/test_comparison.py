@@ -129,6 +129,12 @@ def test_a_study_says_which_benchmarks_are_in_domain(tmp_path: Path) -> None:
     assert Benchmarks(study).of_role(KNOWLEDGE) == ["mmlu_stem"]
     assert study.matched_by == "12,000 tokens"
     assert [arm.method for arm in study.arms] == ["base", "GRPO"]  # from the runs' own settings
+    (folder / "study.yaml").write_text(
+        "study: {in_domain: [], budget: {updates: 9}}\narms: {grpo: {method: grpo, steps: 5}, base: {method: base}}"
+    )
+    study = read_study(folder)
+    assert Benchmarks(study).of_role(KNOWLEDGE) == ["held_out", "gsm8k", "mmlu_stem"]
+    assert study.matched_by == "9 updates (grpo: own steps)"
 
 
 def test_the_base_may_have_any_name(tmp_path: Path) -> None:
