@@ -129,9 +129,11 @@ def run_trials(
     """
     os.environ.update(QUIET)
     logging.getLogger("ray.tune").setLevel(logging.ERROR)
-    stop = settings.stop
+    stop, here = settings.stop, os.getcwd()
 
     def trial(chosen: dict[str, Any]) -> None:
+        if os.path.isdir(here):
+            os.chdir(here)  # files are named from where the study was started; Ray Tune goes to a folder of its own
         about, config = configure(chosen, tune.get_context().get_trial_id())
         label = {"about": asdict(about)}
         scored: dict[str, float] = {}

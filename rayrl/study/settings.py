@@ -65,6 +65,11 @@ class TrialsSettings(Settings):
     """Most trials at once. None: as many as the cluster's resources (and, on this machine alone, memory) allow."""
     stop: StopSettings = StopSettings()
 
+    @field_validator("dir")
+    @classmethod
+    def absolute(cls, path: Path) -> Path:
+        return path.absolute()  # trials run in processes of their own, and a study may be gone on with from elsewhere
+
     @field_validator("name")
     @classmethod
     def plain(cls, name: str) -> str:

@@ -22,9 +22,10 @@ def test_two_trials_at_once_end_and_a_killed_study_goes_on(
     base = {key: value for key, value in tiny(tiny_model, tmp_path).items() if key in OF_SFT}
     base["learner"]["cpus_per_worker"] = 0.5
     base["checkpoint"] = {"every_steps": 20}
+    base["train_data"] = {"source": os.path.relpath(tmp_path / "train.jsonl")}
     config = tmp_path / "study.yaml"
     settings = {
-        "study": {"name": "study", "dir": str(tmp_path)},
+        "study": {"name": "study", "dir": os.path.relpath(tmp_path)},
         "base": base,
         "sft": {"examples_per_step": 8, "target": {"max_tokens": 100}},
         "arms": {"short": {"method": "sft", "steps": 2}, "long": {"method": "sft", "steps": STEPS}},
