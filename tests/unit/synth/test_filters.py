@@ -41,6 +41,7 @@ def removed(triplet: Triplet, settings: FilterSettings | None = None) -> str | N
         ("7.4%", ("Net sales | $4,210", "Net income | 310")),
         ("-$95 million", ("Net income | 310 | (95)",)),
         ("1.08x", (SALES,)),
+        ("0.0%", ("stores ... 47", "47 stores")),
         ("47 stores", ("The company opened 47 stores.",)),
     ],
 )
@@ -74,6 +75,43 @@ def test_figures_that_stand_there_or_follow_are_kept(answer: str, evidence: tupl
 def test_what_is_unfit_is_removed_with_its_reason(changes: dict[str, object], reason: str) -> None:
     assert removed(GOOD) is None
     assert removed(replace(GOOD, **changes)) == reason  # type: ignore[arg-type]
+
+
+PROSE = """Acme paid dividends of $5.2 million in 2022. The margin was 12.5% and it has 47 plants.
+Its net loss was $3.1 million; sales fell 4.5% to 310 (in thousands).
+Taxes were $4.5 million in 2022, $2.4 million in 2021, a rate of 21.5% and 20.0%."""
+
+
+@pytest.mark.parametrize("evidence", [(), ("Acme paid dividends of $5.2 million in 2022.",), (PROSE.split("\n")[1],)])
+@pytest.mark.parametrize(
+    ("right", "wrong"),
+    [
+        ("$5.2 million", "$5.2 billion"),
+        ("5.2", "5.2%"),
+        ("$5,200 thousand", "$5,200 million"),
+        ("$5,200,000", "-$5.2 million"),
+        ("12.5%", "$12.5 million"),
+        ("12.5", "$12.5"),
+        ("1,250 basis points", "125 basis points"),
+        ("47 plants", "47%"),
+        ("-$3.1 million", "-$3.1 billion"),
+        ("-4.5%", "4.5 billion"),
+        ("$310 thousand", "$301 thousand"),
+    ],
+)
+def test_a_figure_with_a_unit_stands_in_that_unit_only(right: str, wrong: str, evidence: tuple[str, ...]) -> None:
+    assert unsupported(right, PROSE, evidence) == []
+    assert unsupported(wrong, PROSE, evidence) == [wrong]
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong"),
+    [("$6.9 million", "$6.9 billion"), ("$2,100 thousand", "$2,100 million"), ("1.5%", "$1.5 million")],
+)
+def test_a_sum_or_difference_has_the_unit_of_its_parts(right: str, wrong: str) -> None:
+    evidence = (PROSE.split("\n")[2],)
+    assert unsupported(right, PROSE, evidence) == []
+    assert unsupported(wrong, PROSE, evidence) == [wrong]
 
 
 def test_questions_that_say_the_same_are_kept_once_and_years_make_a_difference() -> None:
