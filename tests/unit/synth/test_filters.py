@@ -10,7 +10,7 @@ from rayrl.errors import ConfigError, DataError
 from rayrl.synth.chunks import Chunk
 from rayrl.synth.filters import check_languages, judge
 from rayrl.synth.language import language
-from rayrl.synth.near import NearDuplicates, jaccard, shingles
+from rayrl.synth.near import NearDuplicates, SharedText, jaccard, shingles
 from rayrl.synth.split import held_out
 from rayrl.synth.support import quoted, unsupported
 from rayrl.synth.triplets import REFUSAL, Triplet
@@ -153,6 +153,31 @@ def test_minhash_finds_what_jaccard_calls_near() -> None:
     assert found == expected
 
 
+@pytest.mark.parametrize("most", [10**6, 4000])
+def test_documents_that_hold_half_of_another_are_alike_however_they_are_cut(most: int) -> None:
+    draw = random.Random(5)
+
+    def written(words: int) -> list[str]:
+        return [f"w{draw.randrange(2000)}" for _ in range(words)]
+
+    report, notes = written(4000), written(900)
+    documents = {
+        "report": report,
+        "amended": [*written(150), *report],
+        "excerpt": [*written(300), *report[1000:1600]],
+        "quoting": [*written(3000), *report[:500]],
+        "notes": notes,
+        "notes, mended": [word if at % 100 else "mended" for at, word in enumerate(notes)],
+        "single": ["one"],
+    }
+    shared = SharedText(most)
+    for name, words in documents.items():
+        shared.add(name, " ".join(words))
+    pairs = {frozenset(pair) for pair in shared.pairs()}
+    alike = {("report", "amended"), ("report", "excerpt"), ("amended", "excerpt"), ("notes", "notes, mended")}
+    assert pairs == {frozenset(pair) for pair in alike}
+
+
 @pytest.mark.parametrize(
     ("text", "code"),
     [
@@ -177,12 +202,15 @@ def test_groups_and_documents_that_share_text_stay_on_one_side() -> None:
     names = [f"{company}_{year}.pdf" for company in "ABCDEFGH" for year in (2021, 2022)]
     settings = SplitSettings(test_fraction=0.25, group=r"^([^_]+)_")
     for seed in range(20):
-        test = held_out(names, [("A_2021.pdf", "B_2022.pdf")], settings, seed)
+        test = held_out(names, set(names), [("A_2021.pdf", "B_2022.pdf")], settings, seed)
         assert 2 <= len(test) <= 6
         sides = {name[0]: name in test for name in names}
         assert all(sides[name[0]] == (name in test) for name in names)
         assert sides["A"] == sides["B"]
-        assert test == held_out(names[::-1], [("A_2021.pdf", "B_2022.pdf")], settings, seed)
-    assert held_out(names, [], SplitSettings(test_fraction=0), 0) == set()
+        assert test == held_out(names[::-1], set(names), [("A_2021.pdf", "B_2022.pdf")], settings, seed)
+    assert held_out(names, set(names), [], SplitSettings(test_fraction=0), 0) == set()
     with pytest.raises(DataError, match="belong together"):
-        held_out(["a", "b"], [("a", "b")], settings, 0)
+        held_out(["a", "b"], {"a", "b"}, [("a", "b")], settings, 0)
+    for seed in range(20):
+        test = held_out("abcd", set("bcd"), [("b", "a"), ("c", "a")], SplitSettings(test_fraction=0.3), seed)
+        assert test in ({"b", "c"}, {"d"})
