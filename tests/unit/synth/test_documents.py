@@ -117,6 +117,8 @@ def test_paths_name_files_folders_and_patterns_and_say_what_matches_nothing(tmp_
         (tmp_path / name).write_text("text")
     assert list(find_files([str(tmp_path / "a")])) == ["deep/y.html", "x.txt"]
     assert list(find_files([str(tmp_path / "**" / "*.html")])) == ["y.html"]
+    (tmp_path / "10-K [2022].txt").write_text("text")
+    assert list(find_files([str(tmp_path / "10-K [2022].txt")])) == ["10-K [2022].txt"]
     both = find_files([str(tmp_path / "a"), str(tmp_path / "b")])
     assert len(both) == 3
     assert [name for name in both if name.endswith("/a/x.txt") or name.endswith("/b/x.txt")]
