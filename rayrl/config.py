@@ -647,7 +647,8 @@ class FilterSettings(Settings):
 
 class SplitSettings(Settings):
     test_fraction: float = Field(0.1, ge=0, lt=1)
-    """Share of documents whose questions are held out. Above 0, at least one document is."""
+    """Share of documents whose questions are held out. Above 0, at least one document is. Documents that share a chunk,
+    or half of the shorter one's text, stay together."""
     group: str | None = None
     """Regular expression on document names: those whose first bracket (or match) is the same stay together, such as
     `^([^_]+)_` for COMPANY_YEAR.pdf. None: each document alone."""

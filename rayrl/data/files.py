@@ -3,8 +3,10 @@
 import csv
 import json
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from glob import glob, has_magic
 from pathlib import Path
+from typing import IO
 
 from rayrl.data.row import Row
 from rayrl.errors import DataError
@@ -23,7 +25,8 @@ def read_files(pattern: str, field: str, csv_columns: Sequence[str] | None = Non
     Raises:
         DataError: No such file, one of another kind, or a broken row.
     """
-    paths = [Path(found) for found in sorted(glob(pattern, recursive=True))] if has_magic(pattern) else [Path(pattern)]
+    is_pattern = has_magic(pattern) and not Path(pattern).is_file()
+    paths = [Path(found) for found in sorted(glob(pattern, recursive=True))] if is_pattern else [Path(pattern)]
     if not paths:
         raise DataError(f"{field}.source: no file matches {pattern!r}")
     for path in paths:
@@ -38,8 +41,32 @@ def read_files(pattern: str, field: str, csv_columns: Sequence[str] | None = Non
             yield from _READERS[path.suffix](path, field)
 
 
+@contextmanager
+def _opened(path: Path, field: str) -> Iterator[IO[str]]:
+    """Text in UTF-8, with or without a byte order mark. Raises DataError where it is in another encoding."""
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as text:
+            yield text
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"{field}.source: {path}:{_undecodable(path)} is not UTF-8; save the file as UTF-8, as by "
+            "`iconv -f WINDOWS-1252 -t UTF-8`"
+        ) from error
+
+
+def _undecodable(path: Path) -> int:
+    """The first line that is not UTF-8."""
+    with path.open("rb") as lines:
+        for number, line in enumerate(lines, start=1):
+            try:
+                line.decode()
+            except UnicodeDecodeError:
+                return number
+    return 1
+
+
 def _jsonl(path: Path, field: str) -> Iterator[Row]:
-    with path.open(encoding="utf-8") as lines:
+    with _opened(path, field) as lines:
         for number, line in enumerate(lines, start=1):
             if line.strip():
                 yield _object(line, f"{path}:{number}", field)
@@ -57,7 +84,8 @@ def _object(text: str, where: str, field: str) -> Row:
 
 def _json(path: Path, field: str) -> Iterator[Row]:
     try:
-        rows = json.loads(path.read_text(encoding="utf-8"))
+        with _opened(path, field) as text:
+            rows = json.load(text)
     except json.JSONDecodeError as error:
         raise DataError(f"{field}.source: {path} is not JSON: {error}") from error
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
@@ -79,14 +107,20 @@ def _parquet(path: Path, field: str) -> Iterator[Row]:
 
 
 def _csv(path: Path, field: str, columns: Sequence[str] | None) -> Iterator[Row]:
-    with path.open(encoding="utf-8", newline="") as lines:
+    with _opened(path, field) as lines:
         reader = csv.DictReader(lines, columns)
-        for row in reader:
-            if None in row or None in row.values():
-                raise DataError(
-                    f"{field}.source: {path}:{reader.line_num} has more or fewer cells than {reader.fieldnames}"
-                )
-            yield row if columns is None else {**row, "file": path.stem}
+        try:
+            for row in reader:
+                if None in row or None in row.values():
+                    raise DataError(
+                        f"{field}.source: {path}:{reader.line_num} has more or fewer cells than {reader.fieldnames}"
+                    )
+                yield row if columns is None else {**row, "file": path.stem}
+        except csv.Error as error:
+            raise DataError(
+                f"{field}.source: {path}:{reader.reader.line_num} is not CSV that can be read: {error}; "
+                ".jsonl and .parquet take texts of any length"
+            ) from error
 
 
 _READERS: dict[str, Callable[[Path, str], Iterator[Row]]] = {".jsonl": _jsonl, ".json": _json, ".parquet": _parquet}

@@ -51,7 +51,8 @@ def find_files(paths: list[str]) -> dict[str, Path]:
                 raise DataError(f"documents.paths: folder {path!r} holds no {', '.join(SUFFIXES)} file")
             found |= {file.resolve(): file.relative_to(base).as_posix() for file in inside}
             continue
-        files = [Path(file) for file in sorted(glob(path, recursive=True)) if Path(file).is_file()]
+        matches = [base] if base.is_file() else map(Path, sorted(glob(path, recursive=True)))
+        files = [file for file in matches if file.is_file()]
         if not files:
             raise DataError(f"documents.paths: {path!r} is no file or folder, and as a pattern matches none")
         unknown = [file for file in files if file.suffix.lower() not in SUFFIXES]

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from rayrl.config import FilterSettings
-from rayrl.errors import ConfigError
+from rayrl.errors import ConfigError, DataError
 from rayrl.synth.chunks import Chunk
 from rayrl.synth.language import LANGUAGES, language
 from rayrl.synth.near import NearDuplicates
@@ -15,6 +15,7 @@ from rayrl.verify.finance.gold import read_gold
 from rayrl.verify.text import to_ascii
 
 REASONS = (
+    "answer cannot be read",
     "answer does not fit its class",
     "question leans on the passage",
     "evidence not in the chunk",
@@ -71,8 +72,11 @@ def _numbers(triplet: Triplet) -> str:
 
 def _fault(chunk: Chunk, triplet: Triplet, settings: FilterSettings) -> tuple[str, str] | None:
     question = to_ascii(triplet.question)
-    gold = read_gold(triplet.answer) if re.search(r"\w", triplet.answer) else None
-    if gold is None or (gold.kind == "refusal") == triplet.answerable:
+    try:
+        gold = read_gold(triplet.answer)
+    except DataError as error:
+        return "answer cannot be read", str(error)
+    if (gold.kind == "refusal") == triplet.answerable:
         return "answer does not fit its class", triplet.answer
     if triplet.kind == "yes_no" and gold.kind != "yes_no":
         return "answer does not fit its class", triplet.answer

@@ -1,23 +1,28 @@
-"""Texts that say nearly the same: MinHash (Broder 1997) finds candidates, the exact Jaccard similarity decides."""
+"""Texts that say nearly the same: MinHash (Broder 1997) finds candidates, the exact Jaccard similarity decides. And
+documents of which one holds most of another."""
 
 import re
 import zlib
 from collections import defaultdict
+from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
 
 BANDS, ROWS = 32, 4
 SHINGLE = 3
+RUN = 8
+MAX_RUNS = 2**23
+CONTAINED = 0.5
 
 Shingles = NDArray[np.uint32]
 
 
-def shingles(text: str) -> Shingles:
-    """Hashes of all runs of three words, sorted, each once. A shorter text is one run."""
+def shingles(text: str, length: int = SHINGLE) -> Shingles:
+    """Hashes of all runs of so many words, sorted, each once. A shorter text is one run."""
     words = re.findall(r"\w+", text.lower())
-    count = max(1, len(words) - SHINGLE + 1)
-    runs = (" ".join(words[at : at + SHINGLE]) for at in range(count))
+    count = max(1, len(words) - length + 1)
+    runs = (" ".join(words[at : at + length]) for at in range(count))
     return np.unique(np.fromiter((zlib.crc32(run.encode()) for run in runs), np.uint32, count))
 
 
@@ -58,3 +63,36 @@ class NearDuplicates:
         hashed = (self._factor[:, None] * own.astype(np.uint64)[None, :] + self._shift[:, None]) >> np.uint64(32)
         signature = hashed.min(axis=1).reshape(BANDS, ROWS)
         return [band.tobytes() for band in signature]
+
+
+class SharedText:
+    """Documents by their runs of eight words. Beyond `MAX_RUNS` of all together, an even sample of the runs is kept."""
+
+    def __init__(self, most: int = MAX_RUNS) -> None:
+        self._most, self._mask = most, 0
+        self._runs: dict[str, Shingles] = {}
+
+    def add(self, name: str, text: str) -> None:
+        """Remembers a document."""
+        self._runs[name] = self._sample(shingles(text, RUN))
+        while sum(map(len, self._runs.values())) > self._most:
+            self._mask = 2 * self._mask + 1
+            self._runs = {name: self._sample(runs) for name, runs in self._runs.items()}
+
+    def _sample(self, runs: Shingles) -> Shingles:
+        sampled: Shingles = runs[runs & np.uint32(self._mask) == 0]
+        return sampled
+
+    def pairs(self) -> Iterator[tuple[str, str]]:
+        """Documents that hold at least half of the runs of the shorter of the two in common."""
+        names, sizes = list(self._runs), np.array([len(runs) for runs in self._runs.values()])
+        runs = np.concatenate(list(self._runs.values()))
+        order = np.argsort(runs, kind="stable")
+        runs, owners = runs[order], np.repeat(np.arange(len(names)), sizes)[order]
+        for number, own in enumerate(self._runs.values()):
+            first, last = np.searchsorted(runs, own), np.searchsorted(runs, own, "right")
+            several = last - first > 1
+            sharing = [owners[at:end] for at, end in zip(first[several], last[several], strict=True)]
+            shared = np.bincount(np.concatenate([owners[:0], *sharing]), minlength=len(names))[:number]
+            enough = np.maximum(CONTAINED * np.minimum(sizes[:number], sizes[number]), 1)
+            yield from ((names[other], names[number]) for other in np.flatnonzero(shared >= enough))

@@ -7,6 +7,8 @@ import json
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 
 from rayrl.config import SynthConfig
@@ -17,7 +19,7 @@ from rayrl.synth.documents import Document, find_files, read_all
 from rayrl.synth.filings import Filing
 from rayrl.synth.filters import Judged, judge
 from rayrl.synth.journal import Journal, Record, read_jsonl, write_jsonl
-from rayrl.synth.near import NearDuplicates
+from rayrl.synth.near import NearDuplicates, SharedText
 from rayrl.synth.report import Report
 from rayrl.synth.split import held_out
 from rayrl.synth.triplets import Triplet, Writer
@@ -180,7 +182,7 @@ class Synthesis:
                 f"no question is left of {len(judged)} written on {report.asked} chunks; "
                 f"{self.folder / 'synth_report.json'} says what was removed and what failed"
             )
-        test = self._held_out(sorted({one.chunk.document for one in kept}))
+        test = self._held_out({one.chunk.document for one in kept})
         for name in ("train", "test"):
             rows = [_row(one) for one in kept if (one.chunk.document in test) == (name == "test")]
             report.split[name] = {"documents": len({row["provenance"]["document"] for row in rows}), "rows": len(rows)}
@@ -200,17 +202,18 @@ class Synthesis:
         finally:
             journal.close()
 
-    def _held_out(self, documents: list[str]) -> set[str]:
+    def _held_out(self, asked: set[str]) -> set[str]:
         """Documents whose questions are held out; those that share text stay on one side."""
-        home = {record["id"]: record["document"] for record in read_jsonl(self.chunks_file)}
-        pairs = (
-            (record["document"], home[record["duplicate_of"]])
-            for record in read_jsonl(self.chunks_file)
-            if record["duplicate_of"] is not None
-        )
-        known = set(documents)
-        alike = {pair for pair in pairs if set(pair) <= known}
-        return held_out(documents, sorted(alike), self.config.split, self.config.run.seed)
+        home: dict[str, str] = {}
+        alike: list[tuple[str, str]] = []
+        texts = SharedText()
+        for document, records in groupby(read_jsonl(self.chunks_file), itemgetter("document")):
+            chunks = list(records)
+            home |= dict.fromkeys((chunk["id"] for chunk in chunks), document)
+            alike += [(document, home[chunk["duplicate_of"]]) for chunk in chunks if chunk["duplicate_of"] is not None]
+            texts.add(document, "\n".join(chunk["text"] for chunk in chunks))
+        alike += texts.pairs()
+        return held_out(set(home.values()), asked, alike, self.config.split, self.config.run.seed)
 
     def _write_report(self) -> None:
         path = self.folder / "synth_report.json"

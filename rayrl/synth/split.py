@@ -2,20 +2,21 @@
 
 import random
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 
 from rayrl.config import SplitSettings
 from rayrl.errors import DataError
 
 
 def held_out(
-    documents: Iterable[str], alike: Iterable[tuple[str, str]], settings: SplitSettings, seed: int
+    documents: Iterable[str], asked: Set[str], alike: Iterable[tuple[str, str]], settings: SplitSettings, seed: int
 ) -> set[str]:
     """Names of the documents whose questions are held out.
 
     Args:
-        documents: All names.
-        alike: Pairs of documents that share a near-duplicate chunk.
+        documents: All names; one without questions ties together those that share text with it.
+        asked: The documents with questions.
+        alike: Pairs of documents that share text.
         settings: Share and grouping.
         seed: Draws the groups.
 
@@ -27,7 +28,7 @@ def held_out(
 
     def root(name: str) -> str:
         while home[name] != name:
-            name = home[name]
+            home[name] = name = home[home[name]]
         return name
 
     by_group: dict[str, str] = {}
@@ -39,19 +40,20 @@ def held_out(
         return set()
     groups: dict[str, list[str]] = {}
     for name in names:
-        groups.setdefault(root(name), []).append(name)
+        if name in asked:
+            groups.setdefault(root(name), []).append(name)
     if len(groups) < 2:
         raise DataError(
-            f"split.test_fraction: all {len(names)} documents belong together (split.group, or shared text), so none "
+            f"split.test_fraction: all {len(asked)} documents belong together (split.group, or shared text), so none "
             "can be held out; set it to 0, or add documents"
         )
-    order = sorted(groups)
+    order = sorted(groups.values())
     random.Random(f"{seed}/split").shuffle(order)
-    wanted, chosen = settings.test_fraction * len(names), set[str]()
+    wanted, chosen = settings.test_fraction * len(asked), set[str]()
     for group in order[:-1]:
-        if chosen and len(chosen) + len(groups[group]) / 2 > wanted:
+        if chosen and len(chosen) + len(group) / 2 > wanted:
             break
-        chosen.update(groups[group])
+        chosen.update(group)
     return chosen
 
 

@@ -81,6 +81,7 @@ SCHEMA: dict[str, Any] = {
 """JSON schema of a language model's reply."""
 _FIELDS = {"class": str, "question": str, "steps": str, "answer": str, "evidence": list}
 _FENCE = re.compile(r"\A\s*```(?:json)?\s*\n(.*?)\n?```\s*\Z", re.DOTALL)
+_HALF = re.compile("[\ud800-\udfff]")
 
 
 def parse_reply(reply: str) -> tuple[list[Triplet], list[str]]:
@@ -131,4 +132,6 @@ def _fault(item: object) -> str | None:
         return "question has evidence that is no text"
     if not item["question"].strip() or not item["answer"].strip():
         return "question or answer is empty"
+    if _HALF.search("".join((item["question"], item["steps"], item["answer"], *item["evidence"]))):
+        return "question has half a character (a lone surrogate)"
     return None

@@ -43,6 +43,13 @@ def test_the_same_rows_from_every_kind_of_file_a_pattern_and_a_function(tmp_path
     assert loaded(own, "train_data") == ROWS[:3]
 
 
+@pytest.mark.parametrize("name", ["rows.csv", "rows.jsonl", "rows.json", "10-K [2022].csv", "x[1].jsonl"])
+def test_a_byte_order_mark_is_read_away_and_brackets_in_a_file_name_are_no_pattern(name: str, tmp_path: Path) -> None:
+    text = {"csv": "question,answer\r\n0 + 1 =,1\r\n", "jsonl": json.dumps(ROWS[0]), "json": json.dumps(ROWS[:1])}
+    (tmp_path / name).write_text(text[name.rpartition(".")[2]], encoding="utf-8-sig", newline="")
+    assert loaded(DatasetSettings(source=str(tmp_path / name)), "train_data") == ROWS[:1]
+
+
 def test_reasoning_gym_gives_the_same_rows_for_a_seed_and_others_for_another() -> None:
     def rows(seed: int) -> list[dict[str, Any]]:
         return loaded(DatasetSettings(source="reasoning_gym:chain_sum", size=20, seed=seed), "train_data")
@@ -65,11 +72,19 @@ def test_reasoning_gym_gives_the_same_rows_for_a_seed_and_others_for_another() -
         ("rows.parquet", "question", "is not Parquet"),
         ("rows.csv", "question,answer\n1\n", "rows.csv:2 has more or fewer cells than"),
         ("rows.csv", "question,answer\n1,2,3\n", "rows.csv:2 has more or fewer cells than"),
+        ("rows.csv", "question,answer\n1,2\n\x80 5,2\n", "rows.csv:3 is not UTF-8; save the file as UTF-8"),
+        (
+            "rows.jsonl",
+            '{"question": "1"}\n{"question": "\x80 5"}',
+            "rows.jsonl:2 is not UTF-8; save the file",
+        ),
+        ("rows.json", '[{"question": "\x80 5"}]', "rows.json:1 is not UTF-8; save the file as UTF-8"),
+        ("rows.csv", f"question,answer\n1,2\n{'9' * 140_000},2\n", "rows.csv:3 is not CSV that can be read"),
     ],
 )
 def test_a_broken_file_is_refused_by_row(name: str, content: str, says: str, tmp_path: Path) -> None:
     path = tmp_path / name
-    path.write_text(content)
+    path.write_text(content, encoding="latin-1")
     with pytest.raises(DataError, match="train_data") as raised:
         loaded(DatasetSettings(source=str(path)), "train_data")
     assert says in str(raised.value)

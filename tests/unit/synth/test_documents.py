@@ -50,6 +50,32 @@ def test_html_keeps_rows_pages_and_nested_text_and_drops_scripts() -> None:
     ]
 
 
+BREAK = "<hr style='page-break-after: always'>"
+INNER = "<table><tr><td>Revenue</td><td>$</td><td>100</td></tr><tr><td>Cost</td><td>60</td></tr></table>"
+
+
+@pytest.mark.parametrize(
+    ("source", "pages"),
+    [
+        ("<table><tr><td>Revenue<td>100<td>90<tr><td>Cost<td>60</table>b", ["Revenue | 100 | 90\nCost | 60\nb"]),
+        ("<table><thead><tr><th>Year<th>2023<tbody><tr><td>Revenue<td>100", ["Year | 2023\nRevenue | 100"]),
+        (f"<table><tr><td><p>a</p>{INNER}after<td>b</table>", ["a\n\nRevenue | $100\nCost | 60\nafter\nb"]),
+        ("<table><tr><td>Cash<td><table><tr><td>$<td>100</table><td>90</table>", ["Cash | $100 | 90"]),
+        (f"<table><tr><td><p>one</p>{BREAK}{INNER}</table>two", ["one", "Revenue | $100\nCost | 60\ntwo"]),
+        ("<table><tr><td>x<td>2<tr style='page-break-before:always'><td>y<td>3</table>", ["x | 2", "y | 3"]),
+        ("<p style='display:none'>x<p>Revenue was 5", ["Revenue was 5"]),
+        ("<p style='display:none'>x<div>Revenue was 5</div>", ["Revenue was 5"]),
+        ("<ul><li style='display:none'>x<li>y</ul>", ["y"]),
+        ("<div style='display:none'><p>x<table><tr><td>y</table></div>seen", ["seen"]),
+        ("<head><title>no</title><body><p>Revenue", ["Revenue"]),
+        ("<div>a<table><tr><td>Revenue</div></p><td>5</table>b</div>", ["a\nRevenue | 5\nb"]),
+        ("", [""]),
+    ],
+)
+def test_html_that_leaves_out_end_tags_or_nests_tables_is_read_as_browsers_do(source: str, pages: list[str]) -> None:
+    assert html_pages(source) == pages
+
+
 def test_text_ends_pages_at_form_feeds(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_bytes(b"one\r\ntwo\x0cthree\n")
     assert read_pages(tmp_path / "a.txt", SETTINGS) == ["one\ntwo", "three"]
@@ -91,6 +117,8 @@ def test_paths_name_files_folders_and_patterns_and_say_what_matches_nothing(tmp_
         (tmp_path / name).write_text("text")
     assert list(find_files([str(tmp_path / "a")])) == ["deep/y.html", "x.txt"]
     assert list(find_files([str(tmp_path / "**" / "*.html")])) == ["y.html"]
+    (tmp_path / "10-K [2022].txt").write_text("text")
+    assert list(find_files([str(tmp_path / "10-K [2022].txt")])) == ["10-K [2022].txt"]
     both = find_files([str(tmp_path / "a"), str(tmp_path / "b")])
     assert len(both) == 3
     assert [name for name in both if name.endswith("/a/x.txt") or name.endswith("/b/x.txt")]

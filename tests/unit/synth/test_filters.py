@@ -10,7 +10,7 @@ from rayrl.errors import ConfigError, DataError
 from rayrl.synth.chunks import Chunk
 from rayrl.synth.filters import check_languages, judge
 from rayrl.synth.language import language
-from rayrl.synth.near import NearDuplicates, jaccard, shingles
+from rayrl.synth.near import NearDuplicates, SharedText, jaccard, shingles
 from rayrl.synth.split import held_out
 from rayrl.synth.support import quoted, unsupported
 from rayrl.synth.triplets import REFUSAL, Triplet
@@ -41,6 +41,7 @@ def removed(triplet: Triplet, settings: FilterSettings | None = None) -> str | N
         ("7.4%", ("Net sales | $4,210", "Net income | 310")),
         ("-$95 million", ("Net income | 310 | (95)",)),
         ("1.08x", (SALES,)),
+        ("0.0%", ("stores ... 47", "47 stores")),
         ("47 stores", ("The company opened 47 stores.",)),
     ],
 )
@@ -58,7 +59,11 @@ def test_figures_that_stand_there_or_follow_are_kept(answer: str, evidence: tupl
         ({"evidence": ("Net sales of Acme were high",)}, "evidence not in the chunk"),
         ({"evidence": ()}, "evidence not in the chunk"),
         ({"answer": REFUSAL}, "answer does not fit its class"),
-        ({"answer": "?"}, "answer does not fit its class"),
+        ({"answer": "?"}, "answer cannot be read"),
+        ({"answer": "None"}, "answer cannot be read"),
+        ({"answer": "divide(5, 0)"}, "answer cannot be read"),
+        ({"answer": "add(1)"}, "answer cannot be read"),
+        ({"answer": "Net sales. " * 500}, "answer cannot be read"),
         ({"kind": "unanswerable"}, "answer does not fit its class"),
         ({"kind": "yes_no"}, "answer does not fit its class"),
         ({"question": "What were net sales according to the passage above?"}, "question leans on the passage"),
@@ -70,6 +75,43 @@ def test_figures_that_stand_there_or_follow_are_kept(answer: str, evidence: tupl
 def test_what_is_unfit_is_removed_with_its_reason(changes: dict[str, object], reason: str) -> None:
     assert removed(GOOD) is None
     assert removed(replace(GOOD, **changes)) == reason  # type: ignore[arg-type]
+
+
+PROSE = """Acme paid dividends of $5.2 million in 2022. The margin was 12.5% and it has 47 plants.
+Its net loss was $3.1 million; sales fell 4.5% to 310 (in thousands).
+Taxes were $4.5 million in 2022, $2.4 million in 2021, a rate of 21.5% and 20.0%."""
+
+
+@pytest.mark.parametrize("evidence", [(), ("Acme paid dividends of $5.2 million in 2022.",), (PROSE.split("\n")[1],)])
+@pytest.mark.parametrize(
+    ("right", "wrong"),
+    [
+        ("$5.2 million", "$5.2 billion"),
+        ("5.2", "5.2%"),
+        ("$5,200 thousand", "$5,200 million"),
+        ("$5,200,000", "-$5.2 million"),
+        ("12.5%", "$12.5 million"),
+        ("12.5", "$12.5"),
+        ("1,250 basis points", "125 basis points"),
+        ("47 plants", "47%"),
+        ("-$3.1 million", "-$3.1 billion"),
+        ("-4.5%", "4.5 billion"),
+        ("$310 thousand", "$301 thousand"),
+    ],
+)
+def test_a_figure_with_a_unit_stands_in_that_unit_only(right: str, wrong: str, evidence: tuple[str, ...]) -> None:
+    assert unsupported(right, PROSE, evidence) == []
+    assert unsupported(wrong, PROSE, evidence) == [wrong]
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong"),
+    [("$6.9 million", "$6.9 billion"), ("$2,100 thousand", "$2,100 million"), ("1.5%", "$1.5 million")],
+)
+def test_a_sum_or_difference_has_the_unit_of_its_parts(right: str, wrong: str) -> None:
+    evidence = (PROSE.split("\n")[2],)
+    assert unsupported(right, PROSE, evidence) == []
+    assert unsupported(wrong, PROSE, evidence) == [wrong]
 
 
 def test_questions_that_say_the_same_are_kept_once_and_years_make_a_difference() -> None:
@@ -111,6 +153,31 @@ def test_minhash_finds_what_jaccard_calls_near() -> None:
     assert found == expected
 
 
+@pytest.mark.parametrize("most", [10**6, 4000])
+def test_documents_that_hold_half_of_another_are_alike_however_they_are_cut(most: int) -> None:
+    draw = random.Random(5)
+
+    def written(words: int) -> list[str]:
+        return [f"w{draw.randrange(2000)}" for _ in range(words)]
+
+    report, notes = written(4000), written(900)
+    documents = {
+        "report": report,
+        "amended": [*written(150), *report],
+        "excerpt": [*written(300), *report[1000:1600]],
+        "quoting": [*written(3000), *report[:500]],
+        "notes": notes,
+        "notes, mended": [word if at % 100 else "mended" for at, word in enumerate(notes)],
+        "single": ["one"],
+    }
+    shared = SharedText(most)
+    for name, words in documents.items():
+        shared.add(name, " ".join(words))
+    pairs = {frozenset(pair) for pair in shared.pairs()}
+    alike = {("report", "amended"), ("report", "excerpt"), ("amended", "excerpt"), ("notes", "notes, mended")}
+    assert pairs == {frozenset(pair) for pair in alike}
+
+
 @pytest.mark.parametrize(
     ("text", "code"),
     [
@@ -135,12 +202,15 @@ def test_groups_and_documents_that_share_text_stay_on_one_side() -> None:
     names = [f"{company}_{year}.pdf" for company in "ABCDEFGH" for year in (2021, 2022)]
     settings = SplitSettings(test_fraction=0.25, group=r"^([^_]+)_")
     for seed in range(20):
-        test = held_out(names, [("A_2021.pdf", "B_2022.pdf")], settings, seed)
+        test = held_out(names, set(names), [("A_2021.pdf", "B_2022.pdf")], settings, seed)
         assert 2 <= len(test) <= 6
         sides = {name[0]: name in test for name in names}
         assert all(sides[name[0]] == (name in test) for name in names)
         assert sides["A"] == sides["B"]
-        assert test == held_out(names[::-1], [("A_2021.pdf", "B_2022.pdf")], settings, seed)
-    assert held_out(names, [], SplitSettings(test_fraction=0), 0) == set()
+        assert test == held_out(names[::-1], set(names), [("A_2021.pdf", "B_2022.pdf")], settings, seed)
+    assert held_out(names, set(names), [], SplitSettings(test_fraction=0), 0) == set()
     with pytest.raises(DataError, match="belong together"):
-        held_out(["a", "b"], [("a", "b")], settings, 0)
+        held_out(["a", "b"], {"a", "b"}, [("a", "b")], settings, 0)
+    for seed in range(20):
+        test = held_out("abcd", set("bcd"), [("b", "a"), ("c", "a")], SplitSettings(test_fraction=0.3), seed)
+        assert test in ({"b", "c"}, {"d"})

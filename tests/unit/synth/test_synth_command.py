@@ -13,6 +13,10 @@ from typing import Any
 import pytest
 import yaml
 
+from rayrl.config import SynthConfig, validated
+from rayrl.synth.chunks import characters
+from rayrl.synth.documents import Document
+from rayrl.synth.pipeline import Synthesis
 from tests.unit.synth.pdf_files import STATEMENT, write_pdf
 from tests.unit.synth.service import completion, questions, serve
 
@@ -142,6 +146,22 @@ def test_rows_carry_provenance_and_nothing_leaks_from_test_to_train(tmp_path: Pa
         text = (documents / chunk["document"]).read_text().split("\f")
         assert chunk["text"] in "\n\n".join(text[chunk["page_start"] - 1 : chunk["page_end"]])
     assert re.search(r"extraction .*96.*48.*48", out)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_an_amended_document_stays_with_the_first_though_no_chunk_of_theirs_is_the_same(
+    seed: int, tmp_path: Path
+) -> None:
+    texts = {path.name: path.read_text().replace("\f", "\n") for path in filings(tmp_path / "documents").iterdir()}
+    texts["amended.txt"] = f"Amendment No. 1 to the annual report, filed to correct one page.\n{texts['d3.txt']}"
+    values = {"documents": {"written": 2}, "chunks": {"size": 300, "overlap": 0}, "split": {"test_fraction": 0.4}}
+    synthesis = Synthesis(validated(SynthConfig, "", {"run": {"seed": seed}} | values), tmp_path)
+    documents = [Document.of(name, [text]) for name, text in texts.items()]
+    synthesis.cut(documents, characters)
+    test = synthesis._held_out(set(texts))
+    assert synthesis.report.duplicate_chunks == 0
+    assert 0 < len(test) < len(texts)
+    assert ("amended.txt" in test) == ("d3.txt" in test)
 
 
 def test_rules_make_a_set_without_any_model_and_a_second_start_writes_nothing(tmp_path: Path) -> None:

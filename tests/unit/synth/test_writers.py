@@ -40,8 +40,10 @@ def test_a_reply_that_is_no_such_json_is_refused(text: str) -> None:
 def test_broken_questions_are_faults_and_the_others_are_kept() -> None:
     without = {key: value for key, value in GOOD.items() if key != "answer"}
     bad = [3, without, GOOD | {"class": "riddle"}, GOOD | {"evidence": [3]}, GOOD | {"question": " "}]
+    bad += [GOOD | {"question": "Sales \ud83d?"}, GOOD | {"evidence": ["Net sales", "\udc00"]}]
     triplets, faults = parse_reply(reply(*bad, GOOD, item("unanswerable", "What was it?", "No idea", ["x"])))
     assert len(faults) == len(bad)
+    assert not parse_reply(reply(GOOD | {"question": "Sales \U0001f600?"}))[1]
     assert [(t.kind, t.answer, t.evidence) for t in triplets[1:]] == [("unanswerable", REFUSAL, ())]
 
 
