@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from rayrl.verify.numbers import ANY_NUMBER, parse_number
-from rayrl.verify.text import tidy, to_ascii
+from rayrl.verify.text import after_thoughts, tidy, to_ascii
 
 How = Literal["boxed", "hashes", "tag", "sentence", "last"]
 MAX_SENTENCE = 400
@@ -146,10 +146,7 @@ def extract(response: str, strict: bool = False) -> Found | None:
         response: What the model wrote: any text at all.
         strict: Take only marked answers, never the last number.
     """
-    text = to_ascii(response)
-    _, closed, after = text.rpartition("</think>")
-    if closed and after.strip():
-        text = after
+    text = after_thoughts(to_ascii(response))
     rules = (("boxed", boxed), ("hashes", _hashes), ("tag", _tag), ("sentence", _sentence), ("last", _last_resort))
     for how, rule in rules[: -1 if strict else None]:
         answer = rule(text)

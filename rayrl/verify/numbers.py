@@ -18,8 +18,8 @@ _UNSIGNED = r"(?:\d{1,3}(?:,\d{2,3})*,\d{3}(?!\d)|\d{1,3}(?:[ ]\d{3})+(?!\d)|\d+
 _CURRENCY = r"(?:US|A|C)?\$|€|£|¥|₹|USD|EUR|GBP|Rs\.?"
 _NUMBER = re.compile(
     rf"""
-    (?:\\approx|\\sim|approximately|about|around|roughly|exactly)?\s*
-    (?P<sign>[+-]?)\s*(?:{_CURRENCY})?\s*(?P<sign2>-?)\s*
+    (?:\(?[A-J][).:]\s+)?(?:\\approx|\\sim|approximately|about|around|roughly|exactly)?\s*
+    (?P<sign>[+-]?)\s*(?P<currency>{_CURRENCY})?\s*(?P<sign2>-?)\s*
     (?:
         (?:(?P<whole>\d{{1,30}})(?:\ |-|\ and\ )?)?
         (?:\\frac\s*(?:\{{\s*(?P<over>-?(?:{_UNSIGNED}))\s*\}}\s*\{{\s*(?P<under>{_UNSIGNED})\s*\}}
@@ -39,6 +39,8 @@ ANY_NUMBER = re.compile(
     rf"(?<![\w.,])-?\s?\$?(?:{_UNSIGNED})(?:[eE][+-]?\d{{1,4}}(?!\w))?(?:\s?/\s?\d+)?(?:\s?(?:%|percent\b))?", re.ASCII
 )
 _UNIT = re.compile(r"(?:\^?\{?\\circ\}?)?\s*(?:(?:[A-Za-z]+\.?(?:\^?\{?-?\d\}?)?)(?:[ /-]|$)*)*", re.ASCII)
+_BRACKETED = re.compile(r"\s+\(([A-Za-z]{2}[A-Za-z .-]{0,60})\)\s*", re.ASCII)
+_MONEY = read_measure(" dollars")
 _PERCENT = re.compile(r"\s*(?:%|percent(?:age)?(?: points?)?\b|pct\b)\s*")
 _SCALES = {"hundred": 10**2, "thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12}
 _SHORT_UNITS = frozenset(
@@ -100,7 +102,8 @@ def _last_side(text: str) -> str:
 def parse_number(answer: str) -> Number | None:
     """The number that `answer` states, or None where it states none, or more than one, or an expression.
 
-    `x = 5` states 5. `0.5`, `1/2` and `50%` have the same value; `50%` can also be matched as 50 (`same_number`).
+    `x = 5`, `(B) 5` and `5 (five)` state 5. `0.5`, `1/2` and `50%` have the same value; `50%` can also be matched as 50
+    (`same_number`).
     """
     if len(answer) > 2 * MAX_DIGITS:
         return None
@@ -112,7 +115,8 @@ def parse_number(answer: str) -> Number | None:
     over = part["over"] or part["over1"] or part["over2"] or part["value"]
     under = part["under"] or part["under1"] or part["under2"] or part["under3"]
     exponent = int(part["e"] or part["power"] or part["power1"] or 0)
-    unit: str = part["unit"]
+    bracketed = _BRACKETED.fullmatch(part["unit"])
+    unit: str = f" {bracketed[1]}" if bracketed else part["unit"]
     percent = _PERCENT.match(unit)
     if percent:
         unit = " " + unit[percent.end() :]
@@ -132,7 +136,8 @@ def parse_number(answer: str) -> Number | None:
     value = (value + (_exact(whole) if whole else 0)) * scale
     negative = (part["sign"] == "-") != (part["sign2"] == "-")
     decimal = "." in over or "." in (under or "") or exponent != 0
-    return Number(-value if negative else value, percent is not None, decimal, read_measure(unit))
+    measure = read_measure(unit) or (_MONEY if part["currency"] else None)
+    return Number(-value if negative else value, percent is not None, decimal, measure)
 
 
 def _close(first: Fraction, second: Fraction, rounded: bool) -> bool:

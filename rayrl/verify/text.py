@@ -48,6 +48,12 @@ def to_ascii(text: str) -> str:
     return "".join(str(unicodedata.decimal(c)) if not c.isascii() and c.isdecimal() else c for c in whole)
 
 
+def after_thoughts(text: str) -> str:
+    """What stands after the last `</think>`, or all of `text` where nothing follows it."""
+    _, closed, after = text.rpartition("</think>")
+    return after if closed and after.strip() else text
+
+
 def tidy(answer: str) -> str:
     """One answer without the marks around it: maths delimiters, Markdown, a final full stop."""
     text = answer.strip()

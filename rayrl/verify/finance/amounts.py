@@ -1,4 +1,5 @@
-"""Amounts as financial prose writes them: `$(1,234.5) million`, `USD 3bn`, `12.5 %`, `50 bps`, `1.2x`, `1.234,56 €`.
+"""Amounts as financial prose writes them: `$(1,234.5) million`, `USD 3bn`, `12.5 %`, `50 bps`, `1.2x`, `1.234,56 €`,
+`12,5 %`, `5 1/4 %`, `45 cents`.
 
 One regular expression and exact fractions; nothing is evaluated. A number of more than `MAX_DIGITS` digits is no
 amount.
@@ -17,7 +18,7 @@ MAX_AMOUNTS = 2000
 _CODES = "USD|EUR|GBP|JPY|CNY|RMB|INR|CHF|CAD|AUD|HKD|SGD|KRW|SEK|NOK|DKK|BRL|MXN|ZAR|NZD|NIS|ILS|TWD|RM"
 _SIGN_OF = {"$": "USD", "€": "EUR", "£": "GBP", "¥": "JPY", "₹": "INR", "Rs": "INR", "RMB": "CNY", "US$": "USD"}
 _WORD_OF = {"dollar": "USD", "euro": "EUR", "pound": "GBP", "yen": "JPY", "rupee": "INR", "yuan": "CNY"}
-_SCALE_OF = {
+_SCALE_OF: dict[str, int | Fraction] = {
     **dict.fromkeys(("k", "thousand", "000s"), 10**3),
     **dict.fromkeys(("m", "mm", "mn", "mln", "mil", "million"), 10**6),
     **dict.fromkeys(("b", "bn", "bln", "bil", "billion"), 10**9),
@@ -25,8 +26,20 @@ _SCALE_OF = {
     "hundred": 100,
     "lakh": 10**5,
     "crore": 10**7,
+    **dict.fromkeys(("cent", "¢"), Fraction(1, 100)),
 }
+_SCALE = r"""
+        (?:thousand|million|billion|trillion|mln|bln|crore|lakh|hundred)s?\b
+      | (?:mm|mn|bn|tn|trn|mil|bil|MM|MN|BN|Mn|Bn|Tn)\b\.?
+      | (?:k|K|m|M|b|B|T)(?![\w&'-])
+"""
+_UNIT = rf"""
+        %|(?:percent(?:age)?|per[ ]cent|pct|pp)\b(?:[ ]points?\b)?|basis[ ]points?\b|bps?\b|x(?!\w)
+      | (?:US[ ]|U\.S\.[ ])?(?:dollar|euro|pound|yen|rupee|yuan)s?\b|(?:{_CODES})\b|[€£¥₹]
+"""
+_MIXED = r"\d{1,3}(?:[ ]?\\frac\{[1-9]\}\{[1-9]\}|[ -][1-9]\d?/[1-9]\d?)"
 _NUMBER = (
+    rf"(?:\d{{1,3}},\d{{1,2}}|{_MIXED})(?=[\s-]?(?:{_SCALE}|{_UNIT}))|"  # 12,5 and 5 1/4, before a unit
     r"\d{1,3}(?:\.\d{3}){2,}(?:,\d{1,2})?(?![\d.])|\d{1,3}(?:\.\d{3})+,\d{1,2}(?![\d.,])"  # 1.234.567,89
     r"|\d{1,3}(?:,\d{2,3})*,\d{3}(?!\d)(?:\.\d+)?|\d{1,3}(?:['’]\d{3})+(?!\d)(?:\.\d+)?"
     r"|\d{1,3}(?:[ ]\d{3})+(?![\d,])(?:\.\d+)?|\d+(?:\.\d+)?|\.\d+"
@@ -41,14 +54,9 @@ _AMOUNT = re.compile(
     (?P<number>{_NUMBER})(?:[eE](?P<exponent>[+-]?\d{{1,2}})(?!\w))?
     (?P<close>\s?\))?
     (?P<trailing>-(?![\w$(]))?
-    (?:[ -]?(?P<scale>
-        (?:thousand|million|billion|trillion|mln|bln|crore|lakh|hundred)s?\b
-      | (?:mm|mn|bn|tn|trn|mil|bil|MM|MN|BN|Mn|Bn|Tn)\b\.?
-      | (?:k|K|m|M|b|B|T)(?![\w&'-])
-    ))?
+    (?:[ -]?(?P<scale>{_SCALE} | (?(before)(?!))(?(inner)(?!))(?:cents?\b|¢)))?
     (?P<close2>\s?\))?
-    (?:\s?(?P<unit>%|(?:percent(?:age)?|per[ ]cent|pct|pp)\b(?:[ ]points?\b)?|basis[ ]points?\b|bps?\b|x(?!\w)
-        |(?:US[ ]|U\.S\.[ ])?(?:dollar|euro|pound|yen|rupee|yuan)s?\b|(?:{_CODES})\b|[€£¥₹]))?
+    (?:\s?(?P<unit>{_UNIT}))?
     (?P<close3>\s?\))?
     (?![\d])(?!/\d)
     """,
@@ -102,7 +110,10 @@ class Amount:
 
 
 def _plain_number(text: str) -> str:
-    european = re.fullmatch(r"\d{1,3}(?:\.\d{3}){2,}(?:,\d{1,2})?|\d{1,3}(?:\.\d{3})+,\d{1,2}", text)
+    if re.fullmatch(_MIXED, text):
+        whole, over, under = map(int, re.findall(r"\d+", text))
+        return str(whole + over / under)
+    european = re.fullmatch(r"\d{1,3}(?:\.\d{3}){2,}(?:,\d{1,2})?|\d{1,3}(?:\.\d{3})*,\d{1,2}", text)
     if european:
         return text.replace(".", "").replace(",", ".")
     return re.sub(r"[, '’]", "", text)

@@ -1,7 +1,8 @@
 """Does a response say yes or no to a question?
 
-A response that opens with the word is plain. Any other is read at its conclusion, or else at its first sentence: its
-negations and its words for up and down, against those of the question.
+A response is plain where one of its first two sentences opens with the word, or else one of its last three. Any other
+is read at its conclusion, or else at its first sentence: its negations and its words for up and down, against those of
+the question.
 """
 
 import re
@@ -13,12 +14,18 @@ from rayrl.verify.finance.wording import content_words
 
 MIN_SHARE = 0.3
 
-_PLAIN = re.compile(
-    r"^\W*(?:(?:the\s+)?(?:final\s+)?answer\s*(?:is|:)\W*)?(yes\b|true\b|false\b|no(?=\s*(?:[,.:;!(*-]|$))"
-    r"(?!(?:,\s+(?:I|we)\s+(?:cannot|can't|could\s*n[o']t|do\s*n[o']t\s+(?:have|know)|am\s+(?:not\s+able|unable))"
-    r"|,\s+the\s+\w+\s+(?:does\s+not|doesn't)\s+(?:contain|include|provide)\s+(?:the|enough|sufficient)\b)))",
-    re.IGNORECASE,
+_LEAD = (
+    r"(?:so|thus|therefore|hence|consequently|overall|finally|(?:in\s+)?(?:conclusion|summary|short)|result|verdict"
+    r"|(?:the\s+)?(?:final\s+\w+|answer))\b(?:\s+is\b)?\W*"
 )
+_CANNOT = (
+    r"(?:,\s+(?:I|we)\s+(?:cannot|can't|could\s*n[o']t|do\s*n[o']t\s+(?:have|know)|am\s+(?:not\s+able|unable))"
+    r"|,\s+the\s+\w+\s+(?:does\s+not|doesn't)\s+(?:contain|include|provide)\s+(?:the|enough|sufficient)\b)"
+)
+_YES = r"yes\b(?!\s*(?:or|/)\s*no\b)"
+_NO = rf"no(?=\s*(?:[,.:;!(*-]|$)|\s(?:because|since)\b|\s(?-i:it|they)\b)(?!{_CANNOT})"
+_PLAIN = re.compile(rf"^\W*(?:{_LEAD}){{0,2}}({_YES}|true\b|false\b|{_NO})", re.IGNORECASE)
+_ANSWER = re.compile(rf"\banswer\b[^.]{{0,60}}\b(?:is|:)\W*({_YES}|no\b)", re.IGNORECASE)
 _NOT = re.compile(
     r"\b(?:not|no|never|none|neither|without|lacks?|lacking|unlikely|rather\s+than|isn't|aren't|wasn't|weren't|doesn't|don't|didn't|hasn't|haven't|cannot)\b",
     re.IGNORECASE,
@@ -36,6 +43,9 @@ _DOWN = re.compile(
     re.IGNORECASE,
 )
 _NOT_MOVED = re.compile(rf"{_NOT.pattern}\s+(?:\w+\s+){{0,3}}?(?:{_UP.pattern}|{_DOWN.pattern})", re.IGNORECASE)
+_FLAT = re.compile(
+    r"\b(?:unchanged|stagna\w+|flat(?!-)|(?:remain|stay)(?:ed|s)?\s+(?:the\s+same|constant))\b", re.IGNORECASE
+)
 _STEADY = re.compile(r"\bconsistent|\bstable|\bsteady", re.IGNORECASE)
 _UNSTEADY = re.compile(r"\bfluctuat\w+|\binconsistent|\bvolatil\w+|\bvaried\b", re.IGNORECASE)
 
@@ -45,11 +55,20 @@ def trend(text: str) -> int:
     return bool(_UP.search(text)) - bool(_DOWN.search(text))
 
 
+def _said(pattern: re.Pattern[str], text: str) -> bool | None:
+    """The yes or no that `pattern` finds in a sentence."""
+    found = pattern.search(text)
+    return found[1].lower() in ("yes", "true") if found else None
+
+
 def affirms(text: str, question: str) -> bool:
     """Whether one sentence answers a yes-or-no question with yes."""
+    plain = _said(_PLAIN, text)
+    if plain is not None:
+        return plain
     asked, told = trend(question), trend(text)
     bare = _ONLY.sub("", text)
-    if asked and told == -asked:
+    if asked and (told == -asked or (not told and _FLAT.search(text))):
         return bool(_NOT_MOVED.search(bare))
     if _STEADY.search(question) and _UNSTEADY.search(text) and not _STEADY.search(text):
         return bool(_NOT.search(bare))
@@ -60,18 +79,25 @@ def opens_with_yes_or_no(text: str) -> bool:
     return bool(_PLAIN.match(text))
 
 
+def _at_the_end(listed: Sequence[Sentence]) -> bool | None:
+    """The last plain yes or no of the last three sentences, unless something else is concluded after it."""
+    for sentence in reversed(listed[-3:]):
+        plain = _said(_PLAIN, sentence.text)
+        plain = _said(_ANSWER, sentence.text) if plain is None else plain
+        if plain is not None or CONCLUDES.search(sentence.text):
+            return plain
+    return None
+
+
 def says_yes(listed: Sequence[Sentence], question: str) -> bool | None:
     """True or False for the stance of a response, None for an empty one."""
     for sentence in listed[:2]:
-        plain = _PLAIN.match(sentence.text)
-        if plain:
-            return plain[1].lower() in ("yes", "true")
-    if not listed:
-        return None
-    for sentence in listed[-3:]:
-        plain = re.search(r"\banswer\b[^.]{0,60}\b(?:is|:)\W*(yes|no)\b", sentence.text, re.IGNORECASE)
-        if plain:
-            return plain[1].lower() == "yes"
+        plain = _said(_PLAIN, sentence.text)
+        if plain is not None:
+            return plain
+    plain = _at_the_end(listed)
+    if plain is not None:
+        return plain
     best = stance(listed, question)
     return affirms(best.text, question) if best is not None else None
 

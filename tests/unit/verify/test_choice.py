@@ -21,6 +21,25 @@ from rayrl.verify.choice import verify
         ("Option B. No: the answer is C.", "C"),
         ("<think>Option A?</think>\n<answer>C</answer> not option B", "C"),
         (r"So option B is out: \boxed{\text{C}}", "C"),
+        ("The correct answer is C. Option A is wrong because it ignores tax, and option D is wrong too.", "C"),
+        ("The answer is C, not option A.", "C"),
+        ("The answer is C. Answer A fails.", "C"),
+        ("The answer is option C. Choice A fails.", "C"),
+        ("The correct option is C. Option A is wrong.", "C"),
+        ("**Answer**: C", "C"),
+        ("Answer (C)", "C"),
+        ("C. Option A is wrong because of tax.", "C"),
+        ("C. as A\nB. is wrong", "C"),
+        ("C, I think, as option A is wrong.", "C"),
+        ("A, B and D are wrong, so option C.", "C"),
+        ("A: no.\nB: no.\nC: yes. So option C.", "C"),
+        ("A. ice\nB. air\nC. gas\nD. sun", None),
+        ("<think>The answer is A? No.</think>\n\nC", "C"),
+        ("<think>The answer is C.</think>\n", "C"),
+        (r"$\boxed{\text{(C)}}$", "C"),
+        (r"\boxed{\mathrm{C}}", "C"),
+        (r"\boxed{\textbf{(C) } 12}", "C"),
+        (r"\boxed{\text{A cat}}", None),
         ("A frameshift mutation is created when", None),
         ("The answer is a frameshift", None),
         ("", None),
@@ -41,7 +60,7 @@ def test_a_gold_that_is_no_letter_gives_no_score() -> None:
     assert verify("C", "C.").score == 1.0
 
 
-@pytest.mark.parametrize("part", ["answer ", "answer is : ", "<answer>", "\\boxed{", "*", "option: ("])
+@pytest.mark.parametrize("part", ["answer ", "answer is : ", "<answer>", "\\boxed{", "*", "option: (", "A\nB", "A    "])
 def test_hostile_responses_take_no_time(part: str) -> None:
     started = time.monotonic()
     verify(part * 100_000, "C")

@@ -31,6 +31,10 @@ PLAIN = "What was the total?"
         ("It is approximately 18.0.", "17.98", RATIO),
         ("There are three of them.", "3", "How many segments are there?"),
         ("€5.2 million", "€5,200,000", PLAIN),
+        ("Die Marge betrug 12,5 %.", "12.5%", PLAIN),
+        ("The rate is 5¼%.", "5.25%", PLAIN),
+        ("The rate is 5 1/4%.", "5.25%", PLAIN),
+        ("It paid 45 cents per share.", "$0.45", PLAIN),
         ("Between 10% and 12%", "10-12%", "What margin is expected?"),
         ("The range is 10% to 12%.", "10% to 12%", "What margin is expected?"),
         ("$35,121 in 2019 and $30,973 in 2018", "35,121; 30,973", PLAIN),
@@ -52,6 +56,10 @@ def test_correct(response, gold, question):
     ("response", "gold", "question"),
     [
         ("It was $1,577 billion.", "1577", USD_MILLIONS),
+        ("Die Marge betrug 12,5 %.", "12.0%", PLAIN),
+        ("The rate is 5¼%.", "5.0%", PLAIN),
+        ("The rate is 5 1/4%.", "5.0%", PLAIN),
+        ("It paid 50 cents per share.", "$0.45", PLAIN),
         ("It was $1.577 million.", "1577", USD_MILLIONS),
         ("It was $1,677 million.", "1577", USD_MILLIONS),
         ("It was €1,577 million.", "$1577.00", USD_MILLIONS),
@@ -181,6 +189,42 @@ QUICK = "Does AMD have a healthy liquidity profile based on its quick ratio for 
 )
 def test_yes_and_no_with_the_figure_that_supports_it(response, gold, question, correct):
     assert verify(response, gold, question=question).score == float(correct)
+
+
+GREW = "Did revenue increase in 2022?"
+PROFIT = "Is the company profitable in 2022?"
+STEPS = "Step 1. Revenue 2022: 3.\nStep 2. 2021: 5.\nStep 3. 3 is no more than 5.\n\n"
+LOSS = "First, I look at the income statement.\nNet loss was $5 million.\nIt is no gain.\n\n"
+
+
+@pytest.mark.parametrize(
+    ("response", "question", "yes"),
+    [
+        (f"{STEPS}No, revenue did not increase.", GREW, False),
+        ("Revenue 2022: 3; 2021: 5.\n\nNo, revenue did not increase.", GREW, False),
+        (f"{STEPS}No", GREW, False),
+        (f"{STEPS}No it did not increase.", GREW, False),
+        (f"{STEPS}Yes, it did not fall.", GREW, True),
+        (f"{STEPS}Thus, yes, revenue never declined.", GREW, True),
+        (f"{STEPS}The final answer is: **no**\nSource: page 3 of the filing.", GREW, False),
+        (f"{STEPS}**Final answer**: Yes", GREW, True),
+        ("Let me compute. Revenue 2022: $3m, 2021: $5m. So no.", GREW, False),
+        (f"{LOSS}Conclusion: No, it is not profitable in 2022.", PROFIT, False),
+        (f"{LOSS}**No**", PROFIT, False),
+        (f"{LOSS}**Yes**", PROFIT, True),
+        (f"Overall, no, it is not profitable in 2022.\n{STEPS}", PROFIT, False),
+        (f"{LOSS}Any debt? No.\nSo the company is profitable in 2022.", PROFIT, True),
+        (f"{LOSS}No IT system failed.\nThe company is profitable in 2022.", PROFIT, True),
+        ("Yes or no? Revenue fell from 5 to 3 in 2022.", GREW, False),
+        ("Revenue was unchanged in 2022.", GREW, False),
+        ("Revenue was flat.", GREW, False),
+        ("Revenue remained the same in 2022.", "Did revenue fall in 2022?", False),
+        ("Revenue was flat-rolled steel's.", GREW, True),
+    ],
+)
+def test_yes_or_no_is_read_at_the_end_of_reasoning_too(response, question, yes):
+    assert verify(response, "Yes", question=question).score == float(yes)
+    assert verify(response, "No", question=question).score == float(not yes)
 
 
 @pytest.mark.parametrize(

@@ -34,6 +34,19 @@ from rayrl.verify.finance.amounts import amounts_in, only_amount
         ("5 basis points", "0.0005"),
         ("1.2x", "1.2"),
         ("1.5e3", "1500"),
+        ("12,5 %", "0.125"),
+        ("-63,59%", "-0.6359"),
+        ("12,50 €", "12.5"),
+        ("€12,5 million", "12500000"),
+        ("1.234,5 %", "12.345"),
+        ("1,577 %", "15.77"),
+        ("1,23,456 million", "123456000000"),
+        ("5 1/4%", "0.0525"),
+        (r"5\frac{1}{4}%", "0.0525"),
+        ("8-3/4 percent", "0.0875"),
+        ("2 1/2 million", "2500000"),
+        ("45 cents", "0.45"),
+        ("4.5¢", "0.045"),
         ("100 dollars", "100"),
         ("3 crore", "30000000"),
     ],
@@ -67,6 +80,16 @@ def test_periods_and_references_are_no_amounts(text):
 
 def test_a_year_is_marked_as_one_and_a_price_is_not():
     assert [amount.year_like for amount in amounts_in("2019 $2019 2,019 2019.5")] == [True, False, False, False]
+
+
+def test_a_comma_or_a_fraction_needs_a_unit_behind_it_and_cents_no_currency_before_them():
+    texts = ["12,5", "5,4 and 3%", "5 1/4", "$0.45 cents"]
+    assert [[str(amount.value) for amount in amounts_in(text)] for text in texts] == [
+        ["12"],
+        ["5", "3/100"],
+        ["5"],
+        ["9/20"],
+    ]
 
 
 def test_a_name_of_the_question_is_no_amount():
