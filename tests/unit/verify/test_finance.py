@@ -302,3 +302,35 @@ def test_percentage_points_are_asked_for_and_not_the_shares_between_which_they_l
     question = "By how many percentage points did the margin rise?"
     assert verify(response, "3 percentage points", question=question).status == "correct"
     assert verify(response, "43 percentage points", question=question).status == "incorrect"
+
+
+INCOME = "What was net income in 2022?"
+GROWTH = "What was the revenue growth rate?"
+CHANGE = "What was the change in revenue?"
+
+
+@pytest.mark.parametrize(
+    ("response", "gold", "question", "correct"),
+    [
+        ("The company reported a net loss of $120 million.", "$120 million", INCOME, False),
+        ("The company reported a net loss of $120 million.", "-$120 million", INCOME, True),
+        ("Income after provisions for credit losses was $120 million.", "$120 million", INCOME, True),
+        ("Net income was $120 million, up from a loss of $30 million.", "-$120 million", INCOME, False),
+        ("Net income was $120 million, up from a loss of $30 million.", "$120 million", INCOME, True),
+        ("Net income was $120 million, more than in 2021 due to lower costs.", "-$120 million", INCOME, False),
+        ("The margin was 3.2%, with lower costs.", "-3.2%", "What was the margin?", False),
+        ("The margin was negative 3.2%, with lower costs.", "-3.2%", "What was the margin?", True),
+        ("Revenue declined by 5%.", "5%", GROWTH, False),
+        ("Revenue declined by 5%.", "-5%", GROWTH, True),
+        ("Revenue decreased 5%.", "5%", CHANGE, False),
+        ("Revenue decreased by $5 million.", "$5 million", "By how much did revenue change?", True),
+        ("Revenue decreased by 5%.", "5%", "By how much did revenue decrease?", True),
+        ("Revenue fell from $10 million to $9 million, a change of 10%.", "-10%", CHANGE, True),
+        ("The change was 10%, indicating a decline.", "-10%", CHANGE, True),
+        ("There was a 10% year-over-year decrease.", "-10%", CHANGE, True),
+        ("Net loss: ($31 million)", "$31 million", "What was the net loss?", True),
+        ("Net income: ($31 million)", "$31 million", INCOME, False),
+    ],
+)
+def test_words_beside_an_amount_give_its_sign(response, gold, question, correct):
+    assert verify(response, gold, question=question).score == float(correct)
