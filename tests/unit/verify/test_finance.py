@@ -334,3 +334,17 @@ CHANGE = "What was the change in revenue?"
 )
 def test_words_beside_an_amount_give_its_sign(response, gold, question, correct):
     assert verify(response, gold, question=question).score == float(correct)
+
+
+@pytest.mark.parametrize(
+    ("response", "gold", "correct"),
+    [
+        ("12% and 15%", "12% and 15%", True),
+        ("12% and 16%", "12% and 15%", False),
+        ("$7 million and $50 million", "$7 million and $50 million", True),
+        ("between 12% and 15%", "between 12% and 15%", True),
+        ("12%", "between 12% and 15%", False),
+    ],
+)
+def test_and_makes_a_range_only_after_between(response, gold, correct):
+    assert verify(response, gold, question="What are the margins?").score == float(correct)
