@@ -348,3 +348,16 @@ def test_words_beside_an_amount_give_its_sign(response, gold, question, correct)
 )
 def test_and_makes_a_range_only_after_between(response, gold, correct):
     assert verify(response, gold, question="What are the margins?").score == float(correct)
+
+
+@pytest.mark.parametrize(
+    ("response", "gold", "correct"),
+    [
+        ("SOFR plus 1.25%", "SOFR + 1.25%", True),
+        ("SOFR plus 1.50%", "SOFR + 1.25%", False),
+        ("It must be at least 3.0x.", "at least 3.0x", True),
+        ("It must be at least 3.5x.", "at least 3.0x", False),
+    ],
+)
+def test_a_short_gold_turns_on_its_rate(response, gold, correct):
+    assert verify(response, gold, question="What are the terms?").score == float(correct)
