@@ -16,6 +16,25 @@ _DOWN = re.compile(
     r"\b(?:declin|decreas|drop|fell\b|fall|reduc|shr[aiu]nk|contract(?:ed|ion)|lower|loss|negative|outflow|deficit|down\b)\w*",
     re.IGNORECASE,
 )
+_ROSE = re.compile(
+    r"\b(?:increas\w+|ros(?:e|en)|ris(?:es|en|ing)|grew|improv\w+|higher|up|gained|profit)\b", re.IGNORECASE
+)
+_THEN_DOWN = re.compile(
+    r"(?:\s*[,(-]?\s*(?:(?:which|that)\s+)?(?:is|was|being|indicat\w+|represent\w+|mean\w+|show\w+)\s+an?\s+|\s*[,(-]\s*an?\s+|\s+|\s*\()"
+    r"(?:(?!(?:with|due|despite|from|on|and|but|as|after|through|by|of|in|at|for|than|because|up)\b)[\w-]+\s+){0,3}"
+    + _DOWN.pattern,
+    re.IGNORECASE,
+)
+_FALL_OF = re.compile(
+    r"\b(?:(?P<loss>(?:net|operating|pretax|an?|the)\s+loss\b)|(?:declin|decreas|drop|fell\b|fall|reduc|shr[aiu]nk)\w*)"
+    r"(?:\s+(?:of|by|was|is|were))?(?:\s+(?:about|approximately|around|nearly|roughly))?\s*$",
+    re.IGNORECASE,
+)
+_ASKS_RISE = re.compile(r"\b(?:increas|grow|grew|growth|ris(?:e|en)\b|rose\b|change\b)", re.IGNORECASE)
+_ASKS_INCOME = re.compile(r"\b(?:income|profit|earnings)\b", re.IGNORECASE)
+_ASKS_LOSS = re.compile(r"\b(?:loss|declin|decreas|reduc)", re.IGNORECASE)
+_ASKS_SIZE = re.compile(r"\bby\s+(?:how|what)\b[^?]{0,80}\bchange", re.IGNORECASE)
+NEAR, FAR = 60, 300
 _OUTFLOW = re.compile(
     r"\b(?:cap(?:ital\s+)?ex(?:penditures?)?|purchases?|dividends?|paid|pay\s+out|repurchase\w*|buy\s?backs?|outflows?)\b",
     re.IGNORECASE,
@@ -23,15 +42,31 @@ _OUTFLOW = re.compile(
 _UP = re.compile(r"\b(?:increas|profit|gain|income|growth|change)\w*|/", re.IGNORECASE)
 
 
+def _is_fall(amount: Amount, sentence: str) -> bool:
+    """Whether words make it one: the last of direction before it, or those right behind it, as in `5 %, a decline`."""
+    before = sentence[max(0, amount.start - FAR) : amount.start]
+    down = max((match.start() for match in _DOWN.finditer(before)), default=-1)
+    rose = max((match.start() for match in _ROSE.finditer(before)), default=-1)
+    return down > rose or bool(_THEN_DOWN.match(sentence, amount.end))
+
+
+def _is_opposed(amount: Amount, sentence: str, question: str) -> bool:
+    """Whether it is a decline of so much where growth is asked for, or a loss of so much where income is."""
+    match = _FALL_OF.search(sentence[max(0, amount.start - NEAR) : amount.start])
+    if match is None or _DOWN.search(question) or _ASKS_SIZE.search(question):
+        return False
+    return bool((_ASKS_INCOME if match["loss"] else _ASKS_RISE).search(question))
+
+
 def _signs(answer: Amount, gold: Amount, sentence: str, question: str) -> list[Amount]:
     """`answer`, and with the other sign where words give the sign: a decline of 5 %, cash paid out as `(5)`."""
+    other = replace(answer, written=-answer.written)
     if (gold.value < 0) == (answer.value < 0):
-        return [answer]
-    asks_fall = bool(_DOWN.search(question)) and not _UP.search(question)
-    fell = gold.value < 0 and (bool(_DOWN.search(sentence)) or asks_fall)
-    if fell or (answer.parenthesised and _OUTFLOW.search(question)):
-        return [answer, replace(answer, written=-answer.written)]
-    return [answer]
+        return [other if gold.value > 0 and _is_opposed(answer, sentence, question) else answer]
+    rises = _UP.search(question)
+    fell = gold.value < 0 and ((_DOWN.search(question) and not rises) or _is_fall(answer, sentence))
+    paid = answer.parenthesised and (_OUTFLOW.search(question) or (_ASKS_LOSS.search(question) and not rises))
+    return [answer, other] if fell or paid else [answer]
 
 
 def tolerance(gold: Amount, approximate: bool = False) -> Fraction:

@@ -71,13 +71,15 @@ class Amount:
     """One amount.
 
     written: the signed number as it stands there. factor: what scale word, per cent or basis points make of it.
-    step: worth of the last written digit, before `factor`. currency: ISO code, or None. start, end: its place.
+    step: worth of the last written digit, before `factor`. points: percentage or basis points. currency: ISO code, or
+    None. start, end: its place.
     """
 
     written: Fraction
     factor: Fraction
     step: Fraction
     percent: bool = False
+    points: bool = False
     scaled: bool = False
     currency: str | None = None
     parenthesised: bool = False
@@ -137,8 +139,8 @@ def _amount(match: re.Match[str]) -> Amount | None:
     step = Fraction(10) ** (exponent - len(digits.partition(".")[2]))
     unit = (part["unit"] or "").strip()
     lowered = unit.lower()
-    points = lowered.startswith(("basis", "bp"))
-    percent = points or lowered.startswith(("%", "per", "pct", "pp"))
+    basis = lowered.startswith(("basis", "bp"))
+    percent = basis or lowered.startswith(("%", "per", "pct", "pp"))
     scale_word = (part["scale"] or "").rstrip(".").lower()
     scale = _SCALE_OF.get(scale_word) or _SCALE_OF.get(scale_word.removesuffix("s")) if scale_word else None
     closed = bool(part["close"] or part["close2"] or part["close3"])
@@ -150,9 +152,10 @@ def _amount(match: re.Match[str]) -> Amount | None:
     )
     return Amount(
         written=-written if minus or (parenthesised and not year_like) else written,
-        factor=Fraction(scale or 1) * (Fraction(1, 10_000) if points else Fraction(1, 100) if percent else 1),
+        factor=Fraction(scale or 1) * (Fraction(1, 10_000) if basis else Fraction(1, 100) if percent else 1),
         step=step,
         percent=percent,
+        points=basis or lowered == "pp" or lowered.endswith(("point", "points")),
         scaled=scale is not None,
         currency=_currency(part["before"] or part["inner"], "" if percent or unit == "x" else unit),
         parenthesised=parenthesised,

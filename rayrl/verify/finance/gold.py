@@ -27,7 +27,10 @@ _UNANSWERABLE = re.compile(
 )
 _YES_NO = re.compile(r"^\W*(?:(yes|true|false)\b|(no)(?=\s*(?:[,.:;!(-]|$)))", re.IGNORECASE)
 _SEPARATOR = re.compile(r"\s*(?:;|\n|,\s+(?:and\s+)?|\s+and\s+|\s*&\s*)\s*")
-_RANGE = re.compile(r"^(?:between\s+|from\s+)?(.{1,40}?)\s*(?:-|–|\bto\b|\band\b)\s*(.{1,40})$", re.IGNORECASE)
+_RANGE = re.compile(
+    r"^(?:(?P<between>between\s+)|from\s+)?(?P<low>.{1,40}?)\s*(?:-|–|\bto\b|(?(between)\band\b|(?!)))\s*(?P<high>.{1,40})$",
+    re.IGNORECASE,
+)
 _NOUN = re.compile(
     r"^(.*?[\d)%x](?:\s?(?:thousand|million|billion|trillion|[KMB]n?))?)\s+([a-z]+(?:\s+[a-z]+)?)$", re.IGNORECASE
 )
@@ -65,7 +68,7 @@ def _range(text: str) -> tuple[Amount, Amount] | None:
     match = _RANGE.match(text)
     if match is None:
         return None
-    low, high = only_amount(match[1]), only_amount(match[2])
+    low, high = only_amount(match["low"]), only_amount(match["high"])
     if low is None or high is None or low.year_like:
         return None
     if low.bare and not high.bare:

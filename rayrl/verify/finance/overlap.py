@@ -119,6 +119,11 @@ def _judge_name(listed: Sequence[Sentence], name: frozenset[str], figure: Amount
     return Judged(True, "names what the gold names")
 
 
+def _is_term(figure: Amount, gold: Gold, fresh: frozenset[str]) -> bool:
+    """Whether a short gold turns on its rate or multiple: `SOFR + 1.25%`, `at least 3.0x`."""
+    return len(fresh) <= SHORT_GOLD and (figure.percent or gold.text[: figure.end].endswith("x"))
+
+
 def judge_text(response: str, listed: Sequence[Sentence], gold: Gold, question: str) -> Judged:
     """Compares free text with a free-text gold."""
     wanted = content_words(gold.text)
@@ -137,7 +142,7 @@ def judge_text(response: str, listed: Sequence[Sentence], gold: Gold, question: 
     figures = _figures(gold, question)
     support = figure_support(listed, gold, question)
     shown = f"{share:.0%} of the gold's words"
-    if len(figures) == 1 and (figures[0].scaled or figures[0].currency):
+    if len(figures) == 1 and (figures[0].scaled or figures[0].currency or _is_term(figures[0], gold, fresh)):
         return Judged(support == "agrees", f"its figure {support}, {shown}")
     needed = NEEDED_SHORT if len(fresh) <= SHORT_GOLD else NEEDED_WORDS
     if support == "agrees":

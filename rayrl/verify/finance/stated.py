@@ -14,6 +14,7 @@ from fractions import Fraction
 from rayrl.verify.extract import boxed
 from rayrl.verify.finance.amounts import Amount, counts_in
 from rayrl.verify.finance.cues import CONCLUDES
+from rayrl.verify.finance.dates import only_year, years_of
 from rayrl.verify.finance.polarity import trend
 from rayrl.verify.finance.sentences import Sentence
 from rayrl.verify.finance.units import Unit, named_scale
@@ -59,6 +60,8 @@ class Stated:
 
 def _of_kind(amounts: Sequence[Amount], gold: Amount, unit: Unit) -> list[Amount]:
     usable = [amount for amount in amounts if gold.year_like or not amount.year_like]
+    if gold.points and any(amount.points for amount in usable):
+        return [amount for amount in usable if amount.points]
     if gold.percent or unit.percent:
         return [amount for amount in usable if not (amount.scaled or amount.currency)]
     if gold.scaled or gold.currency or unit.factor is not None:
@@ -83,7 +86,7 @@ def _same_thing(first: Amount, second: Amount) -> bool:
 
 
 def _pick(sentence: Sentence, amounts: list[Amount]) -> int:
-    """Which of the amounts it states: the first after the last `=`, or after the first `is`; else the first."""
+    """Which amount answers: the first after the last `=`, or after the first `is`; else the first."""
     starts = [amount.start for amount in amounts]
     for match in reversed(list(_EQUALS.finditer(sentence.text))):
         index = bisect_left(starts, match.end() - 1)
@@ -105,13 +108,17 @@ def _is_range(between: str, before: str, moves: bool) -> bool:
     return between.strip() == "to" and not moves
 
 
-def _state(sentence: Sentence, amounts: list[Amount], how: str, context: int | None) -> Stated:
+def _state(sentence: Sentence, amounts: list[Amount], how: str, context: int | None, year: int | None) -> Stated:
     start = _pick(sentence, amounts)
+    years, dated = years_of(sentence.text, amounts)
+    if year and year in years and years[start] not in (None, year):
+        start = years.index(year)
     group, hedged, is_range = [amounts[start]], False, False
     moves = trend(sentence.text) != 0 or bool(_CHANGES.search(sentence.text))
-    for amount in amounts[start + 1 :]:
+    for index, amount in enumerate(amounts[start + 1 :], start + 1):
         between = sentence.text[group[-1].end : amount.start]
-        if between.strip() == "to" and moves:
+        later = sentence.text[dated[index - 1] : amount.start] if index - 1 in dated else between
+        if moves and (between.strip() == "to" or (later.strip(" )") == "to" and years[index - 1] != year)):
             group = [amount]
         elif not _LINK.match(between) and not _RANGE.match(between):
             break
@@ -158,4 +165,4 @@ def stated(listed: Sequence[Sentence], is_marked: bool, question: str, gold: Amo
     best = max(range(len(usable)), key=lambda index: (weights[index], index))
     sentence, amounts = usable[best]
     how = "marked" if is_marked else "concluded" if CONCLUDES.search(sentence.text) else "stated"
-    return _state(sentence, amounts, how, context)
+    return _state(sentence, amounts, how, context, None if gold.year_like else only_year(question))

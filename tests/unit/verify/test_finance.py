@@ -297,3 +297,111 @@ def test_a_response_that_is_too_long_is_not_read():
     verdict = verify("5" + " " * MAX_CHARACTERS, "5")
     assert (verdict.score, verdict.status) == (0.0, "unparseable")
     assert "100001 characters" in verdict.reason
+
+
+IN_2021 = "What was revenue in 2021?"
+IN_2022 = "What was revenue in FY2022?"
+
+
+@pytest.mark.parametrize(
+    "response",
+    [
+        "Revenue grew from $40 million in 2021 to $43 million in 2022.",
+        "Revenue was $40 million in 2021 and $43 million in 2022.",
+        "Revenue was $40 million (FY2021) and $43 million (FY2022).",
+        "In 2021, revenue was $40 million, and in 2022 it was $43 million.",
+        "In 2022, revenue was $43 million; in 2021 it was $40 million.",
+        "Revenue rose 7.5% from $40 million in FY21 to $43 million in FY22.",
+        "Revenue in 2022 was $43 million, compared with $40 million in 2021.",
+        "Revenue was $43 million in the year ended June 30, 2022 and $40 million in the year ended June 30, 2021.",
+        "2022: $43 million, 2021: $40 million",
+        "Revenue was $43 million and $40 million in 2022 and 2021, respectively.",
+        "Revenue for 2021 and 2022 was $40 million and $43 million, respectively.",
+    ],
+)
+def test_of_two_years_the_asked_one_counts(response):
+    assert verify(response, "$40 million", question=IN_2021).status == "correct"
+    assert verify(response, "$43 million", question=IN_2021).status == "incorrect"
+    assert verify(response, "$43 million", question=IN_2022).status == "correct"
+    assert verify(response, "$40 million", question=IN_2022).status == "incorrect"
+
+
+@pytest.mark.parametrize(
+    ("response", "gold", "question"),
+    [
+        ("Revenue rose by $3 million from $40 million in 2021 to $43 million.", "$3 million", IN_2022),
+        ("The ratio is 5.2%, from $5 million in 2021 and $9 million in 2022.", "0.052", IN_2022),
+        ("Sales = $90 million (2021) + $110 million (2022) = $200 million", "$200 million", IN_2022),
+        ("Revenue in 2022 went from $40 million to $43 million.", "$43 million", IN_2022),
+        ("Revenue was $40 million in 2021 and $43 million in 2022.", "$40 million", "What was it before 2022?"),
+        ("The margin rose from 40% in 2021 to 43% in 2022.", "43%", "What is the margin?"),
+    ],
+)
+def test_an_amount_that_is_no_other_years_stays_the_answer(response, gold, question):
+    assert verify(response, gold, question=question).status == "correct"
+
+
+def test_percentage_points_are_asked_for_and_not_the_shares_between_which_they_lie():
+    response = "The margin rose from 40% in 2021 to 43% in 2022, an increase of 3 percentage points."
+    question = "By how many percentage points did the margin rise?"
+    assert verify(response, "3 percentage points", question=question).status == "correct"
+    assert verify(response, "43 percentage points", question=question).status == "incorrect"
+
+
+INCOME = "What was net income in 2022?"
+GROWTH = "What was the revenue growth rate?"
+CHANGE = "What was the change in revenue?"
+
+
+@pytest.mark.parametrize(
+    ("response", "gold", "question", "correct"),
+    [
+        ("The company reported a net loss of $120 million.", "$120 million", INCOME, False),
+        ("The company reported a net loss of $120 million.", "-$120 million", INCOME, True),
+        ("Income after provisions for credit losses was $120 million.", "$120 million", INCOME, True),
+        ("Net income was $120 million, up from a loss of $30 million.", "-$120 million", INCOME, False),
+        ("Net income was $120 million, up from a loss of $30 million.", "$120 million", INCOME, True),
+        ("Net income was $120 million, more than in 2021 due to lower costs.", "-$120 million", INCOME, False),
+        ("The margin was 3.2%, with lower costs.", "-3.2%", "What was the margin?", False),
+        ("The margin was negative 3.2%, with lower costs.", "-3.2%", "What was the margin?", True),
+        ("Revenue declined by 5%.", "5%", GROWTH, False),
+        ("Revenue declined by 5%.", "-5%", GROWTH, True),
+        ("Revenue decreased 5%.", "5%", CHANGE, False),
+        ("Revenue decreased by $5 million.", "$5 million", "By how much did revenue change?", True),
+        ("Revenue decreased by 5%.", "5%", "By how much did revenue decrease?", True),
+        ("Revenue fell from $10 million to $9 million, a change of 10%.", "-10%", CHANGE, True),
+        ("The change was 10%, indicating a decline.", "-10%", CHANGE, True),
+        ("There was a 10% year-over-year decrease.", "-10%", CHANGE, True),
+        ("Net loss: ($31 million)", "$31 million", "What was the net loss?", True),
+        ("Net income: ($31 million)", "$31 million", INCOME, False),
+    ],
+)
+def test_words_beside_an_amount_give_its_sign(response, gold, question, correct):
+    assert verify(response, gold, question=question).score == float(correct)
+
+
+@pytest.mark.parametrize(
+    ("response", "gold", "correct"),
+    [
+        ("12% and 15%", "12% and 15%", True),
+        ("12% and 16%", "12% and 15%", False),
+        ("$7 million and $50 million", "$7 million and $50 million", True),
+        ("between 12% and 15%", "between 12% and 15%", True),
+        ("12%", "between 12% and 15%", False),
+    ],
+)
+def test_and_makes_a_range_only_after_between(response, gold, correct):
+    assert verify(response, gold, question="What are the margins?").score == float(correct)
+
+
+@pytest.mark.parametrize(
+    ("response", "gold", "correct"),
+    [
+        ("SOFR plus 1.25%", "SOFR + 1.25%", True),
+        ("SOFR plus 1.50%", "SOFR + 1.25%", False),
+        ("It must be at least 3.0x.", "at least 3.0x", True),
+        ("It must be at least 3.5x.", "at least 3.0x", False),
+    ],
+)
+def test_a_short_gold_turns_on_its_rate(response, gold, correct):
+    assert verify(response, gold, question="What are the terms?").score == float(correct)
