@@ -65,6 +65,12 @@ def dates_in(text: str) -> list[Date]:
     return [date for match in _DATE.finditer(text) if (date := _date(match))]
 
 
+def only_date(text: str) -> Date | None:
+    """The date or period that `text` consists of."""
+    match = _DATE.fullmatch(text)
+    return _date(match) if match else None
+
+
 def _is_behind(text: str, amount: Amount, date: Date) -> bool:
     return bool(_BEHIND.match(f"{text[amount.end : date.start]}@{text[date.end : date.end + 1]}"))
 

@@ -1,20 +1,21 @@
-"""What a gold answer is: an amount, several, a range, yes or no, 'cannot be answered', or free text."""
+"""What a gold answer is: an amount, several, a range, a date, yes or no, 'cannot be answered', or free text."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import lru_cache
 from typing import Literal
 
 from rayrl.errors import DataError
 from rayrl.verify.finance.amounts import Amount, amounts_in, is_approximate, only_amount
+from rayrl.verify.finance.dates import Date, only_date
 from rayrl.verify.finance.program import Incomputable, is_program, is_sum, run_program, run_sum
 from rayrl.verify.finance.refusal import is_refusal
 from rayrl.verify.finance.sentences import sentences
 from rayrl.verify.finance.units import named_scale
 from rayrl.verify.text import shortened, tidy, to_ascii
 
-Kind = Literal["amounts", "range", "yes_no", "refusal", "text"]
+Kind = Literal["amounts", "range", "yes_no", "refusal", "date", "text"]
 MAX_CHARACTERS = 5000
 COMPUTED_STEP = Fraction(1, 10**6)
 
@@ -39,12 +40,16 @@ _IN_SCALE = re.compile(r"\s*\(?\bin\s+(?:USD\s+|\$\s?)?(?:thousand|million|billi
 
 @dataclass(frozen=True, slots=True)
 class Gold:
-    """A gold answer, read once. yes: for yes_no. amounts: its figures, supporting ones too. text: tidied."""
+    """A gold answer, read once. yes: for yes_no. amounts: its figures, supporting ones too. text: tidied.
+
+    date: for date, and for an amount that may be a year.
+    """
 
     kind: Kind
     text: str
     amounts: tuple[Amount, ...] = ()
     yes: bool | None = None
+    date: Date | None = None
     approximate: bool = False
 
 
@@ -118,9 +123,12 @@ def read_gold(gold: str) -> Gold:
     text = tidy(to_ascii(gold))
     if text.casefold() in _MISSING or not re.search(r"\w", text):
         raise DataError(f"gold answer {shortened(gold)!r} is empty")
+    date = only_date(text)
+    if date is not None and not text.isdigit():
+        return Gold("date", text, date=date)
     number = _number(text)
     if number is not None:
-        return number
+        return replace(number, date=date)
     if _UNANSWERABLE.match(text) or (len(text) < 300 and not _YES_NO.match(text) and is_refusal(sentences(text))):
         return Gold("refusal", text)
     amounts = tuple(amount for amount in amounts_in(text) if not amount.year_like)

@@ -133,7 +133,8 @@ def _state(sentence: Sentence, amounts: list[Amount], how: str, context: int | N
     return Stated(tuple(group), sentence.text, how, hedged, is_range, named_scale(sentence.text) or context)
 
 
-def _weight(sentence: Sentence, asked: frozenset[str], is_last: bool, is_first: bool) -> float:
+def weight(sentence: Sentence, asked: frozenset[str], is_last: bool, is_first: bool) -> float:
+    """How much a sentence looks like the answer to a question of such words."""
     overlap = len(asked & content_words(sentence.text)) / max(1, len(asked))
     return 3.0 * bool(CONCLUDES.search(sentence.text)) + 2.0 * overlap + 1.0 * is_last + 0.5 * is_first
 
@@ -160,7 +161,7 @@ def stated(listed: Sequence[Sentence], is_marked: bool, question: str, gold: Amo
         return None
     asked = content_words(question)
     weights = [
-        _weight(sentence, asked, index == len(usable) - 1, index == 0) for index, (sentence, _) in enumerate(usable)
+        weight(sentence, asked, index == len(usable) - 1, index == 0) for index, (sentence, _) in enumerate(usable)
     ]
     best = max(range(len(usable)), key=lambda index: (weights[index], index))
     sentence, amounts = usable[best]

@@ -1,4 +1,4 @@
-"""Is a financial answer the gold answer? Amounts, ranges, yes or no, 'cannot be answered', programs and free text.
+"""Is a financial answer the gold answer? Amounts, ranges, dates, yes or no, 'cannot be answered', programs, free text.
 
 Pure: no clock, no process, no network. Model output is text to search, never evaluated.
 """
@@ -13,6 +13,8 @@ from rayrl.errors import DataError
 from rayrl.types import Verdict
 from rayrl.verify.finance.agree import agree
 from rayrl.verify.finance.amounts import Amount
+from rayrl.verify.finance.dated import asks_year, judge_date
+from rayrl.verify.finance.dates import Date
 from rayrl.verify.finance.gold import Gold, read_gold
 from rayrl.verify.finance.overlap import figure_support, judge_text
 from rayrl.verify.finance.polarity import says_yes
@@ -75,6 +77,14 @@ def _computed(text: str) -> Amount | None:
     return None if isinstance(value, bool) else Amount(value, Fraction(1), Fraction(1, 10**9))
 
 
+def _date(answer: Answer, wanted: Date, asked: Asked) -> Verdict:
+    """A gold that is a date or a period."""
+    given = judge_date(answer.listed, wanted, asked.question)
+    if given is None:
+        return Verdict(0.0, "unparseable", "no date as precise as the gold found")
+    return _verdict(given[0], "date", given[1])
+
+
 def _one(answer: Answer, gold: Gold, asked: Asked) -> Verdict:
     """A gold of one amount."""
     wanted = gold.amounts[0]
@@ -82,7 +92,12 @@ def _one(answer: Answer, gold: Gold, asked: Asked) -> Verdict:
     if computed is not None:
         correct = asked.agrees(computed, wanted, approximate=gold.approximate)
         return _verdict(correct, "computed", str(float(computed.value)))
+    date = gold.date if asked.unit.factor is None else None
+    if date and asks_year(asked.question):
+        return _date(answer, date, asked)
     found = stated(answer.listed, answer.is_marked, asked.question, wanted, asked.unit)
+    if found is None and date:
+        return _date(answer, date, asked)
     if found is None:
         return Verdict(0.0, "unparseable", "no amount of the gold's kind found")
     if found.hedged or found.is_range:
@@ -154,8 +169,8 @@ def verify(
 
     Args:
         response: What the model wrote: any text at all.
-        gold: An amount, several (`3; 5`), a range, yes or no (with a figure or not), 'cannot be answered', a FinQA
-            program, or free text.
+        gold: An amount, several (`3; 5`), a range, a date or period, yes or no (with a figure or not), 'cannot be
+            answered', a FinQA program, or free text.
         question: Tells which unit is asked for, and which figures and words are given.
         scale: A data set's word for the gold's unit: thousand, million, billion, percent, bps.
         tolerance: Relative tolerance in place of the one from the gold's own precision, such as 0.01.
@@ -197,6 +212,9 @@ def _compared(answer: Answer, gold: Gold, asked: Asked) -> Verdict:
             return _range(answer, gold, asked)
         case "yes_no":
             return _yes_no(answer.listed, gold, asked.question)
+        case "date":
+            assert gold.date is not None
+            return _date(answer, gold.date, asked)
         case "text":
             judged = judge_text(answer.text, answer.listed, gold, asked.question)
             return _verdict(judged.correct, LOW + judged.reason, None)

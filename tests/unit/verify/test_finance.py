@@ -405,3 +405,43 @@ def test_and_makes_a_range_only_after_between(response, gold, correct):
 )
 def test_a_short_gold_turns_on_its_rate(response, gold, correct):
     assert verify(response, gold, question="What are the terms?").score == float(correct)
+
+
+MATURE = "When do the notes mature?"
+BEST_YEAR = "In which year was revenue highest?"
+
+
+@pytest.mark.parametrize(
+    ("response", "gold", "question", "correct"),
+    [
+        ("The notes mature on March 15, 2027.", "March 15, 2027", MATURE, True),
+        ("The notes mature on March 15, 2028.", "March 15, 2027", MATURE, False),
+        ("They mature on 15 March 2027.", "March 15, 2027", MATURE, True),
+        ("3/15/2027", "2027-03-15", MATURE, True),
+        ("2028-03-15", "2027-03-15", MATURE, False),
+        ("They mature in 2027.", "March 15, 2027", MATURE, False),
+        ("They mature on March 15, 2027.", "March 2027", MATURE, True),
+        ("March 2028", "March 2027", MATURE, False),
+        ("They mature on March 15, 2027 or March 15, 2028.", "March 15, 2027", MATURE, False),
+        ("Issued on March 15, 2017, the notes mature on March 15, 2027.", "March 15, 2027", MATURE, True),
+        ("As of December 31, 2018, the notes mature on March 15, 2027.", "March 15, 2027", MATURE, True),
+        ("The notes were issued on May 1, 2020 and mature on May 1, 2025.", "May 1, 2025", MATURE, True),
+        ("The notes were issued on May 1, 2020 and mature on May 1, 2025.", "May 1, 2020", MATURE, False),
+        ("Q3 2022", "Q3 2022", "Which quarter was best?", True),
+        ("Q1 2022", "Q3 2022", "Which quarter was best?", False),
+        ("The third quarter of fiscal 2022 was best.", "Q3 2022", "Which quarter was best?", True),
+        ("3Q", "Q3 2022", "Which quarter of 2022 was best?", True),
+        ("December 31, 2021", "December 31, 2022", "When did the year end?", False),
+        ("FY2019", "2019", "", True),
+        ("FY2018", "2019", "", False),
+        ("The year ended December 31, 2019.", "2019", "", True),
+        ("Revenue was highest in fiscal year 2019, at $5 million.", "2019", BEST_YEAR, True),
+        ("Revenue was highest in fiscal year 2019, at $5 million.", "2018", BEST_YEAR, False),
+        ("In 2019 revenue was highest, up from 2018.", "FY2019", BEST_YEAR, True),
+        ("fiscal 2018", "FY2019", BEST_YEAR, False),
+        ("Revenue was higher in 2019 than in 2018.", "2019", "When was it higher, in 2018 or 2019?", True),
+        ("It had 2,013 employees in fiscal 2019.", "2013", "How many employees did it have?", True),
+    ],
+)
+def test_dates_and_periods_agree_in_all_that_the_gold_names(response, gold, question, correct):
+    assert verify(response, gold, question=question).score == float(correct)
