@@ -23,7 +23,7 @@ from rayrl.verify.finance.refusal import is_refusal, names_what_is_missing
 from rayrl.verify.finance.sentences import Sentence, sentences
 from rayrl.verify.finance.stated import marked, stated
 from rayrl.verify.finance.units import Unit, asked_unit
-from rayrl.verify.text import shortened, to_ascii, without_citations
+from rayrl.verify.text import after_thoughts, shortened, to_ascii, without_citations
 
 MAX_CHARACTERS = 100_000
 MAX_QUESTION = 10_000
@@ -58,10 +58,7 @@ class Asked:
 
 def _read(response: str, question: str) -> Answer:
     """What is marked in a response, or all of it; without the model's thoughts, where it marks them."""
-    text = to_ascii(response)
-    _, closed, after = text.rpartition("</think>")
-    if closed and after.strip():
-        text = after
+    text = after_thoughts(to_ascii(response))
     mark = marked(text)
     part = (mark or text).strip()
     part = without_citations(part)
