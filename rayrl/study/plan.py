@@ -44,7 +44,7 @@ def plan_study(config: StudyConfig) -> list[ArmPlan]:
     """
     arms = expand(config)
     measured = dict.fromkeys(one.name for arm in arms for one in arm.config.evaluation_sets)
-    if unknown := [name for name in config.study.in_domain if name not in measured]:
+    if unknown := [name for name in config.study.in_domain or [] if name not in measured]:
         raise ConfigError(
             f"study.in_domain: {unknown[0]!r} is none of what is evaluated: {', '.join(measured) or 'nothing'}"
         )

@@ -83,8 +83,8 @@ class StudySettings(TrialsSettings):
     """Each arm is run with each. The base arm, where all evaluation is greedy, with the first alone."""
     budget: BudgetSettings | None = None
     """What all arms are matched by. An arm's own `steps` count for more. None: every arm has its own."""
-    in_domain: list[str] = Field(default_factory=lambda: ["held_out"])
-    """Benchmarks that measure what is trained; the others measure what is kept."""
+    in_domain: list[str] | None = None
+    """Benchmarks that measure what is trained; the others measure what is kept. None: `held_out`, where it is."""
 
 
 class StudyConfig(Settings):
