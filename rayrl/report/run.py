@@ -73,7 +73,7 @@ def _is_timed(record: Row) -> bool:
 
 
 def read_run(run_dir: Path) -> Run:
-    """Raises DataError where `run_dir` is no folder a record before the last or the plan is not JSON."""
+    """Raises DataError where `run_dir` is no folder, or a record before the last or the plan is not JSON."""
     if not run_dir.is_dir():
         raise DataError(f"{run_dir}: no such run directory")
     config_file, metrics_file, rollouts = run_dir / "config.yaml", run_dir / "metrics.jsonl", run_dir / "rollouts"

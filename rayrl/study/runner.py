@@ -124,8 +124,7 @@ def run_trials(
         settings: Of the study.
         follower: Takes in what happens.
         folder: Of Ray Tune's own files.
-        score: Adds to what Ray Tune is told of a step or an evaluation; a trial that
-            finishes tells the last once more.
+        score: Adds to what Ray Tune is told of a step or an evaluation; a trial that finishes tells the last once more.
     """
     os.environ.update(QUIET)
     logging.getLogger("ray.tune").setLevel(logging.ERROR)

@@ -65,8 +65,6 @@ class Preflight:
     """Of these: what the largest micro-batch that can come holds for its backward."""
     generator_bytes: int
     """Of one generator."""
-    state_bytes: int
-    """Of one full checkpoint on disk: weights that train, in float32, and AdamW's two moments."""
     kept_bytes: int
     """Of what the run leaves on disk: `checkpoint.keep` full checkpoints and the exported model."""
 
@@ -135,7 +133,6 @@ def check(config: TrainingConfig) -> Preflight:
         learner_bytes=memory.total + activation_bytes,
         activation_bytes=activation_bytes,
         generator_bytes=generator_bytes,
-        state_bytes=state_bytes,
         kept_bytes=kept_bytes,
     )
 
