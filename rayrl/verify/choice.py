@@ -8,6 +8,7 @@ from rayrl.verify.text import after_thoughts, plain
 _GOLD = re.compile(r"\s*\(?([A-J])\)?[.:]?\s*")
 _TAG = re.compile(r"<answer>\W{0,4}([A-J])\b")
 _LETTER = r"([B-J]\b|A\b(?! +(?!is\b|because\b|since\b|as\b)[a-z]))"  # "A" may be the article
+_HASHES = re.compile(r"^[ \t]*####[ \t]*\W{0,4}" + _LETTER, re.MULTILINE)
 _BOXED = re.compile(r"\\boxed ?\{\W{0,4}" + _LETTER)
 _SAID = re.compile(
     r"\b(?i:answer(?:\s+is\b|\W{0,3}:)|(?:option|choice)\s+is\b)\s{0,3}:?\W{0,6}"
@@ -20,24 +21,20 @@ _FIRST = re.compile(
 _NAMED = re.compile(r"\b(?i:answer|option|choice)\b\s{0,3}:?\W{0,6}" + _LETTER)
 
 
-def verify(response: str, gold: str) -> Verdict:
-    """Reads, in this order: what stands last in `<answer>` or `\\boxed`, is last said to be the answer (`answer: C`,
-    `the answer is (C)`), a letter that the response begins with and that stands alone (`C`, `C. 12`), or the option
-    that is named last (`option C`). What stands before `</think>` counts only where nothing follows it.
+def verify(response: str, gold: str, *, strict: bool = False) -> Verdict:
+    """Reads, in this order: what stands last in `<answer>`, `\\boxed` or behind `####`, is last said to be the answer
+    (`answer: C`, `the answer is (C)`), a letter that the response begins with and that stands alone (`C`, `C. 12`), or
+    the option that is named last (`option C`). What stands before `</think>` counts only where nothing follows it.
 
-    A gold that is no letter A-J gives no score.
+    A gold that is no letter A-J gives no score. strict: the last two do not count.
     """
     letter = _GOLD.fullmatch(gold)
     if letter is None:
         return Verdict(None, "error", f"gold answer {gold[:60]!r} is no letter A-J")
     text = after_thoughts(response)
-    for name, pattern, part in (
-        ("tag", _TAG, text),
-        ("boxed", _BOXED, plain(text)),
-        ("sentence", _SAID, text),
-        ("first", _FIRST, text.strip()),
-        ("named", _NAMED, text),
-    ):
+    marked = (("tag", _TAG, text), ("boxed", _BOXED, plain(text)), ("hashes", _HASHES, text), ("sentence", _SAID, text))
+    unmarked = (("first", _FIRST, text.strip()), ("named", _NAMED, text))
+    for name, pattern, part in marked if strict else marked + unmarked:
         found = pattern.findall(part)
         if found:
             return _verdict(found[-1], letter[1], name)

@@ -1,4 +1,4 @@
-"""Is the final answer of a completion the gold answer? Numbers exactly, LaTeX by math-verify, words as words.
+"""Is the final answer of a completion the gold answer? Plain numbers exactly; all else is read by math-verify.
 
 Pure: no clock, no process, no network. It may compute for long on hostile input, so in training it runs in a worker
 that can be killed (`rayrl.verify.workers`).
@@ -10,33 +10,80 @@ from functools import lru_cache
 
 from rayrl.errors import DataError
 from rayrl.types import Verdict
-from rayrl.verify import symbolic
-from rayrl.verify.extract import extract
+from rayrl.verify import choice
+from rayrl.verify.bounds import TooLarge, Unreadable
+from rayrl.verify.equality import same_answer
+from rayrl.verify.extract import Found, marks
+from rayrl.verify.notation import to_latex
 from rayrl.verify.numbers import Number, parse_number, same_number
-from rayrl.verify.text import plain, shortened, tidy, to_ascii, words
+from rayrl.verify.search import find_formula, is_prose
+from rayrl.verify.symbolic import Formula, parse_latex
+from rayrl.verify.text import after_thoughts, plain, shortened, tidy, words
 
 MAX_BARE_GOLD = 200
 MAX_WORDS = 6
 
-_CHOICE = re.compile(r"\(?\s*([A-J])\s*(?:[).:]|$)")
+_LETTER = re.compile(r"\(?\s*([A-J])\s*(?:[).:]+|$)")
 _WORDS = re.compile(r"[^\W\d_]+(?:[ ,'/&-]+[^\W\d_]+)*")
-_PROSE = re.compile(r"(?:(?<!\\)\b[A-Za-z]{2,}\s+){3}")
 _MISSING = frozenset({"", "nan", "n/a", "null", "none", "?", "-"})
-_READABLE = re.compile(r"[\d\\^]")
+_DIGITS = re.compile(r"\d[\d.,]*")
+_FORMULA = re.compile(r"(?<!\\)(?:\$|\\[(\[])")
+_NAME = re.compile(r"[A-Za-z\\]")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer as it was read. text: as written, in one notation. formula: None for a plain number, or words."""
+
+    text: str
+    how: str
+    number: Number | None = None
+    formula: Formula | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Gold:
-    """A gold answer, read once."""
+    """A gold answer, read once. letter: of a multiple-choice option. is_words: a few words and no formula."""
 
-    text: str
-    number: Number | None
-    choice: str | None
+    answer: Answer
+    letter: str | None
     is_words: bool
 
+    @property
+    def is_letter(self) -> bool:
+        return self.letter is not None and self.answer.number is None
 
-def _choice(answer: str) -> str | None:
-    match = _CHOICE.match(plain(answer))
+
+def _search(text: str, how: str, anchored: bool = False) -> Answer | None:
+    """What math-verify finds in a text."""
+    formula = find_formula(text, anchored)
+    return None if formula is None else Answer(formula.written, how, parse_number(formula.written), formula)
+
+
+def read_answer(found: Found, is_gold: bool = False) -> Answer:
+    """Reads what a mark holds: a number; one LaTeX answer; or, in prose or where that fails, what math-verify finds.
+
+    A box holds one answer even where that is in words, and so does a gold that marks nothing.
+
+    Raises:
+        TooLarge: What it holds is too large to parse or compute.
+    """
+    number = parse_number(found.text)
+    if number is not None:
+        return Answer(found.text, found.how, number)
+    lone = is_gold and found.how == "last" and len(_DIGITS.findall(found.text)) != 1 and not _FORMULA.search(found.text)
+    if found.how == "boxed" or lone or not is_prose(found.text):
+        try:
+            return Answer(found.text, found.how, formula=parse_latex(found.text))
+        except TooLarge:
+            raise
+        except Unreadable:
+            pass
+    return _search(found.anchor or found.text, found.how, bool(found.anchor)) or Answer(found.text, found.how)
+
+
+def _letter(answer: str) -> str | None:
+    match = _LETTER.match(plain(answer))
     return match.group(1) if match else None
 
 
@@ -47,55 +94,83 @@ def read_gold(gold: str) -> Gold:
     Raises:
         DataError: It holds no answer, or one that neither a number, a choice, a few words nor LaTeX.
     """
-    found = extract(gold, strict=True)
-    bare = tidy(to_ascii(gold))
-    text = found.text if found is not None else bare
-    if text.casefold() in _MISSING:
+    text = to_latex(gold)
+    found = next(marks(text), None) or Found(tidy(text), "last")
+    if found.text.casefold() in _MISSING:
         raise DataError(f"gold answer {shortened(gold)!r} is empty")
-    if found is None and len(text) > MAX_BARE_GOLD and _PROSE.search(text):
+    if found.how == "last" and len(found.text) > MAX_BARE_GOLD and is_prose(found.text):
         raise DataError(
-            f"gold answer {shortened(gold)!r} is {len(text)} characters long and marks no answer "
+            f"gold answer {shortened(gold)!r} is {len(found.text)} characters long and marks no answer "
             "(\\boxed{x}, '#### x' or 'the answer is x')"
         )
-    number = parse_number(text)
-    choice = _choice(text)
-    bare_words = words(text)
-    is_words = bool(_WORDS.fullmatch(bare_words)) and len(bare_words.split()) <= MAX_WORDS
-    if number is None and choice is None and not is_words:
-        try:
-            symbolic.parse_latex(text)
-        except symbolic.Unreadable as error:
-            raise DataError(f"gold answer {shortened(text)!r} cannot be read: {error}") from error
-    return Gold(text, number, choice, is_words)
+    bare = words(found.text)
+    is_words = bool(_WORDS.fullmatch(bare)) and len(bare.split()) <= MAX_WORDS
+    letter = _letter(found.text)
+    try:
+        answer = read_answer(found, is_gold=True)
+    except TooLarge as error:
+        raise DataError(f"gold answer {shortened(found.text)!r} cannot be read: {error}") from error
+    if answer.number is None and answer.formula is None and letter is None and not is_words:
+        raise DataError(
+            f"gold answer {shortened(found.text)!r} cannot be read: no number, no words, no LaTeX expression"
+        )
+    return Gold(answer, letter, is_words)
 
 
-def _in_words(answer: str, gold: Gold) -> bool:
-    given, wanted = words(answer), words(gold.text)
-    return given == wanted or bool(re.match(re.escape(wanted) + r"[.,;:!]", given))
+def _in_words(answer: str, gold: str) -> bool:
+    """Whether `answer` repeats `gold`, whatever else follows behind a comma or a stop."""
+    given, wanted = words(answer), words(gold)
+    return bool(wanted) and (given == wanted or bool(re.match(re.escape(wanted) + r"[.,;:!]", given)))
 
 
-def _compare(answer: str, gold: Gold) -> bool:
-    """Raises Unreadable where the answer is neither a number, nor words, nor LaTeX."""
-    if answer == gold.text:
+def _names_differ(answer: str, gold: str) -> bool:
+    """Whether both name what they give, and not the same: `x = 4` for `y = 4`."""
+    first, second = (text.partition("=")[0] if "=" in text else "" for text in (answer, gold))
+    return bool(_NAME.search(first) and _NAME.search(second)) and plain(first) != plain(second)
+
+
+def _same(answer: Answer, gold: Gold) -> bool:
+    wanted = gold.answer
+    if answer.text == wanted.text or (gold.is_words and _in_words(answer.text, wanted.text)):
         return True
-    if gold.choice is not None and _choice(answer) is not None:
-        return _choice(answer) == gold.choice
-    number = parse_number(answer)
-    if gold.number is not None and number is not None:
-        return same_number(number, gold.number)
-    if gold.is_words and (_in_words(answer, gold) or number is not None):
-        return number is None
-    if gold.number is not None and not _READABLE.search(answer):
+    if gold.letter is not None and (letter := _letter(answer.text)) is not None:
+        return letter == gold.letter
+    if answer.number is not None and wanted.number is not None and not _names_differ(answer.text, wanted.text):
+        return same_number(answer.number, wanted.number)
+    if gold.is_words and answer.number is not None:
         return False
-    return symbolic.same_expression(answer, gold.text)
+    first, second = answer.formula or parse_latex(answer.text), wanted.formula or parse_latex(wanted.text)
+    return same_answer((answer.text, first), (wanted.text, second))
+
+
+def find_answer(text: str, strict: bool = False, gold: Gold | None = None) -> Answer | None:
+    """The answer of a completion: the first mark that can be read, else what math-verify finds in the text.
+
+    Args:
+        text: In one notation, without thoughts.
+        strict: Only a marked answer counts.
+        gold: Where it is in words, a mark that repeats it counts as read.
+
+    Raises:
+        TooLarge: What was found is too large to parse or compute.
+    """
+    unread = None
+    for found in marks(text):
+        answer = read_answer(found)
+        if answer.number or answer.formula or (gold and gold.is_words and _in_words(answer.text, gold.answer.text)):
+            return answer
+        unread = unread or answer
+    if strict and unread is not None:
+        return unread
+    return _search(text, "last", anchored=strict) or unread
 
 
 def verify(response: str, gold: str, *, strict: bool = False) -> Verdict:
     """Compares the final answer of a completion with the gold answer.
 
-    Numbers agree exactly, or to less than 1e-6 where one is a decimal; units are converted where both name one, else
-    left out; `50%` agrees with `0.5` and `50`. Everything else goes through math-verify (symbolic equality, sets,
-    intervals, matrices).
+    Plain numbers agree exactly, or to less than 1e-6 where one is a decimal; units are converted where both name one,
+    else left out; `50%` agrees with `0.5` and `50`. All else is found, read and compared by math-verify (LaTeX, boxes,
+    expressions; symbolic equality, sets, intervals, matrices), under the guards of `rayrl.verify.equality`.
 
     Args:
         response: The completion's text. Never evaluated.
@@ -110,12 +185,24 @@ def verify(response: str, gold: str, *, strict: bool = False) -> Verdict:
         wanted = read_gold(gold)
     except DataError as error:
         return Verdict(None, "error", str(error))
-    found = extract(response, strict)
-    if found is None:
-        return Verdict(0.0, "unparseable", "no answer found")
-    shown = shortened(found.text)
+    text = to_latex(after_thoughts(response))
+    if wanted.is_letter:
+        verdict = choice.verify(text, wanted.letter or "", strict=strict)
+        if verdict.status != "unparseable":
+            return verdict
     try:
-        same = _compare(found.text, wanted)
-    except symbolic.Unreadable as error:
-        return Verdict(0.0, "unparseable", f"answer found ({found.how}) but not readable: {error}", shown)
-    return Verdict(1.0 if same else 0.0, "correct" if same else "incorrect", found.how, shown)
+        answer = find_answer(text, strict, wanted)
+        if answer is None:
+            return Verdict(0.0, "unparseable", "no answer found")
+        if answer.number is None and answer.formula is None and not wanted.is_words:
+            return Verdict(0.0, "unparseable", f"answer found ({answer.how}) but not readable", shortened(answer.text))
+        same = _same(answer, wanted)
+    except (Unreadable, RecursionError) as error:
+        return Verdict(0.0, "unparseable", f"answer found but not readable: {error}")
+    return Verdict(1.0 if same else 0.0, "correct" if same else "incorrect", answer.how, shortened(answer.text))
+
+
+def warm_up() -> None:
+    """Imports math-verify and SymPy and fills their caches, so that the first verdict is as fast as the next."""
+    for answer in ("$\\frac{1}{2}$", "\\boxed{x^2+1}", "It is (1,2).", "The answer is $\\sqrt{2}\\pi$"):
+        verify(answer, "\\frac{x}{3}")

@@ -39,6 +39,10 @@ ANY_NUMBER = re.compile(
     rf"(?<![\w.,])-?\s?\$?(?:{_UNSIGNED})(?:[eE][+-]?\d{{1,4}}(?!\w))?(?:\s?/\s?\d+)?(?:\s?(?:%|percent\b))?", re.ASCII
 )
 _UNIT = re.compile(r"(?:\^?\{?\\circ\}?)?\s*(?:(?:[A-Za-z]+\.?(?:\^?\{?-?\d\}?)?)(?:[ /-]|$)*)*", re.ASCII)
+_TERM = re.compile(
+    r"[-+*/^]|\\(?:frac|sqrt|times|cdot|pm)|(?<![\w{])\d+\s*[A-Za-z\\(]", re.ASCII
+)  # of an equation, not a name
+_NAMED = re.compile(r"\s*[A-Za-z](?:_\{?\w+\}?)?\s*")
 _BRACKETED = re.compile(r"\s+\(([A-Za-z]{2}[A-Za-z .-]{0,60})\)\s*", re.ASCII)
 _MONEY = read_measure(" dollars")
 _PERCENT = re.compile(r"\s*(?:%|percent(?:age)?(?: points?)?\b|pct\b)\s*")
@@ -53,6 +57,7 @@ _SHORT_UNITS = frozenset(
     )
 )
 _GLUED_UNITS = frozenset({"cm", "mm", "km", "kg", "mg", "ml", "mL", "ft", "yd", "oz", "lb", "lbs", "mph", "kmh"})
+_GLUED_POWER = re.compile(r"(?:[cmkd]?m|ft|in|yd)\^\{?[23]\}?")  # 12m^2: an area or a volume
 _NOT_UNITS = frozenset(
     re.findall(
         r"\w+",
@@ -89,14 +94,20 @@ def _is_unit(unit: str) -> bool:
         return False
     names = re.findall(r"[A-Za-z]+", unit.replace("\\circ", ""))
     if names and unit[0].isalpha():
-        return len(names) == 1 and names[0] in _GLUED_UNITS
+        return len(names) == 1 and (names[0] in _GLUED_UNITS or bool(_GLUED_POWER.fullmatch(unit)))
     return all(name in _SHORT_UNITS or (len(name) > 2 and name.lower() not in _NOT_UNITS) for name in names)
 
 
 def _last_side(text: str) -> str:
-    """The right-hand side of `x = 5` or `2 + 3 = 5`; the text itself where several things are set equal."""
+    """The number's side of `x = 5`, `5 = x`, `f(2) = 5` or `2 + 3 = 5`; the text itself where it is an equation,
+    `2x + y = 5`, or where several things are set equal.
+    """
     *before, last = text.split("=")
-    return last.strip() if before and not re.search(r"[,;<>]|\\(?:leq?|geq?|neq?)\b|\band\b|\bor\b", text) else text
+    if not before or re.search(r"[,;<>]|\\(?:leq?|geq?|neq?)\b|\band\b|\bor\b", text):
+        return text
+    if any(re.search(r"[A-Za-z]", side) and _TERM.search(side) for side in before):
+        return text
+    return before[0].strip() if len(before) == 1 and _NAMED.fullmatch(last) else last.strip()
 
 
 def parse_number(answer: str) -> Number | None:
@@ -115,8 +126,9 @@ def parse_number(answer: str) -> Number | None:
     over = part["over"] or part["over1"] or part["over2"] or part["value"]
     under = part["under"] or part["under1"] or part["under2"] or part["under3"]
     exponent = int(part["e"] or part["power"] or part["power1"] or 0)
-    bracketed = _BRACKETED.fullmatch(part["unit"])
-    unit: str = f" {bracketed[1]}" if bracketed else part["unit"]
+    written = part["unit"].replace("\\cdot", " ")
+    bracketed = _BRACKETED.fullmatch(written)
+    unit: str = f" {bracketed[1]}" if bracketed else written
     percent = _PERCENT.match(unit)
     if percent:
         unit = " " + unit[percent.end() :]

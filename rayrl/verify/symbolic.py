@@ -1,37 +1,40 @@
-"""Comparison of two LaTeX answers by math-verify, kept within bounds.
+"""LaTeX read by math-verify, kept within bounds: its extraction, its grammar, none of its evaluation.
 
 math-verify's own time-outs are off, because they use SIGALRM, which works in a main thread only: the deadline is that
-of the worker process (`rayrl.verify.workers`). Only its LaTeX grammar is used, never its `parse_expr` route, which
-ends in Python's `eval`. What would be huge once computed is turned away before anything computes it.
+of the worker process (`rayrl.verify.workers`). What it finds in plain text is parsed by its LaTeX grammar, never by
+its `parse_expr` route, which ends in Python's `eval`. What would be huge once computed is turned away before anything
+computes it.
 """
 
 import logging
 import re
+from dataclasses import dataclass
 from functools import cache, lru_cache
 from importlib import import_module
 from typing import Any
 
-MAX_CHARACTERS = 1000
-MAX_DIGITS = 300
-MAX_DEPTH = 16
-MAX_POWERS = 40
-MAX_INTEGRALS = 4
-MAX_BITS = 1 << 16
+from rayrl.verify.bounds import TooLarge, Unreadable, bounded, check_size
 
-_HUGE_ARGUMENT = re.compile(
-    r"\\(?:binom|choose|sum|prod|int)(?![A-Za-z]).*\d{5}|\d{5}.*\\(?:binom|choose)(?![A-Za-z])", re.DOTALL
-)
-_POWER_CHAIN = re.compile(r"(?:\^[\s{(]*\w\s*){6}")
-_BUILDERS = re.compile(r"\\operatorname\s*\{\s*(?:zeros|ones|diag|[hv]stack|orth\w*|eye|rref|hermite\w*)")
 _SET_BUILDER = re.compile(r"(?:\\left)?\\\{\s*\w\s*(?:\\left|\\right)?(?:\||\\mid\b|:)\s*(.+?)\s*(?:\\right)?\\\}")
+_JOINS_INEQUALITIES = re.compile(r"\\(?:cup|lor|vee)(?![A-Za-z])")
+RELATION = re.compile(r"[<>]|\\(?:[lg]eq?(?:slant)?|neq?|[lg]t)(?![A-Za-z])")
+DOTS = re.compile(r"\\(?:[lc]?dots|dots[bc])(?![A-Za-z])|\.\.\.")
+_DOTS_OF_LIST = re.compile(rf",\s*(?:{DOTS.pattern})\s*,")  # what the dots stand for is compared apart
+_INDEXED_CONSTANT = re.compile(r"(?<![A-Za-z\\{])([EeI])(?=\s*_)")  # E_1 and I_1 are names: no e, no imaginary unit
+_DELIMITER = re.compile(r"\\\$|\$|(?<!\\)\\[()\[\]]")
 
 
-class Unreadable(ValueError):
-    """The text is no LaTeX answer, or too large to compute; the message says which."""
+@dataclass(frozen=True, slots=True)
+class Formula:
+    """What was found: its text as math-verify normalises it, its SymPy object, not computed, and how it was written."""
+
+    text: str
+    expression: Any
+    written: str
 
 
 @cache
-def _library() -> Any:
+def library() -> Any:
     library = import_module("math_verify")
     logging.getLogger("math_verify").setLevel(logging.ERROR)
     logging.getLogger("latex2sympy2_extended").setLevel(logging.ERROR)
@@ -39,101 +42,76 @@ def _library() -> Any:
 
 
 @cache
-def _sympy() -> Any:
-    return import_module("sympy")
+def parser() -> Any:
+    library()
+    return import_module("math_verify.parser")
 
 
 @cache
-def _targets() -> list[Any]:
-    return [_library().LatexExtractionConfig(boxed_match_priority=-1)]
+def configuration(anchored: bool) -> Any:
+    return library().LatexExtractionConfig(boxed_match_priority=-1, try_extract_without_anchor=not anchored)
 
 
-def check_size(text: str) -> None:
-    """Turns away text that no parser should see.
-
-    Raises:
-        Unreadable: Too long, too many digits in a row, nested too deep, or a function of a huge number.
-    """
-    if len(text) > MAX_CHARACTERS:
-        raise Unreadable(f"longer than {MAX_CHARACTERS} characters")
-    if re.search(rf"\d{{{MAX_DIGITS + 1}}}", text, re.ASCII):
-        raise Unreadable(f"a number of more than {MAX_DIGITS} digits")
-    depth = deepest = 0
-    for character in text:
+def split_list(text: str) -> list[str]:
+    """The items of a list: what commas and semicolons outside of all brackets part."""
+    items, depth, start = [], 0, 0
+    for index, character in enumerate(text):
         depth += (character in "{([") - (character in "})]")
-        deepest = max(deepest, depth)
-    if deepest > MAX_DEPTH or _POWER_CHAIN.search(text):
-        raise Unreadable(f"nested deeper than {MAX_DEPTH}, or a long chain of powers")
-    if text.count("^") > MAX_POWERS or text.count("\\int") > MAX_INTEGRALS:
-        raise Unreadable(f"more than {MAX_POWERS} powers or {MAX_INTEGRALS} integrals")
-    if _HUGE_ARGUMENT.search(text) or _BUILDERS.search(text) or "!!!" in text:
-        raise Unreadable("a function of a huge number")
+        if character in ",;" and depth == 0:
+            items.append(text[start:index])
+            start = index + 1
+    return [*items, text[start:]]
 
 
-def _bits(expression: Any) -> float:
-    """A rough upper bound, in bits, of the numbers that computing `expression` would make.
-
-    Raises:
-        Unreadable: More than `MAX_BITS`.
-    """
-    sympy = _sympy()
-    if isinstance(expression, sympy.MatrixBase):
-        bits = sum(_bits(entry) for entry in expression.flat())
-    elif isinstance(expression, sympy.Rational):
-        bits = float(expression.p.bit_length() + expression.q.bit_length())
-    elif isinstance(expression, sympy.Float):
-        bits = float(abs(expression._mpf_[2]) + 64)
-    elif isinstance(expression, sympy.Pow | sympy.exp):
-        base, power = expression.as_base_exp()
-        power_bits = _bits(power)
-        if isinstance(power, sympy.Rational):
-            bits = (_bits(base) + 1) * max(1.0, float(min(abs(power.p), 1 << 64)) / min(power.q, 1 << 64))
+def _both_signs(text: str) -> str:
+    """`a \\pm b` within a formula as the list of both values: math-verify's grammar knows it at the top level only."""
+    items: list[str] = []
+    for item in split_list(text):
+        if "\\pm" in item or "\\mp" in item:
+            for plus, minus in ("+-", "-+"):
+                items.append(item.replace("\\pm", plus).replace("\\mp", minus))
         else:
-            bits = (_bits(base) + 1) * (power_bits if power.free_symbols else 2.0 ** min(power_bits, 64))
-    elif isinstance(expression, sympy.factorial | sympy.binomial | sympy.gamma):
-        bits = 2.0 ** min(2 * sum(_bits(argument) for argument in expression.args), 64)
-    else:
-        bits = 1.0 + sum(_bits(argument) for argument in getattr(expression, "args", ()))
-    if bits > MAX_BITS:
-        raise Unreadable("too large to compute")
-    return bits
+            items.append(item)
+    return ",".join(items)
 
 
 @lru_cache(maxsize=512)
-def parse_latex(text: str) -> Any:
-    """The SymPy object of one LaTeX answer, not computed.
+def parse_latex(text: str) -> Formula:
+    """All of `text` as one LaTeX answer, by math-verify's normalisation and grammar.
 
     Raises:
-        Unreadable: No LaTeX that math-verify knows, or too large.
+        Unreadable: No LaTeX that math-verify knows; TooLarge.
     """
     check_size(text)
-    body = re.sub(r"\s+", " ", text.replace("\\$", "").replace("$", " ")).strip()
+    body = re.sub(r"\s+", " ", _DELIMITER.sub(" ", text)).strip()
     set_builder = _SET_BUILDER.fullmatch(body)
     body = set_builder.group(1) if set_builder else body
+    if RELATION.search(body):
+        body = _JOINS_INEQUALITIES.sub(",", body)
+    body = _INDEXED_CONSTANT.sub(r"\\text{\1}", _DOTS_OF_LIST.sub(",", body))
     try:
-        found = _library().parse(f"${body}$", _targets(), fallback_mode="no_fallback", parsing_timeout=None)
-        if not found:
-            raise Unreadable("not a LaTeX expression")
-        _bits(found[0])
-    except RecursionError as error:
-        raise Unreadable("nested too deep") from error
-    return found[0]
+        return _parse(body)
+    except TooLarge:
+        raise
+    except Unreadable:
+        if "\\pm" in body or "\\mp" in body:
+            return _parse(_both_signs(body))
+        raise
 
 
-def same_expression(answer: str, gold: str) -> bool:
-    """Whether math-verify holds two LaTeX answers for the same. Can take long: run it where it can be killed.
-
-    Raises:
-        Unreadable: `answer` or `gold` cannot be read.
-    """
+def _parse(body: str) -> Formula:
     try:
-        pair = parse_latex(gold), parse_latex(answer)
-        return bool(_library().verify(*pair, allow_set_relation_comp=True, timeout_seconds=None))
+        normal = parser().normalize_latex(body, config=configuration(False).normalization_config)
+        expression = parser().parse_latex_cached(normal) if normal else None
     except RecursionError as error:
-        raise Unreadable("nested too deep") from error
+        raise TooLarge("nested too deep") from error
+    except Exception as error:  # whatever the generated grammar raises: it has no exception of its own
+        raise Unreadable("not a LaTeX expression") from error
+    if expression is None:
+        raise Unreadable("not a LaTeX expression")
+    return Formula(normal, bounded(expression), body)
 
 
-def warm_up() -> None:
-    """Imports math-verify and SymPy and fills their caches, so that the first verdict is as fast as the next."""
-    for answer in ("\\frac{1}{2}", "x^2+1", "(1,2)", "\\sqrt{2}\\pi"):
-        same_expression(answer, "\\frac{x}{3}")
+def same_expression(answer: Any, gold: Any) -> bool:
+    """Whether math-verify holds two SymPy objects for the same. Can take long: run it where it can be killed."""
+    return bool(library().verify(gold, answer, allow_set_relation_comp=True, timeout_seconds=None))

@@ -23,7 +23,7 @@ from typing import Any, NoReturn
 
 from rayrl.errors import RayrlError
 from rayrl.plugins import load
-from rayrl.verify import symbolic
+from rayrl.verify import maths
 from rayrl.verify.channel import Channel, Progress
 from rayrl.verify.jobs import REPLY, REQUEST, SEND_EVERY_S, Check, Job, Outcome
 from rayrl.verify.registry import VERIFIERS
@@ -213,7 +213,7 @@ def main() -> None:
     """Entry point of the nursery."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     control = socket.socket(fileno=int(sys.argv[1]))
-    symbolic.warm_up()
+    maths.warm_up()
     gc.freeze()
     control.sendall(REPLY.pack(os.getpid()))
     nursery(control, int(sys.argv[2]))

@@ -1,6 +1,12 @@
 import pytest
 
-from rayrl.verify.extract import extract
+from rayrl.verify.maths import find_answer
+from rayrl.verify.notation import to_latex
+from rayrl.verify.text import after_thoughts
+
+
+def extract(response, strict=False):
+    return find_answer(to_latex(after_thoughts(response)), strict)
 
 
 @pytest.mark.parametrize(
@@ -31,12 +37,12 @@ from rayrl.verify.extract import extract
         ("2 + 2\nA: 4", "4", "sentence"),
         ("The answer is 2 + 2 = 4.", "2 + 2 = 4", "sentence"),
         ("Answer: all of them, so 2 + 2 = 4.", "4", "sentence"),
-        ("The answer is $1$ or $2$.", "1, 2", "sentence"),
+        ("The answer is $1$ or $2$.", "$1$ or $2$", "sentence"),
         ("The answer is 1 or 2.", "1 or 2", "sentence"),
         ("The answer is 4 because there were 8 at first", "4", "sentence"),
         ("Answer: for 5 days she needs 100", "100", "sentence"),
         ("Final answer: (C)", "(C)", "sentence"),
-        ("It takes 3 days and costs $1,234.50 in all.", "$1,234.50", "last"),
+        ("It takes 3 days and costs $1,234.50 in all.", "1234.50", "last"),
         ("Hence $x = 5$.", "x = 5", "last"),
         ("From 10 to 12%", "12%", "last"),
         (r"<think>\boxed{3}</think>The answer is 4.", "4", "sentence"),

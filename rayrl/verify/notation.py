@@ -1,0 +1,87 @@
+"""One way of writing maths out of the many that people and models use, before anything reads it.
+
+Characters (full-width forms, superscripts, Greek, signs), Chinese words between answers, Markdown's bold, and what
+LaTeX adds for looks. Nothing here decides what the answer is.
+"""
+
+import re
+import unicodedata
+
+from rayrl.verify.text import to_ascii
+
+_SUPERSCRIPTS = dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁼⁽⁾ⁿⁱ", "0123456789+-=()ni", strict=True))
+_SUBSCRIPTS = dict(zip("₀₁₂₃₄₅₆₇₈₉₊₋₌₍₎ₙₘₖₓ", "0123456789+-=()nmkx", strict=True))
+_RAISED = re.compile(f"[{''.join(_SUPERSCRIPTS)}]+")
+_LOWERED = re.compile(f"[{''.join(_SUBSCRIPTS)}]+")
+_CJK = r"[\u3400-\u9fff]"
+_GREEK = {
+    c: name.capitalize() if c.isupper() else name
+    for c in "αβγδεζηθικλμνξπρστυφχψωΓΔΘΛΞΠΣΦΨΩ"
+    for name in [unicodedata.name(c).split()[-1].lower().replace("lamda", "lambda")]
+}
+_SIGNS = {
+    "±": "pm", "∓": "mp", "≠": "neq", "∅": "emptyset", "⌀": "emptyset", "∈": "in", "∉": "notin", "∖": "setminus",
+    "∠": "angle", "△": "triangle", "∨": "text{ or }", "∧": "text{ and }", "∘": "circ", "℃": "circ", "→": "to",
+    "ℝ": "mathbb{R}", "ℤ": "mathbb{Z}", "ℕ": "mathbb{N}", "ℚ": "mathbb{Q}", "ℂ": "mathbb{C}", "…": "ldots",
+    "⋯": "cdots", "⟨": "langle", "⟩": "rangle", "⌊": "lfloor", "⌋": "rfloor", "⌈": "lceil", "⌉": "rceil",
+    "∑": "sum", "∫": "int",
+}  # fmt: skip
+_COMMANDS = str.maketrans({**{sign: f"\\{name} " for sign, name in (_GREEK | _SIGNS).items()}, "、": ",", "。": ". "})
+_ROOT = re.compile(r"√\s*(?:\(([^()]{1,60})\)|(\d+(?:\.\d+)?|[A-Za-z]))")
+_CHINESE = {
+    "或者": " or ",
+    "或": " or ",
+    "答案": " answer ",
+    "并且": " and ",
+    "且": " and ",
+    "和": " and ",
+    "与": " and ",
+}
+_CHINESE_WORD = re.compile("|".join(_CHINESE))
+_LONE_CHINESE = re.compile(rf"(?<=[A-Za-z0-9)}}\]])(?={_CJK})|(?<={_CJK})(?=[\d\\$(\[-])")
+
+_BOLD = re.compile(r"(?<![\w*])\*\*(?=\S)([^*\n]{1,400}?)(?<=\S)\*\*(?![\w*])")
+_COLOUR = re.compile(r"\\(?:textcolor|colorbox)\s*(?:\[[^\]]{0,20}\])?\s*\{[^{}]{0,40}\}|\\color\s*\{[^{}]{0,40}\}")
+_LOOKS = re.compile(r"\\(?:underline|uline|mathbf|boldsymbol|bm|mathsf|mathtt|mathit|pmb|textnormal|emph)(?=\s*\{)")
+_SWITCH = re.compile(r"\\(?:bf|rm|it|sf|tt|displaystyle|textstyle|limits|large|Large|big[lr]?|Big[lr]?)(?![A-Za-z])")
+_ROW_SPACE = re.compile(r"\\\\\s*\[\s*-?[\d.]+\s*(?:pt|em|ex|mm|cm|in)\s*\]")
+_ARRAY = re.compile(
+    r"(?:\\left\s*)?[\[(]\s*\\begin\{array\}\s*\{[clr| ]*\}(.*?)\\end\{array\}\s*(?:\\right\s*)?[\])]", re.S
+)
+_THIN_THOUSANDS = re.compile(r"(?<=\d)(?:(?<!\\)\\[,;:! ]|~|\\thinspace\b ?)(?=\d{3}(?!\d))")
+_SPACE = re.compile(r"(?<!\\)\\(?:[,;:>!/ ]|(?:q?quad|thinspace|enspace|hfill|hspace\s*\{[^{}]{0,20}\})(?![A-Za-z]))|~")
+_NO_DELIMITER = re.compile(r"\\(?:left|right)\s*\.")
+_CONSTANT = re.compile(r"\\(?:mathrm|text|textrm|operatorname)\s*\{\s*([eij])\s*\}")
+_OTHER_BOX = re.compile(r"\\(?:fbox|framebox)(?=\s*\{)")
+
+
+def _number_forms(text: str) -> str:
+    """Full-width characters and raised or lowered digits: a run is one power or one index."""
+    text = _RAISED.sub(lambda run: "^{" + "".join(_SUPERSCRIPTS[c] for c in run[0]) + "}", text)
+    text = _LOWERED.sub(lambda run: "_{" + "".join(_SUBSCRIPTS[c] for c in run[0]) + "}", text)
+    return "".join(unicodedata.normalize("NFKC", c) if "\uff01" <= c <= "\uff5e" else c for c in text)
+
+
+def _chinese(text: str) -> str:
+    text = _CHINESE_WORD.sub(lambda word: _CHINESE[word[0]], text)
+    return _LONE_CHINESE.sub(" ", text)
+
+
+def to_latex(text: str) -> str:
+    """`text` in ASCII and plain LaTeX where a sign has such a form; delimiters and boxes stay."""
+    if not text.isascii():
+        text = _ROOT.sub(lambda root: f"\\sqrt{{{root[1] or root[2]}}}", _number_forms(text))
+        text = _chinese(to_ascii(text.translate(_COMMANDS)))
+    else:
+        text = to_ascii(text)
+    text = _BOLD.sub(r"\1", text) if "**" in text else text
+    return without_looks(text) if "\\" in text or "~" in text else text
+
+
+def without_looks(text: str) -> str:
+    """LaTeX without colours, fonts, spacing and empty delimiters; arrays in brackets are matrices."""
+    text = _OTHER_BOX.sub(r"\\boxed", _ROW_SPACE.sub(r"\\\\", text))
+    text = _ARRAY.sub(r"\\begin{bmatrix}\1\\end{bmatrix}", text)
+    text = _LOOKS.sub("", _COLOUR.sub("", text))
+    text = _SPACE.sub(" ", _THIN_THOUSANDS.sub("", _SWITCH.sub("", _NO_DELIMITER.sub("", text))))
+    return _CONSTANT.sub(r"\1 ", text).replace("\\varnothing", "\\emptyset")

@@ -1,0 +1,132 @@
+"""The answer in a text that marks none, found by math-verify's own patterns."""
+
+import re
+from functools import cache
+from itertools import groupby
+
+from rayrl.verify.bounds import TooLarge, Unreadable, bounded, check_digits, check_size, sympy
+from rayrl.verify.symbolic import Formula, configuration, library, parse_latex, parser
+
+TAIL = 4000  # characters of a text in which an unmarked answer is looked for
+
+_PROSE = re.compile(r"(?<![\\A-Za-z])[A-Za-z]{3,}\s+[A-Za-z]{2,}(?![A-Za-z{(])")
+_TEXT = re.compile(r"\\(?:text\w*|mathrm|mbox)\s*\{[^{}]*\}")
+_VALUE = r"-?\d+(?:[.,]\d+|(?:,\d{3})+)?(?:\s*/\s*\d+)?"
+_BEHIND = rf"(?:\s*,\s*|\s*,?\s+(?:and|or)\s+){_VALUE}"
+_WHOLE = re.compile(  # what a number may be a part of: 3 \times 10^{5}; 4, 9 and 12; [2, 5)
+    rf"{_VALUE}\s*(?:\\times|\\cdot|x|\*)\s*10\s*\^\s*(?:\{{\s*-?\d+\s*\}}|-?\d+)"
+    rf"|[(\[]\s*(?:{_VALUE}|-?\\infty)(?:\s*,\s*(?:{_VALUE}|\\infty))+\s*[)\]]"
+    rf"|(?<![\d.,]){_VALUE}(?:{_BEHIND}){{1,20}}",
+    re.ASCII,
+)
+
+
+def is_prose(text: str) -> bool:
+    """Whether words stand outside of `\\text{}`: a sentence, not a formula."""
+    return bool(_PROSE.search(_TEXT.sub(" ", text)))
+
+
+@cache
+def _patterns(anchored: bool) -> list[list[tuple[re.Pattern[str], bool]]]:
+    """math-verify's patterns, those of highest priority first: (pattern, whether it finds LaTeX)."""
+    latex = configuration(anchored)
+    plain = library().ExprExtractionConfig(try_extract_without_anchor=not anchored)
+    found = [
+        (priority, pattern, target is latex)
+        for patterns, target in parser().get_extraction_regexes([latex, plain])
+        for pattern, priority in patterns
+    ]
+    found.sort(key=lambda entry: entry[0])
+    return [[entry[1:] for entry in entries] for _, entries in groupby(found, key=lambda entry: entry[0])]
+
+
+def _whole(text: str, start: int, end: int) -> str | None:
+    """The list, interval or power of ten that the number at `start` to `end` is a part of."""
+    for match in _WHOLE.finditer(text, max(0, start - 200), min(len(text), end + 200)):
+        if match.start() < end and start < match.end() and match.end() - match.start() > end - start:
+            return match.group()
+    return None
+
+
+def _between_prices(match: re.Match[str], content: str) -> bool:
+    """Whether two dollar signs are those of two prices, `$5 a day and then $20`."""
+    return "\\" not in content and match.string[match.end() : match.end() + 1].isdecimal()
+
+
+def _read_latex(match: re.Match[str], anchored: bool) -> Formula | None:
+    """One or several formulas that math-verify's pattern found; None where they cannot be read."""
+    contents = [part for name, part in match.groupdict().items() if part and "latex" in name]
+    for content in contents:
+        check_size(content)
+        if _between_prices(match, content):
+            return None
+    try:
+        expression, text = parser().extract_latex(match, configuration(anchored))
+    except RecursionError as error:
+        raise TooLarge("nested too deep") from error
+    return None if expression is None else Formula(text, bounded(expression), ", ".join(contents))
+
+
+def _read_plain(match: re.Match[str], text: str) -> Formula | None:
+    """A number or an expression such as `3/4` that math-verify's pattern found in plain text, or a list of them."""
+    if match.re is _WHOLE:
+        return _read_written(match[0])
+    names = [name for name, part in match.groupdict().items() if part and name != "percent"]
+    start, end = min(match.start(name) for name in names), max(match.end(name) for name in names)
+    whole = _whole(text, start, end)
+    check_size(match[0])
+    if "expr" not in names and whole is None:
+        return _number(match)
+    return _read_written(whole or text[start:end])
+
+
+def _number(match: re.Match[str]) -> Formula:
+    """The number that math-verify found, read as by its `extract_expr`, which has SymPy evaluate the text."""
+    parts = {name: part for name, part in match.groupdict().items() if part}
+    whole = next((part for name, part in parts.items() if name.startswith("integer")), "0")
+    decimals = next((part for name, part in parts.items() if name.startswith("decimal")), "")
+    text = re.sub("[ ,]", "", whole) + decimals.replace(",", ".")
+    value = sympy().Float(text) if decimals else sympy().Integer(int(text))
+    if "percent" in parts:
+        return Formula(f"{text}%", parser().convert_to_pct(value), f"{text}%")
+    return Formula(text, value, text)
+
+
+def _read_written(text: str) -> Formula | None:
+    try:
+        return parse_latex(text.replace("**", "^").replace("×", "\\times ").replace("÷", "\\div "))
+    except TooLarge:
+        raise
+    except Unreadable:
+        return None
+
+
+def find_formula(text: str, anchored: bool = False) -> Formula | None:
+    """The answer in a text that marks none, by math-verify's patterns: those of the highest priority that find
+    anything, and of what they find the last.
+
+    Two guards stand around them: what lies between two prices is no formula, and of a list, an interval or a power of
+    ten that is not in LaTeX all counts, not its last number.
+
+    Args:
+        text: Only its last `TAIL` characters are searched.
+        anchored: Only what follows 'answer' counts.
+
+    Raises:
+        TooLarge: What was found is.
+    """
+    text = text[-TAIL:]
+    check_digits(text)
+    *_, last = groups = _patterns(anchored)
+    for patterns in groups:
+        matches: list[tuple[re.Match[str], bool | None]] = [
+            (match, latex) for pattern, latex in patterns for match in pattern.finditer(text)
+        ]
+        if patterns is last and not anchored:
+            matches += [(match, None) for match in _WHOLE.finditer(text)]
+        matches.sort(key=lambda entry: (-entry[0].end(), entry[0].start()))
+        for match, latex in matches:
+            found = _read_latex(match, anchored) if latex else _read_plain(match, text)
+            if found is not None:
+                return found
+    return None
