@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from rayrl.verify.bounds import Unreadable, sympy
-from rayrl.verify.symbolic import DOTS, RELATION, Formula, parse_latex, same_expression, split_list
+from rayrl.verify.symbolic import DOTS, RELATION, SET_BUILDER, Formula, parse_latex, same_expression, split_list
 
 CLOSE = 1e-3  # decimals that differ by more, relative to the larger, are never the same however small they are
 
@@ -45,13 +45,24 @@ def same_base(answer: str, gold: str) -> bool | None:
     return first == second if first and second else None
 
 
+def _minutes(clock: re.Match[str], half: str | None) -> int:
+    hours = int(clock[1])
+    if half:
+        hours = hours % 12 + 12 * (half.lower() == "p")
+    return 60 * hours + int(clock[2])
+
+
 def same_clock(answer: str, gold: str) -> bool | None:
-    """`1:30 PM` is not `1:30 AM`, nor the fraction 1/30. Half a day that one does not name is left open."""
+    """`1:30 PM` is not `1:30 AM`, nor the fraction 1/30. Half a day that only one names is the other's too, unless that
+    counts 24 hours.
+    """
     first, second = _CLOCK.fullmatch(_bare(answer)), _CLOCK.fullmatch(_bare(gold))
     if first is None or second is None:
         return None
-    halves = {half.lower() for half in (first[3], second[3]) if half}
-    return (int(first[1]), first[2]) == (int(second[1]), second[2]) and len(halves) < 2
+    halves = [
+        clock[3] or (other[3] if int(clock[1]) <= 12 else None) for clock, other in ((first, second), (second, first))
+    ]
+    return _minutes(first, halves[0]) == _minutes(second, halves[1])
 
 
 def same_with_dots(answer: str, gold: str) -> bool | None:
@@ -127,6 +138,8 @@ def solutions(text: str) -> tuple[frozenset[Any], Any] | None:
     A comma means 'and' where something fulfils both, else 'or'.
     """
     sp = sympy()
+    builder = SET_BUILDER.fullmatch(text.strip())
+    text = builder[1] if builder else text
     pieces = _JOINED.split(text) if RELATION.search(text) else [text]
     found = _one_set(pieces[0])
     for how, piece in zip(pieces[1::2], pieces[2::2], strict=True):

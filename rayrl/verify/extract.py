@@ -20,6 +20,7 @@ JOINED = 70  # characters between two boxes that may belong together, as in math
 
 _BRACES = re.compile(r"\\(?:boxed|fbox|framebox)\s*\{|\\[{}]|[{}]")
 _BARE_BOX = re.compile(r"\\(?:boxed|fbox)\s+([^\s{}$]+)")
+_NAME_BEFORE = re.compile(r"(?<![A-Za-z\\])([A-Za-z](?:_\w|_\{\w+\})?)\s*=\s*\Z")
 _SEPARATOR = re.compile(r"\b(?:and|or)\b|,|;")
 _ANEW = re.compile(
     r"[.!?:]\s|\b(?:but|no|not|wrong|incorrect|instead|actually|however|rather|so|hence|thus|therefore|answer|correct\w*|"
@@ -71,19 +72,25 @@ def boxed(text: str) -> str | None:
     """The content of the last complete box, with that of the boxes before it that belong to the same answer.
 
     math-verify's rule, but that a sentence or a word between them that takes back or concludes ('but', 'therefore')
-    parts two boxes: `\\boxed{5}. That is wrong, the answer is \\boxed{7}` is 7.
+    parts two boxes: `\\boxed{5}. That is wrong, the answer is \\boxed{7}` is 7. Of `x = \\boxed{4}, y = \\boxed{3}` the
+    names are kept.
     """
     boxes = _boxes(text)
     if not boxes:
         bare = list(_BARE_BOX.finditer(text[-2000:]))
         return bare[-1].group(1) if bare else None
     contents: list[str] = []
+    names: list[str] = []
     following = None
     for start, inner, end in reversed(boxes[-10:]):
         if following is not None and (end > following or not _belongs(text[end + 1 : following][: JOINED + 1])):
             break
         contents.append(text[inner:end].strip())
+        named = _NAME_BEFORE.search(text[max(0, start - 20) : start])
+        names.append(named[1] if named else "")
         following = start
+    if all(names) and len(set(names)) == len(names) > 1:
+        contents = [f"{name}={content}" for name, content in zip(names, contents, strict=True)]
     return ", ".join(dict.fromkeys(reversed(contents)))
 
 

@@ -28,7 +28,8 @@ _WORDS = re.compile(r"[^\W\d_]+(?:[ ,'/&-]+[^\W\d_]+)*")
 _MISSING = frozenset({"", "nan", "n/a", "null", "none", "?", "-"})
 _DIGITS = re.compile(r"\d[\d.,]*")
 _FORMULA = re.compile(r"(?<!\\)(?:\$|\\[(\[])")
-_NAME = re.compile(r"[A-Za-z\\]")
+_NAME = re.compile(r"[A-Za-z]+")
+_AND = re.compile(r"\s*[,;&]\s*(?:and\s+)?|\s+and\s+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,15 +119,23 @@ def read_gold(gold: str) -> Gold:
 
 
 def _in_words(answer: str, gold: str) -> bool:
-    """Whether `answer` repeats `gold`, whatever else follows behind a comma or a stop."""
+    """Whether `answer` repeats `gold`, a list in any order; behind a comma or a stop all but an option follows."""
     given, wanted = words(answer), words(gold)
-    return bool(wanted) and (given == wanted or bool(re.match(re.escape(wanted) + r"[.,;:!]", given)))
+    if not wanted or sorted(_AND.split(given)) == sorted(_AND.split(wanted)):
+        return bool(wanted)
+    return bool(re.match(re.escape(wanted) + r"[.,;:!]", given)) and " or " not in given
+
+
+def _name(answer: str) -> str:
+    """The letters of what `answer` sets equal to its value."""
+    name, equals, _ = plain(answer).rpartition("=")
+    return "".join(_NAME.findall(re.sub(r"\\[A-Za-z]+", "", name))) if equals else ""
 
 
 def _names_differ(answer: str, gold: str) -> bool:
-    """Whether both name what they give, and not the same: `x = 4` for `y = 4`."""
-    first, second = (text.partition("=")[0] if "=" in text else "" for text in (answer, gold))
-    return bool(_NAME.search(first) and _NAME.search(second)) and plain(first) != plain(second)
+    """Whether both name what they give, and not the same: `x = 4` for `y = 4`, but not `S_{ABC} = 4` for `S = 4`."""
+    first, second = sorted((_name(answer), _name(gold)), key=len)
+    return bool(first) and not second.startswith(first)
 
 
 def _same(answer: Answer, gold: Gold) -> bool:

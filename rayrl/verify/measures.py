@@ -1,6 +1,7 @@
 """Units of measure that can be told apart and converted: `5 m` is 500 cm, and neither 5 km nor 5 s."""
 
 import re
+from collections import Counter
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
@@ -13,11 +14,14 @@ time: s sec second 1; min minute 60; h hr hour 3600; day 86400; week 604800
 calendar: month 1; year 12; decade 120; century centuries 1200
 volume: l liter litre 1; ml milliliter millilitre 0.001; gal gallon 3.785411784; quart 0.946352946
 money: dollar 1; cent 0.01
-angle: degree 1
+celsius: celsius 1
+fahrenheit: fahrenheit 1
 energy: joule 1; kj kilojoule 1000
 power: watt 1; kw kilowatt 1000
 """
-_UNIT = re.compile(r"\s*([A-Za-z]+)\.?\s*(?:\^\s*\{?\s*([23])\s*\}?)?\s*")
+_FACTOR = re.compile(r"\s*(/|\bper\b)?\s*([A-Za-z]+)\.?\s*(?:\^\s*\{?\s*(-?[1-3])\s*\}?)?")
+_DEGREES = re.compile(r"\s*(?:\^?\s*\{?\s*\\circ\s*\}?|degrees?)\s*([CF])(?:elsius|ahrenheit)?\b\s*")
+_SHORT = {"mph": "mile/h", "kmph": "km/h", "kmh": "km/h", "kph": "km/h"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +45,21 @@ def _measures() -> dict[str, Measure]:
 
 
 def read_measure(unit: str) -> Measure | None:
-    """The measure that a number's unit text is, such as ` cm`, ` miles`, ` m^2`; None for anything else."""
-    match = _UNIT.fullmatch(unit)
-    if match is None:
-        return None
-    base = _measures().get(match[1].lower())
-    if base is None:
-        return None
-    power = int(match[2] or 1)
-    return Measure(base.kind if power == 1 else f"{base.kind}^{power}", base.factor**power)
+    """The measure that a number's unit text is, such as ` cm`, ` miles`, ` m^2`, ` km/h`, `^\\circ C`, else None."""
+    degrees = _DEGREES.fullmatch(unit)
+    if degrees is not None:
+        unit = {"C": "celsius", "F": "fahrenheit"}[degrees[1]]
+    unit = _SHORT.get(unit.strip().lower(), unit).strip()
+    powers: Counter[str] = Counter()
+    factor, end = Fraction(1), 0
+    while end < len(unit):
+        match = _FACTOR.match(unit, end)
+        base = _measures().get(match[2].lower()) if match else None
+        if match is None or base is None:
+            return None
+        power = int(match[3] or 1) * (-1 if match[1] else 1)
+        powers[base.kind] += power
+        factor *= base.factor**power
+        end = match.end()
+    kinds = [kind if power == 1 else f"{kind}^{power}" for kind, power in sorted(powers.items()) if power]
+    return Measure(" ".join(kinds), factor) if kinds else None

@@ -40,18 +40,32 @@ _CHINESE = {
 _CHINESE_WORD = re.compile("|".join(_CHINESE))
 _LONE_CHINESE = re.compile(rf"(?<=[A-Za-z0-9)}}\]])(?={_CJK})|(?<={_CJK})(?=[\d\\$(\[-])")
 
+_BOLD_FORMULA = re.compile(
+    r"(?<![\w*])\*\*(?=[^*\n]*[\d\\])((?:(?!(?<![\\A-Za-z])[A-Za-z]{3})[^*\n$:]){1,200})\*\*(?![\w*])"
+)
 _BOLD = re.compile(r"(?<![\w*])\*\*(?=\S)([^*\n]{1,400}?)(?<=\S)\*\*(?![\w*])")
 _COLOUR = re.compile(r"\\(?:textcolor|colorbox)\s*(?:\[[^\]]{0,20}\])?\s*\{[^{}]{0,40}\}|\\color\s*\{[^{}]{0,40}\}")
 _LOOKS = re.compile(r"\\(?:underline|uline|mathbf|boldsymbol|bm|mathsf|mathtt|mathit|pmb|textnormal|emph)(?=\s*\{)")
 _SWITCH = re.compile(r"\\(?:bf|rm|it|sf|tt|displaystyle|textstyle|limits|large|Large|big[lr]?|Big[lr]?)(?![A-Za-z])")
 _ROW_SPACE = re.compile(r"\\\\\s*\[\s*-?[\d.]+\s*(?:pt|em|ex|mm|cm|in)\s*\]")
 _ARRAY = re.compile(
-    r"(?:\\left\s*)?[\[(]\s*\\begin\{array\}\s*\{[clr| ]*\}(.*?)\\end\{array\}\s*(?:\\right\s*)?[\])]", re.S
+    r"(?:\\left\s*)?[\[(]\s*\\begin\{(array|smallmatrix|matrix)\}\s*(?:\{[clr| ]*\})?(.{0,2000}?)\\end\{\1\}"
+    r"\s*(?:\\right\s*)?[\])]",
+    re.DOTALL,
 )
+_PLAIN_MATRIX = re.compile(r"\\[pb]matrix\s*\{((?:[^{}]|\{[^{}]{0,200}\}){0,1000})\}")
 _THIN_THOUSANDS = re.compile(r"(?<=\d)(?:(?<!\\)\\[,;:! ]|~|\\thinspace\b ?)(?=\d{3}(?!\d))")
 _SPACE = re.compile(r"(?<!\\)\\(?:[,;:>!/ ]|(?:q?quad|thinspace|enspace|hfill|hspace\s*\{[^{}]{0,20}\})(?![A-Za-z]))|~")
 _NO_DELIMITER = re.compile(r"\\(?:left|right)\s*\.")
 _CONSTANT = re.compile(r"\\(?:mathrm|text|textrm|operatorname)\s*\{\s*([eij])\s*\}")
+_OR = re.compile(r"\\text\s*\{\s*,?\s*(or|and)\b[^{}]*\}")
+_REPEATING = re.compile(
+    r"(?<!\d)(\d{1,12})\.(\d{0,12})\\(?:overline|dot|bar)\s*\{?(\d{1,12})\}?(?:(\d{0,12})\\dot\s*\{?(\d)\}?)?"
+)
+_ARC = re.compile(r"(?<!\d)(\d{1,12})\s?\^\s?\{?\\circ\}?\s*(\d{1,2})\s*(?:'|\^\s*\{?\\prime\}?)(?!')")
+_BASED = re.compile(r"\(\s?((?=\w{0,39}\d)[0-9A-Za-z]{1,40})\s?\)(?=\s*_\s*\{?\s*\d)")
+_DIGIT_IN_TEXT = re.compile(r"(?<=\d)\\(?:text|mathrm)\s*\{([A-Z])\}(?=[\dA-Z_])")
+_LATEX = re.compile(r"[\\~_]")
 _OTHER_BOX = re.compile(r"\\(?:fbox|framebox)(?=\s*\{)")
 
 
@@ -74,14 +88,35 @@ def to_latex(text: str) -> str:
         text = _chinese(to_ascii(text.translate(_COMMANDS)))
     else:
         text = to_ascii(text)
-    text = _BOLD.sub(r"\1", text) if "**" in text else text
-    return without_looks(text) if "\\" in text or "~" in text else text
+    if "**" in text:
+        text = _BOLD.sub(r"\1", _BOLD_FORMULA.sub(r"$\1$", text))
+    return without_looks(text) if _LATEX.search(text) else text
+
+
+def _fraction(match: re.Match[str]) -> str:
+    """`0.1\\overline{6}` as the fraction that it is."""
+    fixed, period = match[2], match[3] + (match[4] or "") + (match[5] or "")
+    over = int(match[1] + fixed + period) - int(match[1] + fixed)
+    return f"\\frac{{{over}}}{{{'9' * len(period)}{'0' * len(fixed)}}}"
+
+
+def _with_rows(match: re.Match[str]) -> str:
+    """`\\pmatrix{a & b \\cr c & d}` as an environment."""
+    rows = match[1].replace("\\cr", "\\\\")
+    return f"\\begin{{bmatrix}}{rows}\\end{{bmatrix}}"
+
+
+def _degrees(match: re.Match[str]) -> str:
+    """`22^\\circ 30'` in degrees."""
+    return f"\\frac{{{60 * int(match[1]) + int(match[2])}}}{{60}}^\\circ"
 
 
 def without_looks(text: str) -> str:
-    """LaTeX without colours, fonts, spacing and empty delimiters; arrays in brackets are matrices."""
+    """LaTeX without colours, fonts, spacing and empty delimiters; matrices of all kinds are in brackets."""
     text = _OTHER_BOX.sub(r"\\boxed", _ROW_SPACE.sub(r"\\\\", text))
-    text = _ARRAY.sub(r"\\begin{bmatrix}\1\\end{bmatrix}", text)
+    text = _ARRAY.sub(r"\\begin{bmatrix}\2\\end{bmatrix}", text)
+    text = _PLAIN_MATRIX.sub(_with_rows, text)
     text = _LOOKS.sub("", _COLOUR.sub("", text))
     text = _SPACE.sub(" ", _THIN_THOUSANDS.sub("", _SWITCH.sub("", _NO_DELIMITER.sub("", text))))
-    return _CONSTANT.sub(r"\1 ", text).replace("\\varnothing", "\\emptyset")
+    text = _CONSTANT.sub(r"\1 ", _OR.sub(r"\\text{ \1 }", text)).replace("\\varnothing", "\\emptyset")
+    return _BASED.sub(r"\1", _DIGIT_IN_TEXT.sub(r"\1", _ARC.sub(_degrees, _REPEATING.sub(_fraction, text))))

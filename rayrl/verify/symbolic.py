@@ -15,7 +15,9 @@ from typing import Any
 
 from rayrl.verify.bounds import TooLarge, Unreadable, bounded, check_size
 
-_SET_BUILDER = re.compile(r"(?:\\left)?\\\{\s*\w\s*(?:\\left|\\right)?(?:\||\\mid\b|:)\s*(.+?)\s*(?:\\right)?\\\}")
+SET_BUILDER = re.compile(
+    r"(?:\\left)?\\\{\s*\w\s*(?:\\in\s*\\mathbb\s*\{?R\}?\s*)?(?:\\left|\\right)?(?:\||\\mid\b|:)\s*(.+?)\s*(?:\\right)?\\\}"
+)
 _JOINS_INEQUALITIES = re.compile(r"\\(?:cup|lor|vee)(?![A-Za-z])")
 RELATION = re.compile(r"[<>]|\\(?:[lg]eq?(?:slant)?|neq?|[lg]t)(?![A-Za-z])")
 DOTS = re.compile(r"\\(?:[lc]?dots|dots[bc])(?![A-Za-z])|\.\.\.")
@@ -84,7 +86,7 @@ def parse_latex(text: str) -> Formula:
     """
     check_size(text)
     body = re.sub(r"\s+", " ", _DELIMITER.sub(" ", text)).strip()
-    set_builder = _SET_BUILDER.fullmatch(body)
+    set_builder = SET_BUILDER.fullmatch(body)
     body = set_builder.group(1) if set_builder else body
     if RELATION.search(body):
         body = _JOINS_INEQUALITIES.sub(",", body)
