@@ -8,14 +8,21 @@ from collections.abc import Callable
 from typing import Any
 
 from rayrl.verify.bounds import Unreadable, sympy
-from rayrl.verify.symbolic import DOTS, RELATION, SET_BUILDER, Formula, parse_latex, same_expression, split_list
+from rayrl.verify.notation import BASES
+from rayrl.verify.symbolic import (
+    DOTS,
+    RELATION,
+    SET_BUILDER,
+    Formula,
+    both_signs,
+    parse_latex,
+    same_expression,
+    split_list,
+)
 
 CLOSE = 1e-3  # decimals that differ by more, relative to the larger, are never the same however small they are
 
-_BASE = re.compile(r"\(?\s*([0-9A-Za-z]+)\s*\)?\s*(?:_\s*\{?\s*(?:\\text\s*\{\s*)?(\w+)\s*\}{0,2}|\(?base\s*(\w+)\)?)")
-_BASES = {
-    word: base for base, word in enumerate(("two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"), 2)
-}
+_BASE = re.compile(r"\(?\s*([0-9A-Za-z.]+)\s*\)?\s*(?:_\s*\{?\s*(?:\\text\s*\{\s*)?(\w+)\s*\}{0,2}|\(?base\s*(\w+)\)?)")
 _CLOCK = re.compile(r"(\d{1,2})\s*:\s*(\d{2})\s*(?:([ap])\s*\.?\s*m\s*\.?)?", re.IGNORECASE)
 _RATIO = re.compile(r"(\d+)\s*:\s*(\d+)(?:\s*:\s*(\d+))?")
 _WRAP = re.compile(r"\\(?:text\w*|math\w+|mbox)\s*\{([^{}]*)\}")
@@ -35,7 +42,7 @@ def _based(text: str) -> tuple[str, str] | None:
     if match is None or not re.search(r"\d", match[1]):
         return None
     base = match[2] or match[3]
-    base = str(_BASES.get(base.lower(), base))
+    base = str(BASES.get(base.lower(), base))
     return (match[1].lstrip("0").lower(), base) if base.isdecimal() else None
 
 
@@ -139,7 +146,7 @@ def solutions(text: str) -> tuple[frozenset[Any], Any] | None:
     """
     sp = sympy()
     builder = SET_BUILDER.fullmatch(text.strip())
-    text = builder[1] if builder else text
+    text = both_signs(builder[1] if builder else text)
     pieces = _JOINED.split(text) if RELATION.search(text) else [text]
     found = _one_set(pieces[0])
     for how, piece in zip(pieces[1::2], pieces[2::2], strict=True):
@@ -192,8 +199,26 @@ def same_equation(answer: str, gold: str) -> bool | None:
     return bool(factor.is_number and factor.is_finite and factor != 0)
 
 
+def same_vector(answer: str, gold: str) -> bool | None:
+    """A row or column of numbers is the tuple of them: `\\langle 1, 2 \\rangle` and a column matrix."""
+    sp = sympy()
+    first, second = parse_latex(answer).expression, parse_latex(gold).expression
+    if isinstance(first, sp.MatrixBase) is isinstance(second, sp.MatrixBase):
+        return None
+    parts = []
+    for side in (first, second):
+        if isinstance(side, sp.MatrixBase) and 1 in side.shape:
+            parts.append(list(side.flat()))
+        elif isinstance(side, sp.Tuple) or (isinstance(side, sp.Interval) and side.is_open):
+            parts.append(list(side.args[:2] if isinstance(side, sp.Interval) else side.args))
+    if len(parts) != 2 or len(parts[0]) != len(parts[1]):
+        return None
+    pairs = zip(*parts, strict=True)
+    return all(same_expression(one, other) and not differs_exactly(one, other) for one, other in pairs)
+
+
 BEFORE: tuple[Callable[[str, str], bool | None], ...] = (same_base, same_clock, same_with_dots)
-AFTER: tuple[Callable[[str, str], bool | None], ...] = (same_solutions, same_roots, same_equation)
+AFTER: tuple[Callable[[str, str], bool | None], ...] = (same_solutions, same_roots, same_vector, same_equation)
 
 
 def same_formula(answer: Formula, gold: Formula) -> bool:

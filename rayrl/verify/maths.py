@@ -27,8 +27,15 @@ _LETTER = re.compile(r"\(?\s*([A-J])\s*(?:[).:]+|$)")
 _WORDS = re.compile(r"[^\W\d_]+(?:[ ,'/&-]+[^\W\d_]+)*")
 _MISSING = frozenset({"", "nan", "n/a", "null", "none", "?", "-"})
 _DIGITS = re.compile(r"\d[\d.,]*")
+_COMMAND = re.compile(r"\\(?!text|mathrm|[$%])[A-Za-z]+|[=<>^_]")
+_ALL_TEXT = re.compile(r"\A\\text\w*\s*\{([^{}]*\d[^{}]*)\}\Z")
+_QUANTIFIER = re.compile(r"(?<=\S)[,\s]*\(?\s*\b[a-z]\s*\\in\s*\\mathbb\s*\{?[ZN]\}?\s*\)?\s*\Z")
+_COMPUTED = re.compile(r"\A\s*\\(?:lim|int|sum|prod|max|min)(?![A-Za-z])[^=]*=(?=[^=]+\Z)")
 _FORMULA = re.compile(r"(?<!\\)(?:\$|\\[(\[])")
 _NAME = re.compile(r"[A-Za-z]+")
+_MARKS_OF_NAME = re.compile(
+    r"\\(?:left|right|angle|triangle|measuredangle|overline|overrightarrow|vec|operatorname)(?![A-Za-z])"
+)
 _AND = re.compile(r"\s*[,;&]\s*(?:and\s+)?|\s+and\s+")
 
 
@@ -62,25 +69,29 @@ def _search(text: str, how: str, anchored: bool = False) -> Answer | None:
 
 
 def read_answer(found: Found, is_gold: bool = False) -> Answer:
-    """Reads what a mark holds: a number; one LaTeX answer; or, in prose or where that fails, what math-verify finds.
+    """Reads what a mark holds: a number; one LaTeX answer; or, in prose, what math-verify finds in it.
 
-    A box holds one answer even where that is in words, and so does a gold that marks nothing.
+    A box holds one answer even where that is in words, and so does a gold that marks nothing. Of what cannot be read
+    no number is taken out, but a lone one beside words: of `f(x) = \\begin{cases}…` no digit is the answer.
 
     Raises:
         TooLarge: What it holds is too large to parse or compute.
     """
-    number = parse_number(found.text)
+    text = _COMPUTED.sub("", _QUANTIFIER.sub("", _ALL_TEXT.sub(r"\1", found.text)))
+    number = parse_number(text)
     if number is not None:
-        return Answer(found.text, found.how, number)
-    lone = is_gold and found.how == "last" and len(_DIGITS.findall(found.text)) != 1 and not _FORMULA.search(found.text)
-    if found.how == "boxed" or lone or not is_prose(found.text):
-        try:
-            return Answer(found.text, found.how, formula=parse_latex(found.text))
-        except TooLarge:
-            raise
-        except Unreadable:
-            pass
-    return _search(found.anchor or found.text, found.how, bool(found.anchor)) or Answer(found.text, found.how)
+        return Answer(text, found.how, number)
+    numbers = len(_DIGITS.findall(text))
+    is_unmarked_gold = is_gold and found.how == "last" and numbers != 1 and not _FORMULA.search(text)
+    if found.how != "boxed" and not is_unmarked_gold and is_prose(text):
+        return _search(found.anchor or text, found.how, bool(found.anchor)) or Answer(text, found.how)
+    try:
+        return Answer(text, found.how, formula=parse_latex(text))
+    except TooLarge:
+        raise
+    except Unreadable:
+        is_lone = numbers == 1 and not _COMMAND.search(text)
+        return (_search(text, found.how) if is_lone else None) or Answer(text, found.how)
 
 
 def _letter(answer: str) -> str | None:
@@ -120,7 +131,7 @@ def read_gold(gold: str) -> Gold:
 
 def _in_words(answer: str, gold: str) -> bool:
     """Whether `answer` repeats `gold`, a list in any order; behind a comma or a stop all but an option follows."""
-    given, wanted = words(answer), words(gold)
+    given, wanted = (words(text).removesuffix(" only").removesuffix("s") for text in (answer, gold))
     if not wanted or sorted(_AND.split(given)) == sorted(_AND.split(wanted)):
         return bool(wanted)
     return bool(re.match(re.escape(wanted) + r"[.,;:!]", given)) and " or " not in given
@@ -129,7 +140,7 @@ def _in_words(answer: str, gold: str) -> bool:
 def _name(answer: str) -> str:
     """The letters of what `answer` sets equal to its value."""
     name, equals, _ = plain(answer).rpartition("=")
-    return "".join(_NAME.findall(re.sub(r"\\[A-Za-z]+", "", name))) if equals else ""
+    return "".join(_NAME.findall(_MARKS_OF_NAME.sub("", name))) if equals else ""
 
 
 def _names_differ(answer: str, gold: str) -> bool:
@@ -169,9 +180,7 @@ def find_answer(text: str, strict: bool = False, gold: Gold | None = None) -> An
         if answer.number or answer.formula or (gold and gold.is_words and _in_words(answer.text, gold.answer.text)):
             return answer
         unread = unread or answer
-    if strict and unread is not None:
-        return unread
-    return _search(text, "last", anchored=strict) or unread
+    return unread or _search(text, "last", anchored=strict)
 
 
 def verify(response: str, gold: str, *, strict: bool = False) -> Verdict:

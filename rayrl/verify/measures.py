@@ -16,8 +16,10 @@ volume: l liter litre 1; ml milliliter millilitre 0.001; gal gallon 3.785411784;
 money: dollar 1; cent 0.01
 celsius: celsius 1
 fahrenheit: fahrenheit 1
-energy: joule 1; kj kilojoule 1000
-power: watt 1; kw kilowatt 1000
+energy: joule j 1; kj kilojoule 1000
+power: watt w 1; kw kilowatt 1000
+force: newton n 1; kn kilonewton 1000
+resistance: ohm 1
 """
 _FACTOR = re.compile(r"\s*(/|\bper\b)?\s*([A-Za-z]+)\.?\s*(?:\^\s*\{?\s*(-?[1-3])\s*\}?)?")
 _DEGREES = re.compile(r"\s*(?:\^?\s*\{?\s*\\circ\s*\}?|degrees?)\s*([CF])(?:elsius|ahrenheit)?\b\s*")

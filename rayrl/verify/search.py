@@ -13,9 +13,13 @@ _PROSE = re.compile(r"(?<![\\A-Za-z])[A-Za-z]{3,}\s+[A-Za-z]{2,}(?![A-Za-z{(])")
 _TEXT = re.compile(r"\\(?:text\w*|mathrm|mbox)\s*\{[^{}]*\}")
 _VALUE = r"-?\d+(?:[.,]\d+|(?:,\d{3})+)?(?:\s*/\s*\d+)?"
 _BEHIND = rf"(?:\s*,\s*|\s*,?\s+(?:and|or)\s+){_VALUE}"
-_WHOLE = re.compile(  # what a number may be a part of: 3 \times 10^{5}; 4, 9 and 12; [2, 5)
+_NOT_THAT = re.compile(r",\s(?:and\s)?not\s\$[^$\n]{1,60}\$")
+_ORDER = r"\s*(?:[<>]|\\(?:[lg]eq?|neq?)(?![A-Za-z]))\s*"
+_WHOLE = re.compile(  # what a number may be a part of: 3 \times 10^{5}; 4, 9 and 12; [2, 5); 101_2; 2 < x < 5
     rf"{_VALUE}\s*(?:\\times|\\cdot|x|\*)\s*10\s*\^\s*(?:\{{\s*-?\d+\s*\}}|-?\d+)"
     rf"|[(\[]\s*(?:{_VALUE}|-?\\infty)(?:\s*,\s*(?:{_VALUE}|\\infty))+\s*[)\]]"
+    rf"|(?<!\w)[0-9A-F]{{1,40}}_\{{?\d{{1,2}}\}}?(?!\w)"
+    rf"|(?:{_VALUE}{_ORDER})?(?<![A-Za-z\\])[a-z]{_ORDER}{_VALUE}"
     rf"|(?<![\d.,]){_VALUE}(?:{_BEHIND}){{1,20}}",
     re.ASCII,
 )
@@ -93,6 +97,7 @@ def _number(match: re.Match[str]) -> Formula:
 
 
 def _read_written(text: str) -> Formula | None:
+    text = text.rstrip(" \n.")
     try:
         return parse_latex(text.replace("**", "^").replace("×", "\\times ").replace("÷", "\\div "))
     except TooLarge:
@@ -115,7 +120,7 @@ def find_formula(text: str, anchored: bool = False) -> Formula | None:
     Raises:
         TooLarge: What was found is.
     """
-    text = text[-TAIL:]
+    text = _NOT_THAT.sub("", text[-TAIL:])
     check_digits(text)
     *_, last = groups = _patterns(anchored)
     for patterns in groups:

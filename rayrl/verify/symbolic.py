@@ -22,6 +22,7 @@ _JOINS_INEQUALITIES = re.compile(r"\\(?:cup|lor|vee)(?![A-Za-z])")
 RELATION = re.compile(r"[<>]|\\(?:[lg]eq?(?:slant)?|neq?|[lg]t)(?![A-Za-z])")
 DOTS = re.compile(r"\\(?:[lc]?dots|dots[bc])(?![A-Za-z])|\.\.\.")
 _DOTS_OF_LIST = re.compile(rf",\s*(?:{DOTS.pattern})\s*,")  # what the dots stand for is compared apart
+_PRIMES = re.compile(r"(?<!\\)\b([A-Za-z])('{1,3})")  # y'' is another name than y: the grammar drops the marks
 _INDEXED_CONSTANT = re.compile(r"(?<![A-Za-z\\{])([EeI])(?=\s*_)")  # E_1 and I_1 are names: no e, no imaginary unit
 _DELIMITER = re.compile(r"\\\$|\$|(?<!\\)\\[()\[\]]")
 
@@ -65,7 +66,7 @@ def split_list(text: str) -> list[str]:
     return [*items, text[start:]]
 
 
-def _both_signs(text: str) -> str:
+def both_signs(text: str) -> str:
     """`a \\pm b` within a formula as the list of both values: math-verify's grammar knows it at the top level only."""
     items: list[str] = []
     for item in split_list(text):
@@ -88,6 +89,7 @@ def parse_latex(text: str) -> Formula:
     body = re.sub(r"\s+", " ", _DELIMITER.sub(" ", text)).strip()
     set_builder = SET_BUILDER.fullmatch(body)
     body = set_builder.group(1) if set_builder else body
+    body = _PRIMES.sub(lambda primes: f"{primes[1]}_{{{'p' * len(primes[2])}}}", body)
     if RELATION.search(body):
         body = _JOINS_INEQUALITIES.sub(",", body)
     body = _INDEXED_CONSTANT.sub(r"\\text{\1}", _DOTS_OF_LIST.sub(",", body))
@@ -97,7 +99,7 @@ def parse_latex(text: str) -> Formula:
         raise
     except Unreadable:
         if "\\pm" in body or "\\mp" in body:
-            return _parse(_both_signs(body))
+            return _parse(both_signs(body))
         raise
 
 
