@@ -11,6 +11,8 @@ from rayrl.verify.finance.units import Unit
 RELATIVE = Fraction(5, 10_000)
 WHOLE_STEP = Fraction(2, 1000)
 MIN_DIGITS = 3
+LARGEST = 10**14  # no amount of a company is larger, in any currency
+WRITTEN_OUT = 10**6  # from here on, a gold may be written out in units of one, whatever unit is asked for
 
 _DOWN = re.compile(
     r"\b(?:declin|decreas|drop|fell\b|fall|reduc|shr[aiu]nk|contract(?:ed|ion)|lower|loss|negative|outflow|deficit|down\b)\w*",
@@ -36,7 +38,8 @@ _ASKS_LOSS = re.compile(r"\b(?:loss|declin|decreas|reduc)", re.IGNORECASE)
 _ASKS_SIZE = re.compile(r"\bby\s+(?:how|what)\b[^?]{0,80}\bchange", re.IGNORECASE)
 NEAR, FAR = 60, 300
 _OUTFLOW = re.compile(
-    r"\b(?:cap(?:ital\s+)?ex(?:penditures?)?|purchases?|dividends?|paid|pay\s+out|repurchase\w*|buy\s?backs?|outflows?)\b",
+    r"\b(?:cap(?:ital\s+)?ex(?:penditures?)?|purchases?|dividends?|paid|pay\s+out|repurchase\w*|buy\s?backs?|outflows?"
+    r"|cash\s+(?:\w+\s+){0,3}used)\b",
     re.IGNORECASE,
 )
 _UP = re.compile(r"\b(?:increas|profit|gain|income|growth|change)\w*|/", re.IGNORECASE)
@@ -65,7 +68,8 @@ def _signs(answer: Amount, gold: Amount, sentence: str, question: str) -> list[A
         return [other if gold.value > 0 and _is_opposed(answer, sentence, question) else answer]
     rises = _UP.search(question)
     fell = gold.value < 0 and ((_DOWN.search(question) and not rises) or _is_fall(answer, sentence))
-    paid = answer.parenthesised and (_OUTFLOW.search(question) or (_ASKS_LOSS.search(question) and not rises))
+    bracketed = answer.parenthesised or gold.value < 0
+    paid = bracketed and (_OUTFLOW.search(question) or (_ASKS_LOSS.search(question) and not rises))
     return [answer, other] if fell or paid else [answer]
 
 
@@ -95,7 +99,11 @@ def gold_readings(gold: Amount, unit: Unit) -> Iterator[Amount]:
         if abs(gold.written) >= 1:
             yield gold.times(unit.factor)
     else:
-        yield gold if abs(gold.written) >= unit.factor else gold.times(unit.factor)
+        asked = gold.times(unit.factor)
+        if abs(asked.value) <= LARGEST:
+            yield asked
+        if abs(gold.written) >= WRITTEN_OUT and gold.written % unit.factor == 0:
+            yield gold
 
 
 def answer_readings(answer: Amount, gold: Amount, unit: Unit, context: int | None) -> Iterator[Amount]:
@@ -103,7 +111,8 @@ def answer_readings(answer: Amount, gold: Amount, unit: Unit, context: int | Non
     if not answer.bare:
         yield answer
         unknown = gold.bare and unit.factor is None
-        if unknown and (answer.scaled or abs(gold.written) > 1):
+        thousandths = answer.factor == 1000 and gold.step < 1  # statements in thousands have no decimals
+        if unknown and (answer.scaled or abs(gold.written) > 1) and not thousandths:
             yield answer.times(1)
         return
     if context is not None:

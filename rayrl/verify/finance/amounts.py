@@ -1,5 +1,5 @@
 """Amounts as financial prose writes them: `$(1,234.5) million`, `USD 3bn`, `12.5 %`, `50 bps`, `1.2x`, `1.234,56 €`,
-`12,5 %`, `5 1/4 %`, `45 cents`.
+`12,5 %`, `5 1/4 %`, `45 cents`, `2.3:1`.
 
 One regular expression and exact fractions; nothing is evaluated. A number of more than `MAX_DIGITS` digits is no
 amount.
@@ -10,36 +10,20 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
+from rayrl.verify.finance import currencies
 from rayrl.verify.finance.periods import mask_periods
+from rayrl.verify.finance.scales import SCALE, worth
 
 MAX_DIGITS = 40
 MAX_AMOUNTS = 2000
 
-_CODES = "USD|EUR|GBP|JPY|CNY|RMB|INR|CHF|CAD|AUD|HKD|SGD|KRW|SEK|NOK|DKK|BRL|MXN|ZAR|NZD|NIS|ILS|TWD|RM"
-_SIGN_OF = {"$": "USD", "€": "EUR", "£": "GBP", "¥": "JPY", "₹": "INR", "Rs": "INR", "RMB": "CNY", "US$": "USD"}
-_WORD_OF = {"dollar": "USD", "euro": "EUR", "pound": "GBP", "yen": "JPY", "rupee": "INR", "yuan": "CNY"}
-_SCALE_OF: dict[str, int | Fraction] = {
-    **dict.fromkeys(("k", "thousand", "000s"), 10**3),
-    **dict.fromkeys(("m", "mm", "mn", "mln", "mil", "million"), 10**6),
-    **dict.fromkeys(("b", "bn", "bln", "bil", "billion"), 10**9),
-    **dict.fromkeys(("t", "tn", "trn", "trillion"), 10**12),
-    "hundred": 100,
-    "lakh": 10**5,
-    "crore": 10**7,
-    **dict.fromkeys(("cent", "¢"), Fraction(1, 100)),
-}
-_SCALE = r"""
-        (?:thousand|million|billion|trillion|mln|bln|crore|lakh|hundred)s?\b
-      | (?:mm|mn|bn|tn|trn|mil|bil|MM|MN|BN|Mn|Bn|Tn)\b\.?
-      | (?:k|K|m|M|b|B|T)(?![\w&'-])
-"""
-_UNIT = rf"""
-        %|(?:percent(?:age)?|per[ ]cent|pct|pp)\b(?:[ ]points?\b)?|basis[ ]points?\b|bps?\b|x(?!\w)
-      | (?:US[ ]|U\.S\.[ ])?(?:dollar|euro|pound|yen|rupee|yuan)s?\b|(?:{_CODES})\b|[€£¥₹]
-"""
+_PER = r"(?<!19\d\d)(?<!20\d\d)(?::|\ :\ )(?P<per>[1-9]\d{0,2}(?:\.\d+)?)"
+_RATIO = rf"(?:{_PER}|[ -]to[ -]1(?:\.0+)?)(?![\w%:,]|\.\d)"  # 2.3:1, 2.3 to 1
+PERCENT = r"%|(?:percent(?:age)?|per[ ]cent|pct|pp)\b(?:[ ]points?\b)?|basis[ ]points?\b|bps?\b"
+_UNIT = rf"{PERCENT}|x(?!\w)|(?:d'|of[ ]|de[ ])?(?:{currencies.UNIT})"
 _MIXED = r"\d{1,3}(?:[ ]?\\frac\{[1-9]\}\{[1-9]\}|[ -][1-9]\d?/[1-9]\d?)"
 _NUMBER = (
-    rf"(?:\d{{1,3}},\d{{1,2}}|{_MIXED})(?=[\s-]?(?:{_SCALE}|{_UNIT}))|"  # 12,5 and 5 1/4, before a unit
+    rf"(?:\d{{1,3}},\d{{1,2}}|{_MIXED})(?=[\s-]?(?:{SCALE}|{_UNIT}))|"  # 12,5 and 5 1/4, before a unit
     r"\d{1,3}(?:\.\d{3}){2,}(?:,\d{1,2})?(?![\d.])|\d{1,3}(?:\.\d{3})+,\d{1,2}(?![\d.,])"  # 1.234.567,89
     r"|\d{1,3}(?:,\d{2,3})*,\d{3}(?!\d)(?:\.\d+)?|\d{1,3}(?:['’]\d{3})+(?!\d)(?:\.\d+)?"
     r"|\d{1,3}(?:[ ]\d{3})+(?![\d,])(?:\.\d+)?|\d+(?:\.\d+)?|\.\d+"
@@ -48,15 +32,15 @@ _AMOUNT = re.compile(
     rf"""
     (?<![\w.])(?<![A-Za-z]-)(?<!\d[,/])
     (?P<minus>(?<![\w)%])(?<![\d)%]\s)-(?=[\d$.(€£¥₹A-Z])|\bminus\s+|\bnegative\s+)?
-    (?P<before>(?:US|A|C|HK|NZ|S|R)?\$|[€£¥₹]|(?:{_CODES}|Rs)\b\.?|(?:{_CODES})(?=[\d(-]))?\s?
+    (?P<before>{currencies.SIGN})?\s?
     (?P<open>\()?\s?(?P<minus2>(?(before)-|(?(open)-|(?!))))?\s?
-    (?P<inner>(?(open)(?:(?:US|A|C|HK|NZ|S|R)?\$|[€£¥₹]|(?:{_CODES}|Rs)\b\.?|(?:{_CODES})(?=[\d-]))|[$€£¥₹]))?\s?(?P<minus3>(?(inner)-|(?!)))?
-    (?P<number>{_NUMBER})(?:[eE](?P<exponent>[+-]?\d{{1,2}})(?!\w))?
+    (?P<inner>(?(open)(?:{currencies.SIGN})|[$€£¥₹]))?\s?(?P<minus3>(?(inner)-|(?!)))?
+    (?P<from>(?<=from\ ))?(?P<number>{_NUMBER})(?:[eE](?P<exponent>[+-]?\d{{1,2}})(?!\w))?
     (?P<close>\s?\))?
     (?P<trailing>-(?![\w$(]))?
-    (?:[ -]?(?P<scale>{_SCALE} | (?(before)(?!))(?(inner)(?!))(?:cents?\b|¢)))?
+    (?:[ -]?(?P<scale>{SCALE} | (?(before)(?!))(?(inner)(?!))(?:cents?\b|¢)))?
     (?P<close2>\s?\))?
-    (?:\s?(?P<unit>{_UNIT}))?
+    (?:\s?(?P<unit>{_UNIT})|(?(from)(?!)|{_RATIO}))?
     (?P<close3>\s?\))?
     (?![\d])(?!/\d)
     """,
@@ -121,28 +105,20 @@ def _plain_number(text: str) -> str:
     return re.sub(r"[, '’]", "", text)
 
 
-def _currency(before: str | None, unit: str) -> str | None:
-    sign = (before or "").rstrip(".")
-    if sign:
-        return _SIGN_OF.get(sign, sign)
-    word = re.sub(r"^(?:us|u\.s\.) |s$", "", unit.lower())
-    return _WORD_OF.get(word) or _SIGN_OF.get(unit) or (unit if unit.isupper() else None)
-
-
 def _amount(match: re.Match[str]) -> Amount | None:
     part = match.groupdict()
     digits = _plain_number(part["number"])
     exponent = int(part["exponent"] or 0)
     if len(digits) > MAX_DIGITS or abs(exponent) > MAX_DIGITS:
         return None
-    written = Fraction(digits) * Fraction(10) ** exponent
-    step = Fraction(10) ** (exponent - len(digits.partition(".")[2]))
+    unit_of = Fraction(10) ** exponent / Fraction(part["per"] or 1)
+    written = Fraction(digits) * unit_of
+    step = unit_of / 10 ** len(digits.partition(".")[2])
     unit = (part["unit"] or "").strip()
     lowered = unit.lower()
     basis = lowered.startswith(("basis", "bp"))
     percent = basis or lowered.startswith(("%", "per", "pct", "pp"))
-    scale_word = (part["scale"] or "").rstrip(".").lower()
-    scale = _SCALE_OF.get(scale_word) or _SCALE_OF.get(scale_word.removesuffix("s")) if scale_word else None
+    scale = worth(part["scale"])
     closed = bool(part["close"] or part["close2"] or part["close3"])
     aside = bool(_AFTER_AMOUNT.search(match.string[max(0, match.start() - 20) : match.start()]))
     parenthesised = bool(part["open"]) and closed and not aside
@@ -157,7 +133,7 @@ def _amount(match: re.Match[str]) -> Amount | None:
         percent=percent,
         points=basis or lowered == "pp" or lowered.endswith(("point", "points")),
         scaled=scale is not None,
-        currency=_currency(part["before"] or part["inner"], "" if percent or unit == "x" else unit),
+        currency=currencies.currency(part["before"] or part["inner"], "" if percent or unit == "x" else unit),
         parenthesised=parenthesised,
         year_like=year_like,
         start=match.start(),

@@ -8,11 +8,13 @@ from typing import Literal
 
 from rayrl.errors import DataError
 from rayrl.verify.finance.amounts import Amount, amounts_in, is_approximate, only_amount
+from rayrl.verify.finance.beside import with_what_stands_beside
 from rayrl.verify.finance.dates import Date, only_date
 from rayrl.verify.finance.program import Incomputable, is_program, is_sum, run_program, run_sum
 from rayrl.verify.finance.refusal import is_refusal
 from rayrl.verify.finance.sentences import sentences
 from rayrl.verify.finance.units import named_scale
+from rayrl.verify.finance.unlatex import unlatex
 from rayrl.verify.text import shortened, tidy, to_ascii
 
 Kind = Literal["amounts", "range", "yes_no", "refusal", "date", "text"]
@@ -120,7 +122,7 @@ def read_gold(gold: str) -> Gold:
         raise DataError(
             f"gold answer {shortened(gold, 80)!r} is {len(gold)} characters long, more than {MAX_CHARACTERS}"
         )
-    text = tidy(to_ascii(gold))
+    text = tidy(with_what_stands_beside(unlatex(to_ascii(gold))))
     if text.casefold() in _MISSING or not re.search(r"\w", text):
         raise DataError(f"gold answer {shortened(gold)!r} is empty")
     date = only_date(text)

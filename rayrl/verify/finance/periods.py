@@ -20,7 +20,7 @@ _PERIODS = [
     r"\b(?:\d+|three|six|nine|twelve)\s+(?:months?|weeks?|quarters?|years?)\s+end(?:ed|ing)\b",
     r"\b\d{1,2}\s+decimals?\b|\b\d{1,2}\s+(?:significant|decimal)\s+(?:places?|digits?|figures?)\b",
     r"^[ \t]*(?:\(?\d{1,2}[.)]|\d{1,2}:)(?=\s)",
-    r"\b[A-Za-z]{1,12}-\d+(?:\.\d+)?\b(?!\s*(?:%|percent|million|billion))",
+    r"\b(?!to-)[A-Za-z]{1,12}-\d+(?:\.\d+)?\b(?!\s*(?:%|percent|million|billion))",
 ]
 _PERIOD = re.compile("|".join(f"(?:{pattern})" for pattern in _PERIODS), re.MULTILINE)
 _GLUED_NAME = re.compile(r"(?<![\w$.,])\d+[A-Za-z]\b")

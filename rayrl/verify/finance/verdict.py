@@ -13,6 +13,7 @@ from rayrl.errors import DataError
 from rayrl.types import Verdict
 from rayrl.verify.finance.agree import agree
 from rayrl.verify.finance.amounts import Amount
+from rayrl.verify.finance.beside import with_what_stands_beside
 from rayrl.verify.finance.dated import asks_year, judge_date
 from rayrl.verify.finance.dates import Date
 from rayrl.verify.finance.gold import Gold, read_gold
@@ -23,6 +24,7 @@ from rayrl.verify.finance.refusal import is_refusal, names_what_is_missing
 from rayrl.verify.finance.sentences import Sentence, sentences
 from rayrl.verify.finance.stated import marked, stated
 from rayrl.verify.finance.units import Unit, asked_unit
+from rayrl.verify.finance.unlatex import unlatex
 from rayrl.verify.text import after_thoughts, shortened, to_ascii, without_citations
 
 MAX_CHARACTERS = 100_000
@@ -58,7 +60,7 @@ class Asked:
 
 def _read(response: str, question: str) -> Answer:
     """What is marked in a response, or all of it; without the model's thoughts, where it marks them."""
-    text = after_thoughts(to_ascii(response))
+    text = with_what_stands_beside(unlatex(after_thoughts(to_ascii(response))))
     mark = marked(text)
     part = (mark or text).strip()
     part = without_citations(part)
@@ -179,7 +181,7 @@ def verify(
     """
     try:
         wanted = read_gold(gold)
-        question = to_ascii(question[:MAX_QUESTION])
+        question = unlatex(to_ascii(question[:MAX_QUESTION]))
         unit = asked_unit(question, scale)
         if tolerance is not None and not (math.isfinite(tolerance) and 0 <= tolerance < 1):
             raise DataError(f"tolerance {tolerance} is not between 0 and 1")

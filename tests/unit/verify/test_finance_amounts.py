@@ -108,7 +108,7 @@ def test_a_minus_between_two_amounts_is_no_sign():
 
 def test_currency_codes():
     found = amounts_in("US$5, 5 EUR, £5, HK$5, 5 yen, 5")
-    assert [amount.currency for amount in found] == ["USD", "EUR", "GBP", "HK$", "JPY", None]
+    assert [amount.currency for amount in found] == ["USD", "EUR", "GBP", "HKD", "JPY", None]
 
 
 def test_numbers_of_many_digits_are_no_amounts():

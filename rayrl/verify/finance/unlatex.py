@@ -1,0 +1,48 @@
+r"""Financial text without LaTeX, before anything reads it: `$1{,}940$ million` -> `1,940 million`, `\$5` -> `$5`.
+
+A dollar sign that opens or closes a formula goes, one before a price stays. Boxes, fractions and the signs of
+arithmetic stay; an arrow from a calculation to its result is an equals sign. Every search is linear.
+"""
+
+import re
+
+NESTED = 3
+
+_FORMULA = re.compile(r"(?<![\\\w$])\$(?=[^\s)$])((?:[^$\\\n]|\\.){1,400})(?<![\s\\])\$(?![\d(]|\.\d|-\s?[\d$])")
+_PROSE = re.compile(r"(?<!\\)\b[A-Za-z]{3,}\s+[A-Za-z]{2,}\b")
+_DELIMITER = re.compile(r"(?<!\\)\$\$|\\[()\[\]]")
+_WORDS = re.compile(r"[ \t]?\\(?:text\w{0,6}|math\w{2,4}|mbox|operatorname)[ ]?\{([^{}]{0,400})\}[ \t]?")
+_FIGURE = re.compile(r"[-+\d.,%\\$€£¥]+")
+_SIGN = re.compile(r"\\(?:([$%#&])|(pounds|textsterling|euro|texteuro|yen|textyen|textdollar)(?![A-Za-z])(?:\{\})?)")
+_SIGN_OF = {"pounds": "£", "textsterling": "£", "euro": "€", "texteuro": "€", "yen": "¥", "textyen": "¥"}
+_GROUPED = re.compile(r"(?<=\d)(?:\{,\}|\\[,;: ]|\{\\,\}|~)(?=\d{3}(?!\d))")
+_SPACE = re.compile(r"[ \t]?(?:\\[,;:> ]|(?<=[\d}])~(?=[A-Za-z\\]))[ \t]?")
+_LOOKS = re.compile(r"\\(?:!|(?:left|right|displaystyle)(?![A-Za-z])|(?:begin|end)\{[a-z*]{1,20}\})|\{\}|(?<=\s)&(?==)")
+_ARROW = re.compile(r"\\(?:to|implies|(?:[lL]ong)?[rR]ightarrow)(?![A-Za-z])|[→⇒⟶⟹]|(?<![-=<])[-=]>")
+_FRACTION = re.compile(r"\\[dtc]frac(?![A-Za-z])")
+_LINE = re.compile(r"\\\\(?:\[\w{1,8}\])?")
+_WIDE = re.compile(r"\\q?quad(?![A-Za-z])")
+
+
+def _without_dollars(match: re.Match[str]) -> str:
+    """A formula's content; what stands between two prices, such as `$5 a share (or $`, is none."""
+    content = match[1]
+    is_price = _PROSE.search(_WORDS.sub("", content)) or content.count("(") != content.count(")")
+    return match[0] if is_price else content
+
+
+def _unwrapped(match: re.Match[str]) -> str:
+    content = match[1].strip()
+    return content if _FIGURE.fullmatch(content) else f" {content} "
+
+
+def unlatex(text: str) -> str:
+    """`text` as it would be written without LaTeX, line by line as it was."""
+    text = _FORMULA.sub(_without_dollars, _DELIMITER.sub(" ", text))
+    if "\\" in text:
+        text = _WIDE.sub("  ", _LOOKS.sub("", _FRACTION.sub(r"\\frac", _LINE.sub("\n", text))))
+        for _ in range(NESTED):
+            text = _WORDS.sub(_unwrapped, text)
+        text = _SPACE.sub(" ", _GROUPED.sub(",", text))
+        text = _SIGN.sub(lambda match: match[1] or _SIGN_OF.get(match[2], "$"), text)
+    return _ARROW.sub("=", _GROUPED.sub(",", text).replace("{,}", ","))
