@@ -6,31 +6,28 @@ and in it what stands after the last `=`, or else after the first `is`. Amounts 
 """
 
 import re
-from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 
 from rayrl.verify.extract import boxed
 from rayrl.verify.finance.amounts import Amount, counts_in
 from rayrl.verify.finance.cues import CONCLUDES
 from rayrl.verify.finance.dates import only_year, years_of
+from rayrl.verify.finance.nothing import zeros_in
+from rayrl.verify.finance.pick import only_operates, pick
 from rayrl.verify.finance.polarity import trend
+from rayrl.verify.finance.restated import same_thing
 from rayrl.verify.finance.sentences import Sentence
 from rayrl.verify.finance.units import Unit, named_scale
 from rayrl.verify.finance.wording import content_words
 from rayrl.verify.text import plain
 
-NEAR = 60
-
 _HASHES = re.compile(r"^[ \t]*####[ \t]*(\S.*)$", re.MULTILINE)
-_EQUALS = re.compile(r"=|≈|\\approx")
-_COPULA = re.compile(
-    r"\b(?:is|was|were|are|be|equals?|total(?:s|l?ed)|amounts?\s+to|stands?\s+at|came\s+to)\b|:", re.IGNORECASE
-)
+_EXACTLY = r"(?:to\s+be\s+)?(?:more\s+)?(?:precise|exact|specific(?:al)?)(?:ly)?|namely|in\s+full|unrounded|actually"
+_THAT_IS = r"or|i\.?e\.?|that\s+is|which\s+(?:is|rounds?\s+to|equals)|rounded(?:\s+to)?|equivalent(?:\s+to)?|=|≈|\\approx|/|and"
 _LINK = re.compile(
-    r"^[\s,;*~]*\(?[\s,]*(?:or|i\.?e\.?|that\s+is|which\s+(?:is|rounds?\s+to|equals)|rounded(?:\s+to)?|approximately|about|roughly"
-    r"|when|expressed|equivalent(?:\s+to)?|=|≈|\\approx|/|and)?[\s,*~]*(?:approximately|about|roughly|an?\s+)?\s*$",
+    rf"^[\s,;*~]*\(?[\s,]*(?:{_THAT_IS}|approximately|about|roughly|when|expressed)?[\s,*~]*"
+    rf"(?:{_EXACTLY}|approximately|about|roughly|an?\s+)?[\s,:*]*$",
     re.IGNORECASE,
 )
 _OR = re.compile(r"^[\s,;*]*(?:\(?or|/|and\s+maybe|maybe)\b", re.IGNORECASE)
@@ -69,34 +66,17 @@ def _of_kind(amounts: Sequence[Amount], gold: Amount, unit: Unit) -> list[Amount
     return usable
 
 
-def _rounds_to(first: tuple[Fraction, Fraction], second: tuple[Fraction, Fraction]) -> bool:
-    """Whether two (number, last digit's worth) differ by rounding and by a factor of 100 or of thousands only."""
-    for (small, small_step), (large, large_step) in ((first, second), (second, first)):
-        for power in (1, 100, 10**3, 10**6, 10**9):
-            if 2 * abs(abs(small) * power - abs(large)) <= max(small_step * power, large_step):
-                return True
-    return False
+def _amounts_of(sentence: Sentence, gold: Amount, unit: Unit, question: str) -> list[Amount]:
+    """A sentence's amounts of the gold's kind; for a gold of nothing also what says so in words."""
+    zeros = zeros_in(sentence.text, question) if gold.value == 0 else []
+    return sorted([*_of_kind(sentence.amounts, gold, unit), *zeros], key=lambda amount: amount.start)
 
 
-def _same_thing(first: Amount, second: Amount) -> bool:
-    """Whether one amount is the other in another unit, or rounded."""
-    return _rounds_to((first.written, first.step), (second.written, second.step)) or _rounds_to(
-        (first.value, abs(first.step * first.factor)), (second.value, abs(second.step * second.factor))
-    )
-
-
-def _pick(sentence: Sentence, amounts: list[Amount]) -> int:
-    """Which amount answers: the first after the last `=`, or after the first `is`; else the first."""
-    starts = [amount.start for amount in amounts]
-    for match in reversed(list(_EQUALS.finditer(sentence.text))):
-        index = bisect_left(starts, match.end() - 1)
-        if index < len(starts):
-            return index
-    for match in _COPULA.finditer(sentence.text):
-        index = bisect_left(starts, match.end() - 1)
-        if index < len(starts) and starts[index] - match.end() < NEAR:
-            return index
-    return 0
+def _form(sentence: Sentence, amounts: list[Amount], is_first: bool) -> float:
+    """What a sentence's form adds to its weight: a bare amount at the outset answers, the parts of one explain it."""
+    rest = sentence.text[: amounts[0].start] + sentence.text[amounts[0].end :]
+    answers = is_first and len(amounts) == 1 and not content_words(rest)
+    return 2.0 * answers - 2.0 * only_operates(sentence.text, amounts)
 
 
 def _is_range(between: str, before: str, moves: bool) -> bool:
@@ -108,8 +88,8 @@ def _is_range(between: str, before: str, moves: bool) -> bool:
     return between.strip() == "to" and not moves
 
 
-def _state(sentence: Sentence, amounts: list[Amount], how: str, context: int | None, year: int | None) -> Stated:
-    start = _pick(sentence, amounts)
+def _state(sentence: Sentence, amounts: list[Amount], how: str, context: int | None, question: str, year: int | None) -> Stated:
+    start = pick(sentence.text, amounts, question)
     years, dated = years_of(sentence.text, amounts)
     if year and year in years and years[start] not in (None, year):
         start = years.index(year)
@@ -122,7 +102,7 @@ def _state(sentence: Sentence, amounts: list[Amount], how: str, context: int | N
             group = [amount]
         elif not _LINK.match(between) and not _RANGE.match(between):
             break
-        elif _same_thing(group[0], amount):
+        elif same_thing(group[0], amount):
             group.append(amount)
         else:
             is_range = _is_range(between, sentence.before(group[0]), moves)
@@ -153,7 +133,7 @@ def marked(response: str) -> str | None:
 def stated(listed: Sequence[Sentence], is_marked: bool, question: str, gold: Amount, unit: Unit) -> Stated | None:
     """The answer to `question` that sentences state, or None where they state no amount of the gold's kind."""
     context = next((scale for sentence in listed if (scale := named_scale(sentence.text))), None)
-    usable = [(sentence, _of_kind(sentence.amounts, gold, unit)) for sentence in listed]
+    usable = [(sentence, _amounts_of(sentence, gold, unit, question)) for sentence in listed]
     usable = [pair for pair in usable if pair[1]]
     if not usable and gold.bare and gold.written.denominator == 1:
         usable = [(sentence, counts) for sentence in listed if (counts := counts_in(sentence.text))]
@@ -161,9 +141,10 @@ def stated(listed: Sequence[Sentence], is_marked: bool, question: str, gold: Amo
         return None
     asked = content_words(question)
     weights = [
-        weight(sentence, asked, index == len(usable) - 1, index == 0) for index, (sentence, _) in enumerate(usable)
+        weight(sentence, asked, index == len(usable) - 1, index == 0) + _form(sentence, amounts, index == 0)
+        for index, (sentence, amounts) in enumerate(usable)
     ]
     best = max(range(len(usable)), key=lambda index: (weights[index], index))
     sentence, amounts = usable[best]
     how = "marked" if is_marked else "concluded" if CONCLUDES.search(sentence.text) else "stated"
-    return _state(sentence, amounts, how, context, None if gold.year_like else only_year(question))
+    return _state(sentence, amounts, how, context, question, None if gold.year_like else only_year(question))

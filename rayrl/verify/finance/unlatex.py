@@ -10,7 +10,7 @@ NESTED = 3
 
 _FORMULA = re.compile(r"(?<![\\\w$])\$(?=[^\s)$])((?:[^$\\\n]|\\.){1,400})(?<![\s\\])\$(?![\d(]|\.\d|-\s?[\d$])")
 _PROSE = re.compile(r"(?<!\\)\b[A-Za-z]{3,}\s+[A-Za-z]{2,}\b")
-_DELIMITER = re.compile(r"(?<!\\)\$\$|\\[()\[\]]")
+_DELIMITER = re.compile(r"[ \t]?(?:(?<!\\)\$\$|\\[()\[\]])[ \t]?")
 _WORDS = re.compile(r"[ \t]?\\(?:text\w{0,6}|math\w{2,4}|mbox|operatorname)[ ]?\{([^{}]{0,400})\}[ \t]?")
 _FIGURE = re.compile(r"[-+\d.,%\\$€£¥]+")
 _SIGN = re.compile(r"\\(?:([$%#&])|(pounds|textsterling|euro|texteuro|yen|textyen|textdollar)(?![A-Za-z])(?:\{\})?)")
@@ -24,11 +24,20 @@ _LINE = re.compile(r"\\\\(?:\[\w{1,8}\])?")
 _WIDE = re.compile(r"\\q?quad(?![A-Za-z])")
 
 
-def _without_dollars(match: re.Match[str]) -> str:
-    """A formula's content; what stands between two prices, such as `$5 a share (or $`, is none."""
-    content = match[1]
-    is_price = _PROSE.search(_WORDS.sub("", content)) or content.count("(") != content.count(")")
-    return match[0] if is_price else content
+def _is_formula(content: str) -> bool:
+    """False for what stands between two prices: `$5 a share (or $`."""
+    return not _PROSE.search(_WORDS.sub("", content)) and content.count("(") == content.count(")")
+
+
+def _without_dollars(text: str) -> str:
+    """`text` without the dollar signs around formulas."""
+    parts, start, at = [], 0, 0
+    while match := _FORMULA.search(text, at):
+        at = match.start() + 1
+        if _is_formula(match[1]):
+            parts += [text[start : match.start()], match[1]]
+            start = at = match.end()
+    return "".join((*parts, text[start:]))
 
 
 def _unwrapped(match: re.Match[str]) -> str:
@@ -38,7 +47,7 @@ def _unwrapped(match: re.Match[str]) -> str:
 
 def unlatex(text: str) -> str:
     """`text` as it would be written without LaTeX, line by line as it was."""
-    text = _FORMULA.sub(_without_dollars, _DELIMITER.sub(" ", text))
+    text = _without_dollars(_DELIMITER.sub(" ", text))
     if "\\" in text:
         text = _WIDE.sub("  ", _LOOKS.sub("", _FRACTION.sub(r"\\frac", _LINE.sub("\n", text))))
         for _ in range(NESTED):

@@ -1,0 +1,98 @@
+"""Which amount of a sentence answers a question."""
+
+import re
+from collections.abc import Sequence
+
+from rayrl.verify.finance.amounts import Amount
+from rayrl.verify.finance.restated import same_thing
+from rayrl.verify.finance.results import Candidate, first_after, named, results, subject
+from rayrl.verify.finance.wording import content_words
+
+_EQUALS = re.compile(r"=|≈|\\approx")
+_OPERATED = r"(?:divided|multiplied|subtracted|added|deducted|taken|(?:calculated|computed|derived|obtained)\s+(?:as|by|from|using))\b"
+_COPULA = re.compile(
+    rf"\b(?:is|was|were|are|be|equals?|total(?:s|l?ed)|amounts?\s+to|stands?\s+at|came\s+to)\b(?!\s+(?:\w+\s+)?{_OPERATED})|:",
+    re.IGNORECASE,
+)
+_OPERATES = re.compile(
+    r"\b(?:divid(?:e|ed|ing)|multipl(?:y|ied|ying)|subtract(?:ed|ing)?|quotient|adding|summing"
+    r"|(?:calculated|computed|derived|obtained)\s+(?:by|from|using))\b",
+    re.IGNORECASE,
+)
+_MOVE = r"(?:increase|decrease|rise|fall|gain|drop|decline|change|difference|growth|reduction|improvement)"
+_MOVE_OF = re.compile(rf"\b(?:an?|the)\s+(?:[\w-]+\s+){{0,2}}{_MOVE}\s+of\b", re.IGNORECASE)
+_ASKS_MOVE = re.compile(
+    r"\bby\s+how\s+much\b|\bhow\s+much\b.*\b(?:increase|decrease|grow|rise|fall|drop|decline|change|differ|more|less|higher|lower)\b"
+    rf"|\b(?:percentage|amount\s+of)\s+(?:the\s+)?{_MOVE}\b|\bwhat\s+(?:is|was)\s+the\s+(?:[\w-]+\s+){{0,2}}{_MOVE}\b",
+    re.IGNORECASE,
+)
+_TELLS_MOVE = re.compile(rf"\bby\W*(?:\w+\s+)?$|\b{_MOVE}\b[^,;]*$", re.IGNORECASE)
+
+
+def _shared(words: frozenset[str], asked: frozenset[str]) -> int:
+    """How many of the question's words some words have, if most of them are such."""
+    common = len(words & asked)
+    return common if 2 * common > len(words) else 0
+
+
+def _stated(text: str, amounts: Sequence[Amount], asked: frozenset[str]) -> Candidate:
+    """The amount behind the `is` whose subject is most what is asked for, the first of them; or else the first one."""
+    found = [
+        Candidate(index, subject(text, amounts, match.start()))
+        for match in _COPULA.finditer(text)
+        if (index := first_after(amounts, match.end())) is not None
+    ]
+    first = Candidate(0, text[: amounts[0].start])
+    return max(found, key=lambda candidate: _shared(content_words(candidate.name), asked), default=first)
+
+
+def _after_equals(text: str, amounts: Sequence[Amount]) -> int | None:
+    ends = [match.end() for match in _EQUALS.finditer(text)]
+    return next((index for end in reversed(ends) if (index := _behind(amounts, end)) is not None), None)
+
+
+def _behind(amounts: Sequence[Amount], end: int) -> int | None:
+    return next((index for index, amount in enumerate(amounts) if amount.start >= end - 1), None)
+
+
+def _move(text: str, amounts: Sequence[Amount], question: str) -> int | None:
+    """The amount of `a rise of …`, where a question asks for one."""
+    if not _ASKS_MOVE.search(question):
+        return None
+    found = (first_after(amounts, match.end()) for match in _MOVE_OF.finditer(text))
+    return next((index for index in found if index), None)
+
+
+def pick(text: str, amounts: Sequence[Amount], question: str) -> int:
+    """The index of the amount of a sentence that answers.
+
+    After the last `=`; else the last that a calculation comes to, unless that is named as something else than what is
+    asked for and told before it (`Net income was $5 million, which gives a margin of 3 %`); else after an `is`; else
+    the first.
+    """
+    equal = _after_equals(text, amounts)
+    if equal is not None:
+        return equal
+    asked = content_words(question)
+    stated = _stated(text, amounts, asked)
+    move = _move(text, amounts, question)
+    if move is not None and not _TELLS_MOVE.search(text[: amounts[stated.index].start]):
+        return move
+    told = _shared(content_words(stated.name), asked)
+    found = [result for result in results(text, amounts) if not _restates(amounts, stated.index, result.index)]
+    for result in found:
+        words = named(result)
+        if len(words & asked) >= max(told, 1) or (not words and (result.index > 1 or not told)):
+            return result.index
+    return found[0].index if found and not told else stated.index
+
+
+def _restates(amounts: Sequence[Amount], first: int, second: int) -> bool:
+    return first != second and same_thing(amounts[first], amounts[second])
+
+
+def only_operates(text: str, amounts: Sequence[Amount]) -> bool:
+    """Whether a sentence names the parts of a calculation and not what it comes to: `We divide 8 by 5.`"""
+    if not amounts or not _OPERATES.search(text) or _EQUALS.search(text) or any(results(text, amounts)):
+        return False
+    return all(first_after(amounts, match.end()) is None for match in _COPULA.finditer(text))
