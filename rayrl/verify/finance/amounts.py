@@ -18,7 +18,7 @@ MAX_DIGITS = 40
 MAX_AMOUNTS = 2000
 
 _PER = r"(?<!19\d\d)(?<!20\d\d)(?::|\ :\ )(?P<per>[1-9]\d{0,2}(?:\.\d+)?)"
-_RATIO = rf"(?:{_PER}|[ -]to[ -]1(?:\.0+)?)(?![\w%:,]|\.\d)"  # 2.3:1, 2.3 to 1
+_RATIO = rf"(?:{_PER}|[ -]to[ -]1(?:\.0+)?)(?![\w%:]|[.,]\d)"  # 2.3:1, 2.3 to 1
 PERCENT = r"%|(?:percent(?:age)?|per[ ]cent|pct|pp)\b(?:[ ]points?\b)?|basis[ ]points?\b|bps?\b"
 _UNIT = rf"{PERCENT}|x(?!\w)|(?:d'|of[ ]|de[ ])?(?:{currencies.UNIT})"
 _MIXED = r"\d{1,3}(?:[ ]?\\frac\{[1-9]\}\{[1-9]\}|[ -][1-9]\d?/[1-9]\d?)"

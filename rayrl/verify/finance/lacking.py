@@ -100,7 +100,7 @@ _LACKING = re.compile(
     |\b(?:it(?:'s|\s+is|\s+would\s+be)?|makes\s+it)\s+{_ADVERBS}(?:difficult|hard)\s+to\s+(?:\w+\s+)?(?:{_FIND}|say)\b
     |\b(?:calculation|answer|determination|assessment|conclusion|comparison)\s+(?:is|would\s+be)\s+(?:\w+\s+)?impossible\b
     |\b{_CANNOT}\s+{_ADVERBS}be\s+(?:used|concluded)\b{_IN}{{0,20}}\b(?:to|from|based|whether)\b
-    |\b(?:would|will)\s+be\s+(?:inaccurate|speculative|misleading|irresponsible|inappropriate|premature|unwise|wrong|guessing)\s+(?:to|for)\b
+    |\b(?:would|will)\s+be\s+(?:inaccurate|speculative|misleading|irresponsible|inappropriate|premature|unwise|wrong|guessing)\s+(?:to|for)\b(?!\s+(?:say|claim|state|suggest|assert)\s+that\b)
     |\bno\s+(?:\w+\s+){{1,3}}(?:can|could)\s+be\s+(?:{_FIND}|offered|reached)\b
     |\bno\s+(?:basis|means)\s+(?:on|for|to|of|by)\b|\bnot\s+(?:touch(?:ed)?\s+(?:up)?on|in\s+a\s+position\s+to|privy\s+to)\b
     |\b(?:unanswerable|incalculable|indetermina(?:te|ble))\b|\b(?:wrong|(?:from|for|about|on)\s+(?:a|another|some)\s+(?:different|other)?)\s*{_SOURCE}\b|\b(?:about|for|from|to)\s+(?:a\s+different|another)\s+(?:company|firm|year|period|subject|topic)\b

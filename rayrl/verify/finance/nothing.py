@@ -1,6 +1,7 @@
 """Zero in words: `nil`, `No impairment was recorded`, `The company did not pay any dividends`."""
 
 import re
+from collections.abc import Iterator
 from fractions import Fraction
 
 from rayrl.verify.finance.amounts import Amount, amounts_in
@@ -14,37 +15,55 @@ MAX_SENTENCE = 1000
 _CLAUSE = re.compile(
     r"[,;(]|\b(?:but|while|whereas|although|though|however|compared|versus|vs|against|after|and)\b", re.IGNORECASE
 )
-_NIL = re.compile(r"\b(?:nil|none|zero|nothing)\b|(?<![\w)])[$€£]\s?-(?!\s?[\w(])|^\W*-\W*$", re.IGNORECASE)
-_NO = re.compile(
-    r"(?:\b(?:no|not|never|without)|n't)\s+(?!only\b|just\b|(?:yet\s+)?(?:be|been)\s+(?:determined|disclosed)\b)", re.IGNORECASE
+_COMPARES = re.compile(
+    r"^\W*(?:compared|versus|vs|against|after|while|whereas|down|unlike|(?:19|20)\d\d\W)", re.IGNORECASE
 )
-_PARTIAL = re.compile(
-    r"\b(?:further|additional|other|more|longer|significant|material|full|entire|all|solely|only|less|until|yet|such\s+\w+\s+as)\b",
+_NIL = re.compile(r"\b(?:nil|none|zero|nothing)\b|(?<![\w)])[$€£]\s?-(?!\s?[\w(])|^\W*-\W*$", re.IGNORECASE)
+_NO = re.compile(r"(?:\b(?:no|not|never|without)|n't)\s+(?!only\b|just\b)", re.IGNORECASE)
+_PARTLY = re.compile(
+    r"\b(?:further|additional|other|more|longer|significant|material|full|entire|all|solely|only|less|until|yet)\b",
     re.IGNORECASE,
 )
 
 
-def _is_zero(clause: str, question: str) -> bool:
-    """Whether a clause says that nothing of what is asked for was there, in the year that is asked for."""
-    year = only_year(question)
+def _clauses(text: str) -> Iterator[tuple[int, int]]:
+    start = 0
+    for end in (*(match.start() for match in _CLAUSE.finditer(text)), len(text)):
+        yield start, end
+        start = end
+
+
+def _figures(clause: str) -> bool:
+    return any(not amount.year_like for amount in amounts_in(clause))
+
+
+def _is_of(year: int | None, clause: str) -> bool:
+    """Whether a clause may be about the year that is asked for."""
     years = {date.year for date in dates_in(clause) if date.year}
-    if (year and years and year not in years) or any(not amount.year_like for amount in amounts_in(clause)):
-        return False
+    return not (year and years) or year in years
+
+
+def _is_zero(clause: str, asked: frozenset[str]) -> bool:
+    """Whether a clause says that there was nothing of what is asked for."""
     nil = _NIL.search(clause)
-    asked = content_words(question)
     if nil:
         return not content_words(clause[: nil.start()]) or bool(asked & content_words(clause))
     no = _NO.search(clause)
-    return no is not None and not _PARTIAL.search(clause) and bool(asked & content_words(clause[no.end() :]))
+    return no is not None and not _PARTLY.search(clause) and bool(asked & content_words(clause[no.end() :]))
 
 
-def zeros_in(text: str, question: str) -> list[Amount]:
-    """The zeros that one sentence says in words of what `question` asks for; none where it says that it cannot tell."""
+def zero_in(text: str, question: str) -> Amount | None:
+    """The zero that one sentence says in words of what `question` asks for.
+
+    None where it tells nothing, only of another year or only a part, gives an amount besides, other than to compare, or
+    says that it cannot tell.
+    """
     if len(text) > MAX_SENTENCE or lacks(text) or hints(text):
-        return []
-    found, start = [], 0
-    for end in (*(match.start() for match in _CLAUSE.finditer(text)), len(text)):
-        if _is_zero(text[start:end], question):
-            found.append(Amount(Fraction(0), Fraction(1), Fraction(1), start=start, end=end))
-        start = end
-    return found
+        return None
+    year = only_year(question)
+    asked = frozenset(word for word in content_words(question) if not word.isdigit())
+    about = [(start, end) for start, end in _clauses(text) if _is_of(year, text[start:end])]
+    if any(_figures(text[start:end]) and not _COMPARES.match(text[start:end]) for start, end in about):
+        return None
+    found = (span for span in about if _is_zero(text[slice(*span)], asked))
+    return next((Amount(Fraction(0), Fraction(1), Fraction(1), start=start, end=end) for start, end in found), None)

@@ -9,7 +9,7 @@ from rayrl.verify.finance.results import Candidate, first_after, named, results,
 from rayrl.verify.finance.wording import content_words
 
 _EQUALS = re.compile(r"=|≈|\\approx")
-_OPERATED = r"(?:divided|multiplied|subtracted|added|deducted|taken|(?:calculated|computed|derived|obtained)\s+(?:as|by|from|using))\b"
+_OPERATED = r"(?:divided|multiplied|subtracted|added|deducted|taken|the\s+(?:sum|total|result|quotient|product)\s+of|(?:calculated|computed|derived|obtained)\s+(?:as|by|from|using))\b"
 _COPULA = re.compile(
     rf"\b(?:is|was|were|are|be|equals?|total(?:s|l?ed)|amounts?\s+to|stands?\s+at|came\s+to)\b(?!\s+(?:\w+\s+)?{_OPERATED})|:",
     re.IGNORECASE,

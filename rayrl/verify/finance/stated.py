@@ -13,7 +13,7 @@ from rayrl.verify.extract import boxed
 from rayrl.verify.finance.amounts import Amount, counts_in
 from rayrl.verify.finance.cues import CONCLUDES
 from rayrl.verify.finance.dates import only_year, years_of
-from rayrl.verify.finance.nothing import zeros_in
+from rayrl.verify.finance.nothing import zero_in
 from rayrl.verify.finance.pick import only_operates, pick
 from rayrl.verify.finance.polarity import trend
 from rayrl.verify.finance.restated import same_thing
@@ -67,9 +67,9 @@ def _of_kind(amounts: Sequence[Amount], gold: Amount, unit: Unit) -> list[Amount
 
 
 def _amounts_of(sentence: Sentence, gold: Amount, unit: Unit, question: str) -> list[Amount]:
-    """A sentence's amounts of the gold's kind; for a gold of nothing also what says so in words."""
-    zeros = zeros_in(sentence.text, question) if gold.value == 0 else []
-    return sorted([*_of_kind(sentence.amounts, gold, unit), *zeros], key=lambda amount: amount.start)
+    """A sentence's amounts of the gold's kind; for a gold of zero, what says so in words."""
+    zero = zero_in(sentence.text, question) if gold.value == 0 else None
+    return [zero] if zero else _of_kind(sentence.amounts, gold, unit)
 
 
 def _form(sentence: Sentence, amounts: list[Amount], is_first: bool) -> float:

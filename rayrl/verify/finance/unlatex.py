@@ -15,12 +15,13 @@ _WORDS = re.compile(r"[ \t]?\\(?:text\w{0,6}|math\w{2,4}|mbox|operatorname)[ ]?\
 _FIGURE = re.compile(r"[-+\d.,%\\$€£¥]+")
 _SIGN = re.compile(r"\\(?:([$%#&])|(pounds|textsterling|euro|texteuro|yen|textyen|textdollar)(?![A-Za-z])(?:\{\})?)")
 _SIGN_OF = {"pounds": "£", "textsterling": "£", "euro": "€", "texteuro": "€", "yen": "¥", "textyen": "¥"}
-_GROUPED = re.compile(r"(?<=\d)(?:\{,\}|\\[,;: ]|\{\\,\}|~)(?=\d{3}(?!\d))")
+_GROUPED = re.compile(r"(?<=\d)(?:\\[,;: ]|\{\\,\}|~)(?=\d{3}(?!\d))")
 _SPACE = re.compile(r"[ \t]?(?:\\[,;:> ]|(?<=[\d}])~(?=[A-Za-z\\]))[ \t]?")
 _LOOKS = re.compile(r"\\(?:!|(?:left|right|displaystyle)(?![A-Za-z])|(?:begin|end)\{[a-z*]{1,20}\})|\{\}|(?<=\s)&(?==)")
 _ARROW = re.compile(r"\\(?:to|implies|(?:[lL]ong)?[rR]ightarrow)(?![A-Za-z])|[→⇒⟶⟹]|(?<![-=<])[-=]>")
 _FRACTION = re.compile(r"\\[dtc]frac(?![A-Za-z])")
 _LINE = re.compile(r"\\\\(?:\[\w{1,8}\])?")
+_CONTINUED = re.compile(r"[ \t]*\n\s*=(?=\s)")
 _WIDE = re.compile(r"\\q?quad(?![A-Za-z])")
 
 
@@ -41,17 +42,18 @@ def _without_dollars(text: str) -> str:
 
 
 def _unwrapped(match: re.Match[str]) -> str:
+    """Words between spaces; a figure where it stands, as in `-\\mathbf{3.2}\\%`."""
     content = match[1].strip()
-    return content if _FIGURE.fullmatch(content) else f" {content} "
+    return match[0].replace(match[0].strip(), content) if _FIGURE.fullmatch(content) else f" {content} "
 
 
 def unlatex(text: str) -> str:
-    """`text` as it would be written without LaTeX, line by line as it was."""
-    text = _without_dollars(_DELIMITER.sub(" ", text))
+    """`text` as it would be written without LaTeX; a line that goes on with `=` ends the one before it."""
+    text = _without_dollars(_DELIMITER.sub(" ", text.replace("{,}", ",")))
     if "\\" in text:
         text = _WIDE.sub("  ", _LOOKS.sub("", _FRACTION.sub(r"\\frac", _LINE.sub("\n", text))))
         for _ in range(NESTED):
             text = _WORDS.sub(_unwrapped, text)
         text = _SPACE.sub(" ", _GROUPED.sub(",", text))
         text = _SIGN.sub(lambda match: match[1] or _SIGN_OF.get(match[2], "$"), text)
-    return _ARROW.sub("=", _GROUPED.sub(",", text).replace("{,}", ","))
+    return _CONTINUED.sub(" =", _ARROW.sub("=", _GROUPED.sub(",", text)))
