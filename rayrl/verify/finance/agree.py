@@ -32,6 +32,8 @@ _FALL_OF = re.compile(
     r"(?:\s+(?:of|by|was|is|were))?(?:\s+(?:about|approximately|around|nearly|roughly))?\s*$",
     re.IGNORECASE,
 )
+_USED = re.compile(r"\b(?:used|consumed|spent)\s+(?:about\s+|\w+ly\s+)?$", re.IGNORECASE)
+_ASKS_CASH = re.compile(r"\bcash\b.*\b(?:provided|generated|from)\b", re.IGNORECASE)
 _ASKS_RISE = re.compile(r"\b(?:increas|grow|grew|growth|ris(?:e|en)\b|rose\b|change\b)", re.IGNORECASE)
 _ASKS_INCOME = re.compile(r"\b(?:income|profit|earnings)\b", re.IGNORECASE)
 _ASKS_LOSS = re.compile(r"\b(?:loss|declin|decreas|reduc)", re.IGNORECASE)
@@ -50,12 +52,15 @@ def _is_fall(amount: Amount, sentence: str) -> bool:
     before = sentence[max(0, amount.start - FAR) : amount.start]
     down = max((match.start() for match in _DOWN.finditer(before)), default=-1)
     rose = max((match.start() for match in _ROSE.finditer(before)), default=-1)
-    return down > rose or bool(_THEN_DOWN.match(sentence, amount.end))
+    return down > rose or bool(_USED.search(before)) or bool(_THEN_DOWN.match(sentence, amount.end))
 
 
 def _is_opposed(amount: Amount, sentence: str, question: str) -> bool:
     """Whether it is a decline of so much where growth is asked for, or a loss of so much where income is."""
-    match = _FALL_OF.search(sentence[max(0, amount.start - NEAR) : amount.start])
+    before = sentence[max(0, amount.start - NEAR) : amount.start]
+    if _USED.search(before) and _ASKS_CASH.search(question):
+        return True
+    match = _FALL_OF.search(before)
     if match is None or _DOWN.search(question) or _ASKS_SIZE.search(question):
         return False
     return bool((_ASKS_INCOME if match["loss"] else _ASKS_RISE).search(question))

@@ -27,18 +27,20 @@ _ELSEWHERE = {
     "new zealand dollar": "NZD",
     "singapore dollar": "SGD",
     "taiwan dollar": "TWD",
-    "swedish krona": "SEK",
-    "norwegian krone": "NOK",
-    "danish krone": "DKK",
+    **dict.fromkeys(("swedish krona", "swedish kronor"), "SEK"),
+    **dict.fromkeys(("norwegian krone", "norwegian kroner"), "NOK"),
+    **dict.fromkeys(("danish krone", "danish kroner"), "DKK"),
 }
 _COUNTRY = (
-    r"(?:US|U\.S\.|American|Australian|Canadian|Hong\ Kong|New\ Zealand|Singapore|New\ Taiwan|Taiwan|British|Swiss|Japanese"
-    r"|Chinese|Indian|Mexican|Brazilian|Korean|South\ African|Swedish|Norwegian|Danish)"
+    r"(?:US|U\.S\.|American|Australian|Canadian|Hong\ Kong|New\ Zealand|Singapore|(?:New\ )?Taiwan|British|Swiss"
+    r"|Japanese|Chinese|Indian|Mexican|Brazilian|Korean|South\ African|Swedish|Norwegian|Danish)"
 )
 _COIN = r"(?i:(?:dollar|euro|pound|yen|rupee|yuan|renminbi|franc|krona|krone)s?|kronor|kroner|pounds?\ sterling)"
 _COIN_OF = r"pesos?|reais|real|won|rand"  # words of English, so only behind their country
 
-SIGN = rf"(?:(?:{'|'.join(sorted(_DOLLARS, key=len, reverse=True))})?\$|[€£¥₹₩]|(?:{CODES}|Rs)\b\.?|(?:{CODES})(?=[\d(-]))"
+_LETTERS = "|".join(sorted(_DOLLARS, key=len, reverse=True))
+
+SIGN = rf"(?:(?:{_LETTERS})?\$|[€£¥₹₩]|(?:{CODES}|Rs)\b\.?|(?:{CODES})(?=[\d(-]))"
 UNIT = rf"(?:{_COUNTRY}\ )?(?:{_COIN})\b|{_COUNTRY}\ (?:{_COIN_OF})\b|(?:{CODES})\b|[€£¥₹₩]"
 
 
@@ -55,5 +57,7 @@ def currency(before: str | None, unit: str) -> str | None:
 def _named(unit: str) -> str | None:
     if unit in _SIGNS or unit.isupper():
         return _SIGNS.get(unit, unit)
-    word = unit.lower().removesuffix(" sterling").replace("kronor", "krona").replace("kroner", "krone").removesuffix("s")
+    word = (
+        unit.lower().removesuffix(" sterling").replace("kronor", "krona").replace("kroner", "krone").removesuffix("s")
+    )
     return next((code for name, code in (_ELSEWHERE | _NAMES).items() if word.endswith(name.removesuffix("s"))), None)

@@ -20,6 +20,10 @@ _COMPARES = re.compile(
 )
 _NIL = re.compile(r"\b(?:nil|none|zero|nothing)\b|(?<![\w)])[$€£]\s?-(?!\s?[\w(])|^\W*-\W*$", re.IGNORECASE)
 _NO = re.compile(r"(?:\b(?:no|not|never|without)|n't)\s+(?!only\b|just\b)", re.IGNORECASE)
+_UNTOLD = re.compile(
+    r"\b(?:mention|disclos|stat|specif|provid|found|find|list|shown|giv|discuss|indicat|identif|visible)\w*",
+    re.IGNORECASE,
+)
 _PARTLY = re.compile(
     r"\b(?:further|additional|other|more|longer|significant|material|full|entire|all|solely|only|less|until|yet)\b",
     re.IGNORECASE,
@@ -49,7 +53,9 @@ def _is_zero(clause: str, asked: frozenset[str]) -> bool:
     if nil:
         return not content_words(clause[: nil.start()]) or bool(asked & content_words(clause))
     no = _NO.search(clause)
-    return no is not None and not _PARTLY.search(clause) and bool(asked & content_words(clause[no.end() :]))
+    if no is None or _PARTLY.search(clause) or _UNTOLD.search(clause):
+        return False
+    return bool(asked & content_words(clause[no.end() :]))
 
 
 def zero_in(text: str, question: str) -> Amount | None:

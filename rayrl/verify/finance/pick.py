@@ -1,29 +1,30 @@
 """Which amount of a sentence answers a question."""
 
 import re
+from bisect import bisect_left
 from collections.abc import Sequence
 
 from rayrl.verify.finance.amounts import Amount
 from rayrl.verify.finance.restated import same_thing
-from rayrl.verify.finance.results import Candidate, first_after, named, results, subject
+from rayrl.verify.finance.results import Candidate, comes_to, first_after, named, results, subject
 from rayrl.verify.finance.wording import content_words
 
+FAR = 300
+
 _EQUALS = re.compile(r"=|≈|\\approx")
-_OPERATED = r"(?:divided|multiplied|subtracted|added|deducted|taken|the\s+(?:sum|total|result|quotient|product)\s+of|(?:calculated|computed|derived|obtained)\s+(?:as|by|from|using))\b"
-_COPULA = re.compile(
-    rf"\b(?:is|was|were|are|be|equals?|total(?:s|l?ed)|amounts?\s+to|stands?\s+at|came\s+to)\b(?!\s+(?:\w+\s+)?{_OPERATED})|:",
-    re.IGNORECASE,
-)
-_OPERATES = re.compile(
-    r"\b(?:divid(?:e|ed|ing)|multipl(?:y|ied|ying)|subtract(?:ed|ing)?|quotient|adding|summing"
-    r"|(?:calculated|computed|derived|obtained)\s+(?:by|from|using))\b",
-    re.IGNORECASE,
-)
+_BY_MEANS = r"(?:calculated|computed|derived|obtained)\s+(?:as|by|from|using)"
+_SUM_OF = r"the\s+(?:sum|total|result|quotient|product)\s+of"
+_OPERATED = rf"(?:divided|multiplied|subtracted|added|deducted|taken|{_SUM_OF}|{_BY_MEANS})\b"
+_IS = r"(?:is|was|were|are|be|equals?|total(?:s|l?ed)|amounts?\s+to|stands?\s+at|came\s+to)"
+_COPULA = re.compile(rf"\b{_IS}\b(?!\s+(?:\w+\s+)?{_OPERATED})|:", re.IGNORECASE)
+_OPERATION = r"(?:divid(?:e|ed|ing)|multipl(?:y|ied|ying)|subtract(?:ed|ing)?|quotient|adding|summing)"
+_OPERATES = re.compile(rf"\b(?:{_OPERATION}|{_BY_MEANS})\b", re.IGNORECASE)
 _MOVE = r"(?:increase|decrease|rise|fall|gain|drop|decline|change|difference|growth|reduction|improvement)"
 _MOVE_OF = re.compile(rf"\b(?:an?|the)\s+(?:[\w-]+\s+){{0,2}}{_MOVE}\s+of\b", re.IGNORECASE)
+_MORE = rf"(?:{_MOVE}|grow|differ|more|less|higher|lower)"
+_WHAT_MOVE = rf"what\s+(?:is|was)\s+the\s+(?:[\w-]+\s+){{0,2}}{_MOVE}"
 _ASKS_MOVE = re.compile(
-    r"\bby\s+how\s+much\b|\bhow\s+much\b.*\b(?:increase|decrease|grow|rise|fall|drop|decline|change|differ|more|less|higher|lower)\b"
-    rf"|\b(?:percentage|amount\s+of)\s+(?:the\s+)?{_MOVE}\b|\bwhat\s+(?:is|was)\s+the\s+(?:[\w-]+\s+){{0,2}}{_MOVE}\b",
+    rf"\bby\s+how\s+much\b|\bhow\s+much\b.*\b{_MORE}\b|\b{_WHAT_MOVE}\b|\b(?:percentage|amount\s+of)\s+{_MOVE}\b",
     re.IGNORECASE,
 )
 _TELLS_MOVE = re.compile(rf"\bby\W*(?:\w+\s+)?$|\b{_MOVE}\b[^,;]*$", re.IGNORECASE)
@@ -47,17 +48,19 @@ def _stated(text: str, amounts: Sequence[Amount], asked: frozenset[str]) -> Cand
 
 
 def _after_equals(text: str, amounts: Sequence[Amount]) -> int | None:
-    ends = [match.end() for match in _EQUALS.finditer(text)]
-    return next((index for end in reversed(ends) if (index := _behind(amounts, end)) is not None), None)
+    """The first amount behind the last `=` that has one."""
+    ends = [match.end() for match in _EQUALS.finditer(text) if match.end() - 1 <= amounts[-1].start]
+    return bisect_left(amounts, ends[-1] - 1, key=lambda amount: amount.start) if ends else None
 
 
-def _behind(amounts: Sequence[Amount], end: int) -> int | None:
-    return next((index for index, amount in enumerate(amounts) if amount.start >= end - 1), None)
+def asks_move(question: str) -> bool:
+    """Whether a question asks by how much something rose or fell."""
+    return bool(_ASKS_MOVE.search(question))
 
 
 def _move(text: str, amounts: Sequence[Amount], question: str) -> int | None:
     """The amount of `a rise of …`, where a question asks for one."""
-    if not _ASKS_MOVE.search(question):
+    if not asks_move(question):
         return None
     found = (first_after(amounts, match.end()) for match in _MOVE_OF.finditer(text))
     return next((index for index in found if index), None)
@@ -76,7 +79,7 @@ def pick(text: str, amounts: Sequence[Amount], question: str) -> int:
     asked = content_words(question)
     stated = _stated(text, amounts, asked)
     move = _move(text, amounts, question)
-    if move is not None and not _TELLS_MOVE.search(text[: amounts[stated.index].start]):
+    if move is not None and not _TELLS_MOVE.search(text[: amounts[stated.index].start][-FAR:]):
         return move
     told = _shared(content_words(stated.name), asked)
     found = [result for result in results(text, amounts) if not _restates(amounts, stated.index, result.index)]
@@ -93,6 +96,8 @@ def _restates(amounts: Sequence[Amount], first: int, second: int) -> bool:
 
 def only_operates(text: str, amounts: Sequence[Amount]) -> bool:
     """Whether a sentence names the parts of a calculation and not what it comes to: `We divide 8 by 5.`"""
-    if not amounts or not _OPERATES.search(text) or _EQUALS.search(text) or any(results(text, amounts)):
+    if not amounts or not _OPERATES.search(text) or _EQUALS.search(text):
+        return False
+    if comes_to(text, amounts) or any(results(text, amounts)):
         return False
     return all(first_after(amounts, match.end()) is None for match in _COPULA.finditer(text))

@@ -26,7 +26,8 @@ _YES = r"yes\b(?!\s*(?:or|/)\s*no\b)"
 _NO = rf"no(?=\s*(?:[,.:;!(*-]|$)|\s(?:because|since)\b|\s(?-i:it|they)\b)(?!{_CANNOT})"
 _PLAIN = re.compile(rf"^\W*(?:{_LEAD}){{0,2}}({_YES}|true\b|false\b|{_NO})", re.IGNORECASE)
 _ANSWER = re.compile(rf"\banswer\b[^.]{{0,60}}\b(?:is|:)\W*({_YES}|no\b)", re.IGNORECASE)
-_WRONG = r"(?:wrong|incorrect|inaccurate|false|untrue|mistaken)\s+(?:to\s+(?:say|claim|state|suggest|conclude|assert|think)|that)"
+_SAY = r"(?:to\s+(?:say|claim|state|suggest|conclude|assert|think)|that)"
+_WRONG = rf"(?:wrong|incorrect|inaccurate|false|untrue|mistaken)\s+{_SAY}"
 _NOT = re.compile(
     r"\b(?:not|no|never|none|neither|without|lacks?|lacking|unlikely|rather\s+than|isn't|aren't|wasn't|weren't|doesn't|don't|didn't|hasn't|haven't|cannot)\b"
     rf"|\b(?:{_WRONG})\b|\bfail(?:s|ed|ing)?\s+to\b",

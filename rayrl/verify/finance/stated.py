@@ -14,17 +14,21 @@ from rayrl.verify.finance.amounts import Amount, counts_in
 from rayrl.verify.finance.cues import CONCLUDES
 from rayrl.verify.finance.dates import only_year, years_of
 from rayrl.verify.finance.nothing import zero_in
-from rayrl.verify.finance.pick import only_operates, pick
+from rayrl.verify.finance.pick import asks_move, only_operates, pick
 from rayrl.verify.finance.polarity import trend
 from rayrl.verify.finance.restated import same_thing
+from rayrl.verify.finance.results import comes_to
 from rayrl.verify.finance.sentences import Sentence
 from rayrl.verify.finance.units import Unit, named_scale
 from rayrl.verify.finance.wording import content_words
 from rayrl.verify.text import plain
 
+NEAR = 60
+
 _HASHES = re.compile(r"^[ \t]*####[ \t]*(\S.*)$", re.MULTILINE)
 _EXACTLY = r"(?:to\s+be\s+)?(?:more\s+)?(?:precise|exact|specific(?:al)?)(?:ly)?|namely|in\s+full|unrounded|actually"
-_THAT_IS = r"or|i\.?e\.?|that\s+is|which\s+(?:is|rounds?\s+to|equals)|rounded(?:\s+to)?|equivalent(?:\s+to)?|=|≈|\\approx|/|and"
+_ROUNDED = r"which\s+(?:is|rounds?\s+to|equals)|rounded(?:\s+to)?|equivalent(?:\s+to)?"
+_THAT_IS = rf"or|i\.?e\.?|that\s+is|{_ROUNDED}|=|≈|\\approx|/|and"
 _LINK = re.compile(
     rf"^[\s,;*~]*\(?[\s,]*(?:{_THAT_IS}|approximately|about|roughly|when|expressed)?[\s,*~]*"
     rf"(?:{_EXACTLY}|approximately|about|roughly|an?\s+)?[\s,:*]*$",
@@ -33,6 +37,7 @@ _LINK = re.compile(
 _OR = re.compile(r"^[\s,;*]*(?:\(?or|/|and\s+maybe|maybe)\b", re.IGNORECASE)
 _RANGE = re.compile(r"^\s*(?:-|–|to|and)\s*$")
 _BETWEEN = re.compile(r"\b(?:between|range\s+of)\W*$", re.IGNORECASE)
+_BY = re.compile(r"\bby\W*(?:\w+ly\W+|about\W+)?$", re.IGNORECASE)
 _CHANGES = re.compile(r"\b(?:chang|mov|went|go(?:es|ing)?|improv)\w*", re.IGNORECASE)
 
 
@@ -49,6 +54,12 @@ class Stated:
     hedged: bool = False
     is_range: bool = False
     context: int | None = None
+
+    @property
+    def most_exact(self) -> list[Amount]:
+        """Those written to the most digits: `$4.2 billion ($4,179 million)` states 4,179."""
+        digits = max(amount.digits for amount in self.amounts)
+        return [amount for amount in self.amounts if amount.digits == digits]
 
     @property
     def shown(self) -> str:
@@ -73,10 +84,14 @@ def _amounts_of(sentence: Sentence, gold: Amount, unit: Unit, question: str) -> 
 
 
 def _form(sentence: Sentence, amounts: list[Amount], is_first: bool) -> float:
-    """What a sentence's form adds to its weight: a bare amount at the outset answers, the parts of one explain it."""
+    """What its form adds to a sentence's weight.
+
+    A bare amount at the outset answers, and so does what the sentences before come to; parts of a calculation explain.
+    """
     rest = sentence.text[: amounts[0].start] + sentence.text[amounts[0].end :]
     answers = is_first and len(amounts) == 1 and not content_words(rest)
-    return 2.0 * answers - 2.0 * only_operates(sentence.text, amounts)
+    result = not is_first and comes_to(sentence.text, amounts)
+    return 2.0 * answers + 1.0 * result - 2.0 * only_operates(sentence.text, amounts)
 
 
 def _is_range(between: str, before: str, moves: bool) -> bool:
@@ -88,16 +103,21 @@ def _is_range(between: str, before: str, moves: bool) -> bool:
     return between.strip() == "to" and not moves
 
 
-def _state(sentence: Sentence, amounts: list[Amount], how: str, context: int | None, question: str, year: int | None) -> Stated:
+def _state(
+    sentence: Sentence, amounts: list[Amount], how: str, context: int | None, question: str, year: int | None
+) -> Stated:
     start = pick(sentence.text, amounts, question)
     years, dated = years_of(sentence.text, amounts)
     if year and year in years and years[start] not in (None, year):
         start = years.index(year)
     group, hedged, is_range = [amounts[start]], False, False
     moves = trend(sentence.text) != 0 or bool(_CHANGES.search(sentence.text))
+    by = asks_move(question) and bool(_BY.search(sentence.before(group[0])[-NEAR:]))
     for index, amount in enumerate(amounts[start + 1 :], start + 1):
         between = sentence.text[group[-1].end : amount.start]
         later = sentence.text[dated[index - 1] : amount.start] if index - 1 in dated else between
+        if by and between.strip() == "to":
+            break
         if moves and (between.strip() == "to" or (later.strip(" )") == "to" and years[index - 1] != year)):
             group = [amount]
         elif not _LINK.match(between) and not _RANGE.match(between):

@@ -18,10 +18,11 @@ _SIGN_OF = {"pounds": "£", "textsterling": "£", "euro": "€", "texteuro": "�
 _GROUPED = re.compile(r"(?<=\d)(?:\\[,;: ]|\{\\,\}|~)(?=\d{3}(?!\d))")
 _SPACE = re.compile(r"[ \t]?(?:\\[,;:> ]|(?<=[\d}])~(?=[A-Za-z\\]))[ \t]?")
 _LOOKS = re.compile(r"\\(?:!|(?:left|right|displaystyle)(?![A-Za-z])|(?:begin|end)\{[a-z*]{1,20}\})|\{\}|(?<=\s)&(?==)")
+_POWER = re.compile(r"(?<=\d)\s?(?:\\times|\\cdot)\s*10\s?\^\s?\{?([+-]?\d{1,2})(?!\d)\}?")
 _ARROW = re.compile(r"\\(?:to|implies|(?:[lL]ong)?[rR]ightarrow)(?![A-Za-z])|[→⇒⟶⟹]|(?<![-=<])[-=]>")
 _FRACTION = re.compile(r"\\[dtc]frac(?![A-Za-z])")
 _LINE = re.compile(r"\\\\(?:\[\w{1,8}\])?")
-_CONTINUED = re.compile(r"[ \t]*\n\s*=(?=\s)")
+_CONTINUED = re.compile(r"[ \t]?\n\s{0,20}=(?=\s)")
 _WIDE = re.compile(r"\\q?quad(?![A-Za-z])")
 
 
@@ -54,6 +55,6 @@ def unlatex(text: str) -> str:
         text = _WIDE.sub("  ", _LOOKS.sub("", _FRACTION.sub(r"\\frac", _LINE.sub("\n", text))))
         for _ in range(NESTED):
             text = _WORDS.sub(_unwrapped, text)
-        text = _SPACE.sub(" ", _GROUPED.sub(",", text))
+        text = _SPACE.sub(" ", _POWER.sub(r"e\1", _GROUPED.sub(",", text)))
         text = _SIGN.sub(lambda match: match[1] or _SIGN_OF.get(match[2], "$"), text)
     return _CONTINUED.sub(" =", _ARROW.sub("=", _GROUPED.sub(",", text)))

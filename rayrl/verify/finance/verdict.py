@@ -104,7 +104,7 @@ def _one(answer: Answer, gold: Gold, asked: Asked) -> Verdict:
         return _verdict(False, f"{found.how}: {kind}", found.shown)
     correct = any(
         asked.agrees(amount, wanted, context=found.context, sentence=found.text, approximate=gold.approximate)
-        for amount in found.amounts
+        for amount in found.most_exact
     )
     return _verdict(correct, found.how, found.shown)
 

@@ -28,7 +28,7 @@ def score(response: str, gold: str, question: str) -> float | None:
     "response",
     [
         "Raw materials of $90 million plus finished goods of $215 million gives $305 million.",
-        "Raw materials of $90 million and finished goods of $215 million, which gives a total inventory of $305 million.",
+        "Raw materials of $90 million and finished goods of $215 million, which gives total inventory of $305 million.",
         "Adding raw materials of $90 million to finished goods of $215 million yields $305 million.",
         "Raw materials are $90 million and finished goods are $215 million, for a total of $305 million.",
         "Raw materials were $90 million and finished goods were $215 million, so total inventory was $305 million.",
@@ -65,7 +65,7 @@ def test_a_sum_is_its_result_and_no_addend(response):
         "With EBIT at $540 million and interest at $120 million, coverage equals 4.5.",
         "If we divide $540 million by $120 million we obtain 4.5.",
         "540 / 120 => 4.5",
-        "The interest coverage ratio is 4.5. This is computed by dividing EBIT ($540 million) by interest ($120 million).",
+        "The interest coverage ratio is 4.5. This is computed by dividing EBIT ($540 million) by ($120 million).",
         "The interest coverage ratio is 4.5, calculated as EBIT of $540 million divided by interest of $120 million.",
         "4.5. EBIT of $540 million is divided by interest expense of $120 million.",
         "**4.5**\n\nWe take the EBIT ($540 million) and divide it by the interest expense ($120 million).",
@@ -123,7 +123,11 @@ def test_what_comes_of_the_asked_thing_is_another_thing(response, gold, question
 )
 @pytest.mark.parametrize(
     "question",
-    ["What was capex (in USD thousands)?", "What was capex in thousands of dollars?", "Capex? Answer in USD thousands."],
+    [
+        "What was capex (in USD thousands)?",
+        "What was capex in thousands of dollars?",
+        "Capex? Answer in USD thousands.",
+    ],
 )
 def test_a_gold_in_thousands_may_have_thousands_of_them(answer, correct, question):
     assert score(answer, "7,250", question) == float(correct)
