@@ -28,7 +28,7 @@ _THEN_DOWN = re.compile(
     re.IGNORECASE,
 )
 _FALL_OF = re.compile(
-    r"\b(?:(?P<loss>(?:net|operating|pretax|an?|the)\s+loss\b)|(?:declin|decreas|drop|fell\b|fall|reduc|shr[aiu]nk)\w*)"
+    r"\b(?:(?P<loss>(?:net|operating|pre-?tax|comprehensive|gross|an?|the)\s+loss\b)|(?:declin|decreas|drop|fell\b|fall|reduc|shr[aiu]nk)\w*)"
     r"(?:\s+(?:of|by|was|is|were))?(?:\s+(?:about|approximately|around|nearly|roughly))?\s*$",
     re.IGNORECASE,
 )

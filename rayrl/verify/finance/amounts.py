@@ -169,7 +169,9 @@ def is_approximate(text: str) -> bool:
     return bool(_LEAD.match(text.strip()))
 
 
-_COUNT = re.compile(r"\b(zero|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve)\b", re.IGNORECASE)
+_COUNT = re.compile(
+    r"(?<!not )(?<!non-)\b(zero|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve)\b", re.IGNORECASE
+)
 _COUNTS = re.findall(r"\w+", "zero one two three four five six seven eight nine ten eleven twelve")
 
 

@@ -18,7 +18,9 @@ _CLAUSE = re.compile(
 _COMPARES = re.compile(
     r"^\W*(?:compared|versus|vs|against|after|while|whereas|down|unlike|(?:19|20)\d\d\W)", re.IGNORECASE
 )
-_NIL = re.compile(r"\b(?:nil|none|zero|nothing)\b|(?<![\w)])[$€£]\s?-(?!\s?[\w(])|^\W*-\W*$", re.IGNORECASE)
+_WORD = r"(?<!non-)(?<!not )(?<!n't )\b(?:nil|none|zero|nothing)\b"
+_DASH = r"(?<![\w)])[$€£]\s?-(?!\s?[\w(])|^\W*-\W*$"
+_NIL = re.compile(rf"{_WORD}|{_DASH}", re.IGNORECASE)
 _NO = re.compile(r"(?:\b(?:no|not|never|without)|n't)\s+(?!only\b|just\b)", re.IGNORECASE)
 _UNTOLD = re.compile(
     r"\b(?:mention|disclos|stat|specif|provid|found|find|list|shown|giv|discuss|indicat|identif|visible)\w*",

@@ -27,6 +27,7 @@ _ASKS_MOVE = re.compile(
     rf"\bby\s+how\s+much\b|\bhow\s+much\b.*\b{_MORE}\b|\b{_WHAT_MOVE}\b|\b(?:percentage|amount\s+of)\s+{_MOVE}\b",
     re.IGNORECASE,
 )
+_EXPLAINED = re.compile(r"(?:\s\w{1,12})?\s?(?::|-)\s(?=.*[A-Za-z]{3})")
 _TELLS_MOVE = re.compile(rf"\bby\W*(?:\w+\s+)?$|\b{_MOVE}\b[^,;]*$", re.IGNORECASE)
 
 
@@ -37,13 +38,18 @@ def _shared(words: frozenset[str], asked: frozenset[str]) -> int:
 
 
 def _stated(text: str, amounts: Sequence[Amount], asked: frozenset[str]) -> Candidate:
-    """The amount behind the `is` whose subject is most what is asked for, the first of them; or else the first one."""
+    """The amount behind the `is` whose subject is most what is asked for, the first of them; or else the first one.
+
+    Where the sentence opens with an amount and explains it, that one: `4.5 days: …`.
+    """
     found = [
         Candidate(index, subject(text, amounts, match.start()))
         for match in _COPULA.finditer(text)
         if (index := first_after(amounts, match.end())) is not None
     ]
     first = Candidate(0, text[: amounts[0].start])
+    if not re.search(r"\w", first.name) and _EXPLAINED.match(text, amounts[0].end):
+        return first
     return max(found, key=lambda candidate: _shared(content_words(candidate.name), asked), default=first)
 
 

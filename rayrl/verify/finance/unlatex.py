@@ -16,7 +16,7 @@ _FIGURE = re.compile(r"[-+\d.,%\\$€£¥]+")
 _SIGN = re.compile(r"\\(?:([$%#&])|(pounds|textsterling|euro|texteuro|yen|textyen|textdollar)(?![A-Za-z])(?:\{\})?)")
 _SIGN_OF = {"pounds": "£", "textsterling": "£", "euro": "€", "texteuro": "€", "yen": "¥", "textyen": "¥"}
 _GROUPED = re.compile(r"(?<=\d)(?:\\[,;: ]|\{\\,\}|~)(?=\d{3}(?!\d))")
-_SPACE = re.compile(r"[ \t]?(?:\\[,;:> ]|(?<=[\d}])~(?=[A-Za-z\\]))[ \t]?")
+_SPACE = re.compile(r"[ \t]?(?:\\[,;:> ]|(?<=[\d}])~(?=[ A-Za-z\\]))[ \t]?")
 _LOOKS = re.compile(r"\\(?:!|(?:left|right|displaystyle)(?![A-Za-z])|(?:begin|end)\{[a-z*]{1,20}\})|\{\}|(?<=\s)&(?==)")
 _POWER = re.compile(r"(?<=\d)\s?(?:\\times|\\cdot)\s*10\s?\^\s?\{?([+-]?\d{1,2})(?!\d)\}?")
 _ARROW = re.compile(r"\\(?:to|implies|(?:[lL]ong)?[rR]ightarrow)(?![A-Za-z])|[→⇒⟶⟹]|(?<![-=<])[-=]>")

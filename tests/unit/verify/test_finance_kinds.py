@@ -4,6 +4,7 @@ The kinds come from public reports about other tools. The words and numbers are 
 """
 
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -393,6 +394,47 @@ def _share(path: Path) -> tuple[float, list[str]]:
     rows = [json.loads(line) for line in path.read_text().splitlines()]
     wrong = [row for row in rows if (score(row["response"], row["gold"], row["question"]) == 1.0) != row["right"]]
     return 1 - len(wrong) / len(rows), [row["id"] for row in wrong if not row["right"]]
+
+
+@pytest.mark.parametrize(
+    ("response", "gold", "question", "correct"),
+    [
+        ("Headcount rose by 150 to 1,650.", "150", "How much did headcount increase?", True),
+        ("Headcount rose by 150 to 1,650.", "1,650", "What was headcount?", True),
+        ("$6.4 billion ($6,384 million, to be precise)", "6,384", "What was revenue in USD millions?", True),
+        ("$6.38 billion (exactly $6,376 million)", "6,384", "What was revenue in USD millions?", False),
+        ("Operations used $75 million.", "$(75) million", "What was net cash from operations?", True),
+        ("Operations used $75 million.", "$75 million", "What was net cash provided by operations?", False),
+        ("A comprehensive loss of $19 million.", "$19 million", "What was comprehensive income?", False),
+        (
+            "Legal fees were $9 million. Together with $3 million of others they make $12 million.",
+            "12",
+            "Total fees?",
+            True,
+        ),
+        ("Fees were $9 million and $3 million. Adding these gives $12 million.", "12", "What were total fees?", True),
+        ("The total is $9 million plus $3 million, or $12 million.", "9", "What were total fees?", False),
+        (r"$\boxed{4.615 \times 10^9}$", "$4,615 million", "What was net interest income?", True),
+        ("9.5 days: 2 for checks and 7.5 for transport.", "9.5", "How long does delivery take?", True),
+        ("Net debt is not zero.", "0", "What was net debt?", False),
+    ],
+)
+def test_smaller_kinds(response, gold, question, correct):
+    assert score(response, gold, question) == float(correct)
+
+
+@pytest.mark.parametrize("piece", ["$a (b ", "5~a", "$5 so ", "\n\n", "increase by ", "\\boxed{", "1 = ", "\\text{"])
+def test_no_piece_repeated_is_slow(piece):
+    started = time.process_time()
+    verify(piece * (60_000 // len(piece)) + "5", "7", question="By how much did revenue increase?")
+    assert time.process_time() - started < 5
+
+
+def test_sentences_that_were_held_out():
+    """Written before the verifier read their kinds: it judged 57 % of them rightly then, with 29 false positives."""
+    share, false_positives = _share(HELD_OUT)
+    assert share >= 0.99
+    assert false_positives == []
 
 
 def test_cases_after_public_reports():
