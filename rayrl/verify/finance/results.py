@@ -30,6 +30,7 @@ _RESULT = re.compile(rf"{_CUE}|{_NOUN}|{_FOR_ALL}", re.IGNORECASE)
 _THAT_IS = re.compile(r"^\)?,?\s+(?:or|i\.?e\.?,?|that\s+is,?)\s+(?:\w+ly\s+|about\s+)?$", re.IGNORECASE)
 _OPERATOR = re.compile(r"\b(?:plus|minus|less|over|times|divided\s+by|multiplied\s+by)\b", re.IGNORECASE)
 _IN_ALL = re.compile(r"\s*(?:altogether|combined|in\s+(?:total|all))\b", re.IGNORECASE)
+_GOES_ON = re.compile(r"\W*(?:together|combined|added|adding|plus)\b", re.IGNORECASE)
 _CLAUSE = re.compile(r"[,;:]|\b(?:and|but|while|whereas|which|that|so)\b", re.IGNORECASE)
 _PROCESS = content_words(
     """
@@ -82,6 +83,8 @@ def results(text: str, amounts: Sequence[Amount]) -> Iterator[Candidate]:
 
 def comes_to(text: str, amounts: Sequence[Amount]) -> bool:
     """Whether a sentence tells what the ones before it come to: `Together that makes $5 million`."""
+    if _GOES_ON.match(text) and any(not named(result) for result in results(text, amounts)):
+        return True
     cues = [cue for cue in _RESULT.finditer(text) if cue.end() <= amounts[0].start + 1]
     if not cues or amounts[0].start - cues[-1].end() >= NEAR:
         return False
