@@ -89,15 +89,12 @@ def test_a_quotient_is_its_result_wherever_it_is_told(response):
         ("Revenue was $5 million and costs came to $3 million.", "5", "What was revenue in USD millions?"),
         ("Revenue of $70 million and costs of $50 million leave a profit of $20 million.", "70", "What was revenue?"),
         ("Revenue was $4,197 million, which means about $4.2 billion.", "4,197", "What was revenue in USD millions?"),
-        ("It paid $5 million to its owners, making it $3 million poorer than before.", "5", "How much was paid?"),
         ("Sales rose from $60 million to $66 million, an increase of $6 million.", "6", "By how much did sales rise?"),
         ("Sales rose by $6 million, a growth of 10.", "6", "By how much did sales rise, in USD millions?"),
         ("Sales rose from $60 million to $66 million, an increase of $6 million.", "66", "What were sales?"),
     ],
 )
 def test_what_comes_of_the_asked_thing_is_another_thing(response, gold, question):
-    if gold == "5" and "poorer" in response:
-        pytest.skip("told without a name: 'making it' may be the result")
     assert score(response, gold, question) == 1.0
 
 
@@ -293,13 +290,10 @@ def test_the_sign_of_cash_that_is_used_is_a_matter_of_taste(gold, question, answ
         "$6.4 billion (i.e., exactly $6,384 million)",
         "$6.4 billion (namely $6,384 million)",
         "$6.4 billion, that is, $6,384 million",
-        "Roughly $6.4 billion - precisely: $6,384 million",
     ],
 )
 def test_an_amount_that_is_told_more_exactly(response):
     question = "What was revenue in USD millions?"
-    if "- precisely" in response:
-        pytest.skip("a dash between two amounts may be a range")
     assert score(response, "6,384", question) == 1.0
     assert score(response, "6,348", question) == 0.0
     assert score(response.replace("6,384", "6,364"), "6,384", question) == 0.0
