@@ -20,7 +20,8 @@ TATQA = Path(__file__).parents[4] / "shared/data/tatqa/dev.json"
 UNITS = {1: ("",), 10**3: (" thousand", "K"), 10**6: (" million", "M", " mn"), 10**9: (" billion", "B", "bn")}
 SCALES = {"": 1, "thousand": 10**3, "million": 10**6, "billion": 10**9, "percent": Fraction(1, 100)}
 SIGN_IN_WORDS = re.compile(
-    r"decreas|declin|loss|paid|dividend|purchase|capital expend|lower|reduc|outflow", re.IGNORECASE
+    r"decreas|declin|loss|paid|dividend|purchase|capital expend|lower|reduc|outflow|cash (?:\w+ ){0,3}used",
+    re.IGNORECASE,
 )
 SENTENCES = (
     "{}",
