@@ -5,8 +5,8 @@ from collections.abc import Iterable
 
 BETWEEN = " | "
 _SIGN = re.compile(r"([$€£¥]|\()(?:\s*\|)?\s+(?=[\d(.$€£¥—–-])")
-_NEXT = re.compile(r"(?<=[\d)%—–-])\s+(?=[$€£¥])")
-_CLOSING = re.compile(r"(?<=[\d.)])(?:\s*\|)?\s+(?=[)%])")
+_NEXT = re.compile(r"(?<=[\d)%\]—–-])\s+(?=[$€£¥])")
+_CLOSING = re.compile(r"(?<=[\d.)])(?:\s*\|)?\s+(?=[)%](?!\s?[A-Z]))")
 
 
 def row(cells: Iterable[str]) -> str:
