@@ -6,16 +6,20 @@ that with it.
 
 import ctypes
 import json
+import math
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from rayrl.errors import DataError
-from rayrl.synth.table import BETWEEN, whole_numbers
+from rayrl.synth.columns import Line, Piece, texts
+from rayrl.synth.raised import raised, settle
 
 COLUMN_GAP = 1.0
-"""A gap wider than so many heights of a character parts columns."""
+"""A gap wider than so many heights of a character may part columns."""
+SMALL, RISE = 0.85, 0.15
+"""A raised character is at most so high, and so much above the line, in heights of the line's."""
 PASSWORD = "Incorrect password"
 
 
@@ -43,14 +47,27 @@ def read_pdf(path: Path, deadline_s: float) -> list[str]:
     return pages
 
 
+class _Glyph(NamedTuple):
+    """A character along its own direction of writing, which may be turned on the page. quarter: by how many right
+    angles."""
+
+    character: str
+    quarter: int
+    start: float
+    end: float
+    low: float
+    height: float
+
+    @property
+    def base(self) -> float:
+        """About where it stands on its line: what reaches below is a fifth."""
+        return self.low + self.height / 5
+
+
 def _page_text(page: Any, raw: Any) -> str:
     """PDFium's characters in the file's order, with its line breaks; wide gaps within a line become columns."""
     text = page.get_textpage()
-    box = raw.FS_RECTF()
-    reference = ctypes.byref(box)
-    lines: list[str] = []
-    line: list[str] = []
-    end, height, middle = 0.0, 0.0, 0.0  # of the character before
+    lines: list[list[tuple[str, _Glyph]]] = []
     blank = broken = False
     for index in range(text.count_chars()):
         code = raw.FPDFText_GetUnicode(text.raw, index)
@@ -60,22 +77,61 @@ def _page_text(page: Any, raw: Any) -> str:
         elif character.isspace():
             blank = True
         elif character and character.isprintable():
-            raw.FPDFText_GetLooseCharBox(text.raw, index, reference)
-            now = (box.top + box.bottom) / 2
-            # PDFium also breaks a row whose cells are far apart: the row goes on to the right at the same height.
-            if broken and (abs(now - middle) > height / 2 or box.left < end):
-                lines.append("".join(line))
-                line = []
-            elif line and box.left - end > COLUMN_GAP * height > 0:
-                line.append(BETWEEN)
-            elif line and (blank or broken):
-                line.append(" ")
-            line.append(character)
-            end, height, middle = box.right, abs(box.top - box.bottom), now
+            glyph = _glyph(text, raw, index, character)
+            before = lines[-1][-1][1] if lines else None
+            if before is None or glyph.quarter != before.quarter or (broken and not _goes_on(before, glyph)):
+                lines.append([("", glyph)])
+            else:
+                lines[-1].append((" " if blank or broken else "", glyph))
             blank = broken = False
-    lines.append("".join(line))
     text.close()
-    return "\n".join(whole_numbers(line) for line in lines if line)
+    return "\n".join(texts([_line(line) for line in lines]))
+
+
+def _glyph(text: Any, raw: Any, index: int, character: str) -> _Glyph:
+    box = raw.FS_RECTF()
+    raw.FPDFText_GetLooseCharBox(text.raw, index, ctypes.byref(box))
+    left, right, low, high = box.left, box.right, box.bottom, box.top
+    quarter = round(-raw.FPDFText_GetCharAngle(text.raw, index) / (math.pi / 2)) % 4  # PDFium counts clockwise
+    if quarter:
+        x, y = sorted((left, right)), sorted((low, high))
+        (left, right), (low, high) = (
+            (y, (-x[1], -x[0])),
+            ((-x[1], -x[0]), (-y[1], -y[0])),
+            ((-y[1], -y[0]), x),
+        )[quarter - 1]
+    return _Glyph(character, quarter, left, right, low, abs(high - low))
+
+
+def _goes_on(before: _Glyph, after: _Glyph) -> bool:
+    """PDFium also breaks a row whose cells are far apart: it goes on to the right at the same height."""
+    apart = abs(after.low + after.height / 2 - before.low - before.height / 2)
+    return apart <= before.height / 2 and after.start >= before.end - after.height / 4
+
+
+def _line(glyphs: list[tuple[str, _Glyph]]) -> Line:
+    """Glyphs, each with the blank before it, in pieces; small ones above the line are marked as raised."""
+    if glyphs[0][1].quarter:  # PDFium has the words of a line that is upside down from right to left
+        glyphs = sorted(glyphs, key=lambda one: one[1].start)
+    height = sorted(glyph.height for _, glyph in glyphs)[len(glyphs) // 2]
+    full = [glyph for _, glyph in glyphs if glyph.height > SMALL * height]
+    line, beside, end, above = Line(height), full[0], -math.inf, 0.0
+    for blank, glyph in glyphs:
+        gap = glyph.start - end
+        if glyph.height > SMALL * height:
+            beside = glyph
+        lifted = glyph.height <= SMALL * height and glyph.base - beside.base > RISE * height
+        if not line.pieces or gap > COLUMN_GAP * above > 0:
+            lifted = lifted and not line.pieces
+            line.pieces.append(Piece("", glyph.start, glyph.end))
+        elif blank and not (lifted and gap < height / 2):
+            line.pieces[-1].text += blank
+        line.pieces[-1].text += raised(glyph.character) if lifted else glyph.character
+        line.pieces[-1].end = end = glyph.end
+        above = glyph.height
+    for piece in line.pieces:
+        piece.text = settle(piece.text)
+    return line
 
 
 def _read(path: str) -> dict[str, Any]:

@@ -3,27 +3,35 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-Placed = tuple[int, int, str]
-"""x, y, text."""
+Placed = tuple[int, int, str] | tuple[int, int, str, int]
+"""x, y, text, and its size where that is not 10."""
 
 
-def write_pdf(path: Path, pages: Sequence[Sequence[Placed]], encrypted: bool = False) -> Path:
-    """A PDF with texts at places; a page without any is what a scan without OCR looks like to a reader."""
+def write_pdf(
+    path: Path, pages: Sequence[Sequence[Placed]], encrypted: bool = False, turned: int = 0, rotate: int = 0
+) -> Path:
+    """A PDF with texts at places; a page without any is what a scan without OCR looks like to a reader.
+
+    turned: degrees counter-clockwise by which text is written on the page, around its middle. rotate: the page's own
+    `/Rotate`, clockwise.
+    """
+    cos, sin = ((1, 0), (0, 1), (-1, 0), (0, -1))[turned // 90]
     kids = " ".join(f"{4 + 2 * index} 0 R" for index in range(len(pages)))
     objects = [
         "<< /Type /Catalog /Pages 2 0 R >>",
         f"<< /Type /Pages /Kids [{kids}] /Count {len(pages)} >>",
-        "<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>",
+        "<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica /Encoding /WinAnsiEncoding >>",
     ]
     for index, texts in enumerate(pages):
-        shown = (text.replace("\\", r"\\").replace("(", r"\(").replace(")", r"\)") for _, _, text in texts)
-        places = ((x, y) for x, y, _ in texts)
-        stream = "\n".join(
-            f"BT /F1 10 Tf {x} {y} Td ({text}) Tj ET" for (x, y), text in zip(places, shown, strict=True)
-        )
+        stream = ""
+        for x, y, text, *size in texts:
+            shown = text.replace("\\", r"\\").replace("(", r"\(").replace(")", r"\)")
+            right, up = x - 300, y - 400
+            place = f"{cos} {sin} {-sin} {cos} {300 + cos * right - sin * up} {400 + sin * right + cos * up}"
+            stream += f"BT /F1 {size[0] if size else 10} Tf {place} Tm ({shown}) Tj ET\n"
         objects.append(
-            f"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 600 800] /Resources << /Font << /F1 3 0 R >> >> "
-            f"/Contents {5 + 2 * index} 0 R >>"
+            f"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 600 800] /Rotate {rotate} "
+            f"/Resources << /Font << /F1 3 0 R >> >> /Contents {5 + 2 * index} 0 R >>"
         )
         objects.append(f"<< /Length {len(stream)} >>\nstream\n{stream}\nendstream")
     out, places_of = "%PDF-1.4\n", []
