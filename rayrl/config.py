@@ -575,8 +575,9 @@ class SynthDocuments(Settings):
     bad: Literal["error", "skip"] = "error"
     """What to do about files that cannot be read (encrypted, scanned, broken): end with their list, or leave them out
     and say how many. Either way they are listed in synth_report.json."""
-    encoding: str = "utf-8"
-    """Of text and HTML files."""
+    encoding: str | None = None
+    """Of text and HTML files. Default: what a file says itself (its first bytes, a page's `<meta charset>`), else
+    UTF-8."""
     deadline_s: float = Field(300.0, gt=0)
     """Longest time to read one PDF, in seconds."""
 

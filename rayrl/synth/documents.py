@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -10,11 +11,18 @@ from pathlib import Path
 
 from rayrl.config import SynthDocuments
 from rayrl.errors import DataError
-from rayrl.synth.hypertext import html_pages
+from rayrl.synth.encoding import decode
+from rayrl.synth.furniture import without_furniture
+from rayrl.synth.hypertext import html_pages, is_html
 from rayrl.synth.journal import Journal
 from rayrl.synth.pdf import read_pdf
+from rayrl.synth.raised import settle
+from rayrl.synth.submission import is_submission, plain_text, read_submission, without_uuencoded
 
-SUFFIXES = (".pdf", ".html", ".htm", ".txt", ".md")
+HTML = (".html", ".htm")
+SUFFIXES = (".pdf", *HTML, ".txt", ".md")
+READER = 2
+"""Counts up where the same file gives other text; what an older one has read is then read again."""
 PAGE_BREAK = "\n\n"
 """Between two pages in a document's text."""
 
@@ -66,30 +74,61 @@ def find_files(paths: list[str]) -> dict[str, Path]:
     return dict(sorted((file.as_posix() if name in shared else name, file) for file, name in found.items()))
 
 
+@dataclass(frozen=True, slots=True)
+class Pages:
+    """Text of each page of a file; HTML and text without page breaks are one page. left_out: what -> how many."""
+
+    texts: list[str]
+    left_out: Counter[str]
+
+
 def read_pages(file: Path, settings: SynthDocuments) -> list[str]:
-    """Text of each page of a file; HTML and text without page breaks are one page.
+    """Text of each page, as `read_file`."""
+    return read_file(file, settings).texts
+
+
+def read_file(file: Path, settings: SynthDocuments) -> Pages:
+    """A file by what it holds: a PDF, an HTML page or a submission of EDGAR under any name, else text.
 
     Raises:
         DataError: Why it cannot be read.
     """
     suffix = file.suffix.lower()
-    if suffix == ".pdf":
-        return read_pdf(file, settings.deadline_s)
     try:
-        source = file.read_bytes().decode(settings.encoding)
+        raw = file.read_bytes()
     except OSError as error:
         raise DataError(f"cannot be opened: {error.strerror}") from error
-    except (UnicodeDecodeError, LookupError) as error:
-        raise DataError(f"no text in {settings.encoding} (documents.encoding): {error}") from error
-    pages = html_pages(source) if suffix in (".html", ".htm") else _text_pages(source)
+    left_out = Counter[str]()
+    pdf = suffix == ".pdf" or raw.startswith(b"%PDF-")
+    if pdf:
+        pages = read_pdf(file, settings.deadline_s)
+    else:
+        page = suffix in HTML or raw.lstrip()[:1] == b"<"
+        pages = _pages(decode(raw, settings.encoding, page), suffix, left_out)
+    if suffix != ".md":
+        bare, lines = without_furniture(pages)
+        left_out["line of page furniture"] += lines
+        pages = [page for page, before in zip(bare, pages, strict=True) if page or pdf or not before]
     if not any(pages):
         raise DataError("holds no text")
-    return pages
+    return Pages(pages, +left_out)
 
 
-def _text_pages(source: str) -> list[str]:
+def _pages(source: str, suffix: str, left_out: Counter[str]) -> list[str]:
+    if is_submission(source):
+        submission = read_submission(source)
+        left_out += submission.left_out
+        source, suffix = submission.main, ".txt"
+        if not is_html(source, suffix):
+            source = plain_text(source)
+    if suffix in HTML or is_html(source, suffix):
+        return html_pages(source)
+    if "\0" in source:
+        raise DataError("holds binary data, no text")
+    source, coded = without_uuencoded(source)
+    left_out["uuencoded part"] += coded
     lines = source.replace("\r\n", "\n").replace("\r", "\n")
-    return [page.strip("\n") for page in lines.split("\f")]
+    return [settle(page.strip("\n")) for page in lines.split("\f")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,11 +143,11 @@ class Read:
 def read_all(files: dict[str, Path], settings: SynthDocuments, journal: Journal) -> Iterator[Read]:
     """Reads files, several at once, into `journal`; what it holds already (the same content) is not read again."""
 
-    def read(name: str) -> tuple[Read, list[str] | None]:
+    def read(name: str) -> tuple[Read, Pages | None]:
         file, key = files[name], ""
         try:
-            key = f"{_digest(file)}{file.suffix.lower()}{settings.encoding}"
-            return Read(name, key), None if key in journal else read_pages(file, settings)
+            key = f"{_digest(file)}{file.suffix.lower()}{settings.encoding} {READER}"
+            return Read(name, key), None if key in journal else read_file(file, settings)
         except OSError as error:
             return Read(name, key, f"cannot be opened: {error.strerror}"), None
         except DataError as error:
@@ -117,7 +156,8 @@ def read_all(files: dict[str, Path], settings: SynthDocuments, journal: Journal)
     with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
         for done, pages in pool.map(read, files):
             if pages is not None:
-                journal.append({"key": done.key, "name": done.name, "pages": pages})
+                kept = {"pages": pages.texts, "left_out": dict(pages.left_out)}
+                journal.append({"key": done.key, "name": done.name, **kept})
             yield done
 
 

@@ -72,6 +72,7 @@ class Synthesis:
                     self.report.problems[read.name] = read.problem
                     continue
                 pages = journal[read.key]["pages"]
+                self.report.left_out.update(journal[read.key]["left_out"])
                 self.report.pages += len(pages)
                 self.report.empty_pages += sum(not page for page in pages)
                 documents.append(Document.of(read.name, pages))

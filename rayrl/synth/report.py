@@ -12,13 +12,15 @@ from rayrl.synth.triplets import CLASSES
 
 @dataclass
 class Report:
-    """Counts of a run. problems: file -> why it could not be read. by_class: class -> `written`, `kept` or a reason ->
+    """Counts of a run. problems: file -> why it could not be read. left_out: what of the documents
+    that were read -> how many. by_class: class -> `written`, `kept` or a reason ->
     questions. asked: chunks that questions were asked of. resumed: those that an earlier start had done."""
 
     documents: int = 0
     pages: int = 0
     empty_pages: int = 0
     problems: dict[str, str] = field(default_factory=dict)
+    left_out: Counter[str] = field(default_factory=Counter)
     chunks: int = 0
     duplicate_chunks: int = 0
     asked: int = 0
@@ -51,6 +53,7 @@ class Report:
                 "pages": self.pages,
                 "pages_without_text": self.empty_pages,
                 "not_read": self.problems,
+                "left_out": dict(self.left_out.most_common()),
             },
             "chunks": {"cut": self.chunks, "near_duplicates": self.duplicate_chunks, "asked": self.asked},
             "writing": {
@@ -75,6 +78,7 @@ class Report:
             f"chunks: {self.chunks} cut, {self.duplicate_chunks} near-duplicates, {self.asked} asked "
             f"({self.resumed} of them done before), {self.without_questions} gave no question",
         ]
+        lines += [f"  left out: {count} x {what}" for what, count in self.left_out.most_common()]
         lines += [f"  not read: {name}: {problem}" for name, problem in self.problems.items()]
         lines += [f"  {count} x {reason}" for reason, count in self.failures.most_common()]
         lines += [f"{name}: {part['rows']} rows of {part['documents']} documents" for name, part in self.split.items()]
