@@ -56,7 +56,10 @@ def load_tokenizer(model: str, chat_template: Path | None = None) -> Any:
         raise ConfigError(f"model.chat_template: file {str(chat_template)!r} does not exist")
     tokenizer = AutoTokenizer.from_pretrained(model)
     if chat_template is not None:
-        tokenizer.chat_template = chat_template.read_text(encoding="utf-8")
+        try:
+            tokenizer.chat_template = chat_template.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(f"model.chat_template: file {str(chat_template)!r} cannot be read: {error}") from error
     return tokenizer
 
 

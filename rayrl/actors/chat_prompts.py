@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from rayrl.data.chat_template import ChatTemplate
 from rayrl.errors import DataError, ModelError
 from rayrl.models import load_tokenizer
 from rayrl.types import Rollout
@@ -29,14 +30,15 @@ class ChatPrompts:
             raise ModelError(
                 f"model.path: the tokenizer of {model!r} has no chat template; name a Jinja file as model.chat_template"
             )
+        self._template = ChatTemplate(self._tokenizer, chat_template)
 
     def token_ids(self, messages: list[dict[str, str]]) -> list[int]:
         """The prompt.
 
         Raises:
-            DataError: It is longer than `prompt_tokens`.
+            DataError: It is longer than `prompt_tokens`, or the chat template refuses it.
         """
-        text = self._tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
+        text = self._template(messages)
         token_ids: list[int] = self._tokenizer.encode(text, add_special_tokens=False)
         if len(token_ids) > self._prompt_tokens:
             raise DataError(

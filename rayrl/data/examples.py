@@ -4,20 +4,23 @@ A prompt is rendered and encoded exactly as for rollouts, so that SFT and GRPO s
 """
 
 import json
-from collections import Counter
 from collections.abc import Callable, Iterator, Set
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from rayrl.config import DatasetSettings, PromptSettings, SFTConfig, TargetSettings
-from rayrl.data.prompts import Encode, Messages, fill, prompt_messages
+from rayrl.data.bad_rows import NO_ANSWER, NO_CHAT, NO_QUESTION, REFUSED, BadRows, UnusableRow
+from rayrl.data.chats import Chat, read_chat, require_written
+from rayrl.data.fill import asked_columns, fill, is_blank
+from rayrl.data.prompts import Encode, named_columns, prompt_chat, template_fix
 from rayrl.data.row import LeftOut, Row
 from rayrl.data.rows import iterate_rows
 from rayrl.data.stream import Numbers
-from rayrl.errors import ConfigError, DataError
+from rayrl.errors import ConfigError, DataError, ModelError
 from rayrl.types import Example
 
 SCHEMA = pa.schema(
@@ -30,8 +33,8 @@ SCHEMA = pa.schema(
 )
 ROWS_PER_BATCH = 256
 
-RenderChat = Callable[[Messages, bool], str]
-"""Messages -> the chat template's text; True: ready for the assistant's turn."""
+RenderChat = Callable[..., str]
+"""Messages, and whether it is the assistant's turn (and `tools`, where there are any) -> the chat template's text."""
 
 
 class ExampleFile:
@@ -73,15 +76,18 @@ def write_examples(
         config: Names rows, templates and the length limit.
         render: The chat template.
         encode: Text -> token ids, adding none.
-        eos: The token that ends an assistant message; what the template puts after the last one is not learned.
+        eos: The token that ends what the generators sample. It is learned as the end of the last assistant message,
+            where the template writes none too (as TRL, LLaMA-Factory and ms-swift do); what follows is not learned.
         held_out: Texts of prompts that must not be trained on.
         path: File to write.
 
     Raises:
-        DataError: No rows, rows without an answer (unless `train_data.bad_golds` is skip), or none within the limit.
+        DataError: No rows, rows that cannot be learned (unless `train_data.bad_golds` is skip), or none within the
+            limit.
         ConfigError: A template names a column that rows lack.
+        ModelError: There is no `eos`.
     """
-    limit, left_out = config.target.max_tokens, _LeftOut()
+    limit, left_out = config.target.max_tokens, _LeftOut(config)
     tokenizer = ExampleTokenizer(config.train_data, config.prompt, config.target, render, encode, eos)
     # The metadata is known at the end only: a first file without it is copied, batch by batch.
     draft = path.with_suffix(".draft")
@@ -91,8 +97,7 @@ def write_examples(
                 writer.write_batch(batch)
         with pa.memory_map(str(draft)) as source:
             reader = pa.ipc.open_file(source)
-            if left_out.bad and (config.train_data.bad_golds == "error" or not reader.num_record_batches):
-                raise DataError(left_out.bad_rows_message(config))
+            left_out.bad.require_few(config.train_data, any_left=bool(reader.num_record_batches))
             if not reader.num_record_batches:
                 raise DataError(f"target.max_tokens: {limit} leaves none of the rows of train_data; raise it")
             schema = SCHEMA.with_metadata({"left_out": json.dumps(left_out.listed())})
@@ -100,31 +105,31 @@ def write_examples(
                 for index in range(reader.num_record_batches):
                     writer.write_batch(reader.get_batch(index).replace_schema_metadata(schema.metadata))
     finally:
-        draft.unlink()
+        draft.unlink(missing_ok=True)
     return ExampleFile(path)
 
 
 class _LeftOut:
     """Ids of rows that are not trained on as they are, by reason."""
 
-    def __init__(self) -> None:
-        self.bad: dict[str, str] = {}
+    def __init__(self, config: SFTConfig) -> None:
+        fix = "set target.template (or target.messages_column)"
+        self.bad = BadRows("train_data", f"{fix}, {template_fix(config.prompt)}")
         self.reasons: dict[str, list[str]] = {}
 
     def add(self, reason: str, name: str) -> None:
         self.reasons.setdefault(reason, []).append(name)
 
     def listed(self) -> dict[str, list[str]]:
-        return self.reasons | ({"train_data: no answer": list(self.bad)} if self.bad else {})
+        return self.reasons | self.bad.left_out()
 
-    def bad_rows_message(self, config: SFTConfig) -> str:
-        listed = "\n".join(f"  {name}: {reason}" for name, reason in list(self.bad.items())[:10])
-        common = Counter(self.bad.values()).most_common(1)[0][1]
-        return (
-            f"train_data: {len(self.bad)} rows have no answer to learn ({common} for the same reason):\n{listed}\n"
-            "mend them, set target.template (or target.messages_column), or leave them out by "
-            "train_data.bad_golds: skip"
-        )
+
+class Pieces(NamedTuple):
+    """An example in text: what is learned of it, and what is not."""
+
+    texts: list[tuple[str, bool]]
+    end_added: bool
+    """The chat template writes no `eos` after the last message, so one was put there."""
 
 
 class ExampleTokenizer:
@@ -137,60 +142,83 @@ class ExampleTokenizer:
         target: TargetSettings,
         render: RenderChat,
         encode: Encode,
-        eos: str,
+        eos: str | None,
     ) -> None:
+        if not eos:
+            raise ModelError(
+                "model.path: the tokenizer names no end-of-sequence token, so that no example could teach where to "
+                "stop; set eos_token in its tokenizer_config.json"
+            )
         self.data, self.prompt, self.target = data, prompt, target
         self.render, self.encode, self.eos = render, encode, eos
 
     def selected(self, row: Row) -> Row | LeftOut:
         """The row without the chat that SFT learns, or why SFT leaves it out: GRPO then trains on the same problems."""
-        pieces = self.pieces(row)
-        if isinstance(pieces, str):
-            return LeftOut("no answer that SFT could learn")
+        try:
+            pieces = self.pieces(row).texts
+        except UnusableRow as error:
+            return LeftOut("no answer that SFT could learn" if error.kind in (NO_ANSWER, NO_CHAT) else error.kind)
         limit = self.target.max_tokens
         if self.target.too_long == "drop" and sum(len(self.encode(text)) for text, _ in pieces) > limit:
             return LeftOut(f"example longer than {limit} tokens")
         return {name: value for name, value in row.items() if name != self.target.messages_column}
 
-    def pieces(self, row: Row) -> list[tuple[str, bool]] | str:
-        """Text in pieces, each learned or not; or why the row has nothing to learn."""
-        messages = self._messages(row)
-        if isinstance(messages, str):
-            return messages
+    def pieces(self, row: Row) -> Pieces:
+        """The row's chat in text.
+
+        Raises:
+            UnusableRow: There is nothing to learn, or it cannot be told from what is asked.
+        """
+        chat = self._chat(row)
+        require_written(chat, lambda one: one.text(self.render, False))
         pieces: list[tuple[str, bool]] = []
         done = ""
-        for index, message in enumerate(messages):
+        for index, message in enumerate(chat.messages):
             if message["role"] != "assistant":
                 continue
-            before, after = self.render(messages[:index], True), self.render(messages[: index + 1], False)
+            before, after = chat.until(index).text(self.render, True), chat.until(index + 1).text(self.render, False)
             if not before.startswith(done) or not after.startswith(before):
-                return "the chat template rewrites earlier messages, so what is learned cannot be told from the prompt"
+                reason = (
+                    "the chat template rewrites earlier messages, so what is learned cannot be told from the prompt"
+                )
+                raise UnusableRow(REFUSED, reason)
             pieces += [(before[len(done) :], False), (after[len(before) :], True)]
             done = after
-        last = pieces[-1][0]
-        ended = last.rfind(self.eos)
-        return [*pieces[:-1], (last[: ended + len(self.eos)] if ended >= 0 else last, True)]
+        last, _ = pieces.pop()
+        content = chat.messages[-1]["content"].strip()
+        ended = last.rfind(self.eos, last.find(content) + len(content))  # not within what the message itself says
+        learned = last[: ended + len(self.eos)] if ended >= 0 else last.rstrip() + self.eos
+        return Pieces([*pieces, (learned, True)], end_added=ended < 0)
 
-    def _messages(self, row: Row) -> Messages | str:
-        data, target = self.data, self.target
-        if target.messages_column is None:
-            columns = row | {"question": row.get(data.question_column), "answer": row.get(data.answer_column)}
-            try:
-                answer = fill(target.template, {k: v for k, v in columns.items() if v is not None}, "target.template")
-            except ConfigError as error:
-                return str(error)
-            if not answer.strip():
-                return "the answer is empty"
-            return [*prompt_messages(columns, self.prompt), {"role": "assistant", "content": answer}]
-        messages = row.get(target.messages_column)
-        if not isinstance(messages, list) or not all(_is_message(message) for message in messages):
-            return f"{target.messages_column!r} is no list of messages with role and content"
-        if not any(message["role"] == "assistant" for message in messages):
-            return f"{target.messages_column!r} has no assistant message"
-        if self.prompt.system is not None and messages[0]["role"] != "system":
-            messages = [{"role": "system", "content": self.prompt.system}, *messages]
-        last = max(index for index, message in enumerate(messages) if message["role"] == "assistant")
-        return [{"role": m["role"], "content": m["content"]} for m in messages[: last + 1]]
+    def _chat(self, row: Row) -> Chat:
+        """Messages up to the last that is learned."""
+        column, system = self.target.messages_column, self.prompt.system
+        if column is None:
+            columns = named_columns(row, self.data)
+            self._require_question(row, columns)
+            return self._answered(prompt_chat(columns, self.prompt, self.data.question_column), columns)
+        chat = read_chat(row, column)
+        last = max((at for at, message in enumerate(chat.messages) if message["role"] == "assistant"), default=None)
+        if last is None:
+            raise UnusableRow(NO_CHAT, f"{column!r} has no assistant message")
+        return chat.until(last + 1).starting_with(system)
+
+    def _require_question(self, row: Row, columns: Row) -> None:
+        """Raises UnusableRow where the template asks for the question and the row has none."""
+        column = self.data.question_column
+        if asked_columns(self.prompt.template) & {"question", column} and is_blank(columns.get("question")):
+            raise UnusableRow(NO_QUESTION, f"{column!r} is empty or not there; the row has {', '.join(map(str, row))}")
+
+    def _answered(self, chat: Chat, columns: Row) -> Chat:
+        if not any(message["content"].strip() for message in chat.messages if message["role"] != "system"):
+            raise UnusableRow(NO_QUESTION, "prompt.template: the message is empty")
+        try:
+            answer = fill(self.target.template, columns, "target.template")
+        except UnusableRow as error:
+            raise UnusableRow(NO_ANSWER, str(error)) from error
+        if not answer.strip():
+            raise UnusableRow(NO_ANSWER, "the answer is empty")
+        return replace(chat, messages=[*chat.messages, {"role": "assistant", "content": answer}])
 
 
 def _examples(
@@ -203,14 +231,19 @@ def _examples(
         if isinstance(row, LeftOut):
             left_out.add(f"train_data: {row.reason}", name)
             continue
-        found = tokenizer.pieces(row)
-        if isinstance(found, str):
-            left_out.bad[name] = found
+        try:
+            found = tokenizer.pieces(row)
+        except UnusableRow as error:
+            left_out.bad.add(name, error)
             continue
-        if found[0][0] in held_out:
+        if found.texts[0][0] in held_out:
             left_out.add("train_data: held out too", name)
             continue
-        encoded = [(tokenizer.encode(text), learned) for text, learned in found]
+        if found.end_added:
+            left_out.add(
+                f"train_data: trained on with {tokenizer.eos} put at the end; the chat template has none", name
+            )
+        encoded = [(tokenizer.encode(text), learned) for text, learned in found.texts]
         token_ids = [token for tokens, _ in encoded for token in tokens]
         mask = [learned for tokens, learned in encoded for _ in tokens]
         if len(token_ids) > limit:
@@ -235,10 +268,6 @@ class _Groups:
         if self.column not in row:
             raise ConfigError(f"target.share_column: no column {self.column!r}; columns: {', '.join(row)}")
         return self.numbers.setdefault(str(row[self.column]), index)
-
-
-def _is_message(message: Any) -> bool:
-    return isinstance(message, dict) and all(isinstance(message.get(key), str) for key in ("role", "content"))
 
 
 def _batches(rows: Iterator[dict[str, Any]]) -> Iterator[pa.RecordBatch]:

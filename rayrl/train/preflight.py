@@ -19,6 +19,7 @@ from rayrl.config import (
     TrainingConfig,
     VerifierSettings,
 )
+from rayrl.data.chat_template import ChatTemplate
 from rayrl.data.examples import ExampleFile, ExampleTokenizer, RenderChat, write_examples
 from rayrl.data.prompts import Encode, Select, build_prompts
 from rayrl.divergence.texts import build_texts
@@ -249,8 +250,7 @@ def _data(config: TrainingConfig, model: str) -> _Data:
             "a Jinja file (model.chat_template: configs/finance/plain_chat.jinja)"
         )
 
-    def render(messages: list[dict[str, str]], answer_next: bool = True) -> str:
-        return str(tokenizer.apply_chat_template(messages, add_generation_prompt=answer_next, tokenize=False))
+    render = ChatTemplate(tokenizer, config.model.chat_template)
 
     def encode(text: str) -> list[int]:
         return list(tokenizer.encode(text, add_special_tokens=False))
