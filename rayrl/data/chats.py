@@ -1,5 +1,6 @@
 """Chats in rows: lists of messages, with tools and tool calls, as chat templates take them."""
 
+import contextlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -80,10 +81,8 @@ def _call(call: Any, where: str) -> dict[str, Any]:
     if not isinstance(function, dict) or not function.get("name"):
         _no_call(where)
     if isinstance(text := function.get("arguments"), str):
-        try:
+        with contextlib.suppress(json.JSONDecodeError):  # what a model wrote is not always JSON
             function["arguments"] = json.loads(text)
-        except json.JSONDecodeError:
-            pass  # as it is: what a model wrote is not always JSON
     return found
 
 
@@ -117,9 +116,8 @@ def require_written(chat: Chat, render: Callable[[Chat], str]) -> None:
     if chat.tools and _text(render, replace(chat, tools=None)) == text:
         raise UnusableRow(UNWRITTEN, "the chat template does not write the row's tools")
     for index in calling:
-        silent = [
-            {k: v for k, v in m.items() if k != "tool_calls" or at != index} for at, m in enumerate(chat.messages)
-        ]
+        without = {key: value for key, value in chat.messages[index].items() if key != "tool_calls"}
+        silent = [*chat.messages[:index], without, *chat.messages[index + 1 :]]
         if _text(render, replace(chat, messages=silent)) == text:
             raise UnusableRow(UNWRITTEN, f"the chat template does not write the tool calls of message {index}")
 

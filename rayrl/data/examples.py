@@ -44,6 +44,8 @@ class ExampleFile:
         self.path = path
         self._table = pa.ipc.open_file(pa.memory_map(str(path))).read_all()
         self.left_out: dict[str, list[str]] = json.loads(self._table.schema.metadata[b"left_out"])
+        self.notes: list[str] = json.loads(self._table.schema.metadata.get(b"notes", b"[]"))
+        """What was done to examples that a user should know."""
 
     def move(self, path: Path) -> None:
         """Renames the file; what is mapped stays."""
@@ -100,7 +102,8 @@ def write_examples(
             left_out.bad.require_few(config.train_data, any_left=bool(reader.num_record_batches))
             if not reader.num_record_batches:
                 raise DataError(f"target.max_tokens: {limit} leaves none of the rows of train_data; raise it")
-            schema = SCHEMA.with_metadata({"left_out": json.dumps(left_out.listed())})
+            kept = {"left_out": left_out.listed(), "notes": left_out.notes(eos)}
+            schema = SCHEMA.with_metadata({name: json.dumps(value) for name, value in kept.items()})
             with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, schema) as writer:
                 for index in range(reader.num_record_batches):
                     writer.write_batch(reader.get_batch(index).replace_schema_metadata(schema.metadata))
@@ -116,12 +119,22 @@ class _LeftOut:
         fix = "set target.template (or target.messages_column)"
         self.bad = BadRows("train_data", f"{fix}, {template_fix(config.prompt)}")
         self.reasons: dict[str, list[str]] = {}
+        self.ends_added = 0
+        """Examples at whose end the chat template writes no `eos`, and one was put there."""
 
     def add(self, reason: str, name: str) -> None:
         self.reasons.setdefault(reason, []).append(name)
 
     def listed(self) -> dict[str, list[str]]:
         return self.reasons | self.bad.left_out()
+
+    def notes(self, eos: str) -> list[str]:
+        if not self.ends_added:
+            return []
+        return [
+            f"model.chat_template: it writes no {eos} after an answer; one was put at the end of {self.ends_added} "
+            "examples and is learned, so that the model learns to stop"
+        ]
 
 
 class Pieces(NamedTuple):
@@ -239,10 +252,7 @@ def _examples(
         if found.texts[0][0] in held_out:
             left_out.add("train_data: held out too", name)
             continue
-        if found.end_added:
-            left_out.add(
-                f"train_data: trained on with {tokenizer.eos} put at the end; the chat template has none", name
-            )
+        left_out.ends_added += found.end_added
         encoded = [(tokenizer.encode(text), learned) for text, learned in found.texts]
         token_ids = [token for tokens, _ in encoded for token in tokens]
         mask = [learned for tokens, learned in encoded for _ in tokens]

@@ -119,6 +119,8 @@ def plan_table(config: TrainingConfig, plan: Preflight, folder: Path) -> Table:
     table.add_row("model", f"{config.model.path}, {plan.parameters / 1e6:.1f} million parameters")
     if plan.examples:
         table.add_row("examples", f"{len(plan.examples)} to learn")
+        for note in plan.examples.notes:
+            table.add_row("note", note)
     else:
         table.add_row("problems", f"{len(plan.train)} to train on")
     if plan.evaluated:
