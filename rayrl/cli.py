@@ -147,7 +147,8 @@ def demo_config() -> Path:
 def _train(path: Path, overrides: list[str], dry_run: bool, supervised: bool) -> int:
     from rayrl.config import GRPOConfig, SFTConfig, load_config, parse_overrides
 
-    config = load_config(path, parse_overrides(overrides), SFTConfig if supervised else GRPOConfig)
+    settings = SFTConfig if supervised else GRPOConfig
+    config = load_config(path, parse_overrides(overrides, settings), settings)
     if dry_run:
         from rayrl.train.plan import print_plan
 
@@ -162,7 +163,7 @@ def _study(path: Path, overrides: list[str], dry_run: bool) -> int:
     from rayrl.config import load_config, parse_overrides
     from rayrl.study.settings import StudyConfig
 
-    return run_study(load_config(path, parse_overrides(overrides), StudyConfig), dry_run)
+    return run_study(load_config(path, parse_overrides(overrides, StudyConfig), StudyConfig), dry_run)
 
 
 def _sweep(path: Path, overrides: list[str], dry_run: bool) -> int:
@@ -170,14 +171,14 @@ def _sweep(path: Path, overrides: list[str], dry_run: bool) -> int:
     from rayrl.config import load_config, parse_overrides
     from rayrl.study.settings import SweepConfig
 
-    return run_sweep(load_config(path, parse_overrides(overrides), SweepConfig), dry_run)
+    return run_sweep(load_config(path, parse_overrides(overrides, SweepConfig), SweepConfig), dry_run)
 
 
 def _synth(path: Path, overrides: list[str], dry_run: bool) -> int:
     from rayrl.commands.synth import print_plan, run_synth
     from rayrl.config import SynthConfig, load_config, parse_overrides
 
-    config = load_config(path, parse_overrides(overrides), SynthConfig)
+    config = load_config(path, parse_overrides(overrides, SynthConfig), SynthConfig)
     return print_plan(config) if dry_run else run_synth(config)
 
 
@@ -234,7 +235,7 @@ def _divergence(known: argparse.Namespace, overrides: list[str]) -> int:
     from rayrl.config import TextSettings, parse_overrides, with_overrides
 
     settings = with_overrides(
-        TextSettings, "rayrl divergence", {"data": {"source": known.texts}}, parse_overrides(overrides)
+        TextSettings, "rayrl divergence", {"data": {"source": known.texts}}, parse_overrides(overrides, TextSettings)
     )
     if known.microbatch_tokens < 1:
         raise ConfigError(f"--microbatch-tokens {known.microbatch_tokens}: give a number above 0")

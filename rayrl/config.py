@@ -4,7 +4,6 @@ Four words speak of batch sizes and nothing else does: `prompts_per_step` (P), `
 and `microbatch_tokens`.
 """
 
-import contextlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,6 +14,8 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from rayrl.errors import ConfigError
+from rayrl.overrides import parse_overrides as parse_overrides
+from rayrl.overrides import put
 from rayrl.plugins import is_import_path
 
 
@@ -69,7 +70,8 @@ class DatasetSettings(Settings):
     options: dict[str, Any] = Field(default_factory=dict)
     """Passed to the source: the dataset's or task's own settings, or `datasets.load_dataset`'s."""
     question_column: str = "question"
-    """Column with the problem."""
+    """Column with the problem: text, or a chat (list of role and content) whose last message asks it, with its tools in
+    the column `tools`."""
     answer_column: str = "answer"
     """Column with the gold answer."""
     size: int | None = Field(None, ge=1)
@@ -77,15 +79,16 @@ class DatasetSettings(Settings):
     seed: int = 0
     """Seed of generated rows. Train and held-out must differ."""
     bad_golds: Literal["error", "skip"] = "error"
-    """What to do about rows without an answer, or with one that no verifier can read: end with their list, or leave
-    them out and say how many."""
+    """What to do about rows without a question or an answer, with a gold that no verifier can read, without text for a
+    template, or that the chat template refuses: end with their list, or leave them out and say how many."""
 
 
 class PromptSettings(Settings):
     system: str | None = None
     """System message; None: the chat template's own default."""
     template: str = "{question}"
-    """User message; `{column}` is replaced by the row's column."""
+    r"""User message; `{column}` is replaced by the row's column, `{{` is one brace. Braces around no plain word, as in
+    `\boxed{}`, stay."""
     max_tokens: int = Field(512, ge=1)
     """Longest prompt, in tokens. Longer ones are left out, counted and listed."""
 
@@ -329,8 +332,9 @@ class TargetSettings(Settings):
     template: str = "{answer}"
     """Assistant message that is learned; `{column}` is replaced by the row's column."""
     messages_column: str | None = None
-    """Column with a chat (list of role and content): every assistant message is learned, and `prompt.template` and
-    `template` are not used. `prompt.system` is put before a chat that has no system message."""
+    """Column with a chat (list of role and content): every assistant message is learned, with its tool calls, and
+    `prompt.template` and `template` are not used. `prompt.system` is put before a chat that has no system message. The
+    chat template also gets the column `tools` (JSON schemas of functions)."""
     loss: Literal["answers", "all"] = "answers"
     """Tokens that bear a loss: the assistant's, or all."""
     max_tokens: int = Field(4096, ge=2)
@@ -717,40 +721,6 @@ def known_rewards(rewards: list[RewardSettings]) -> list[RewardSettings]:
 C = TypeVar("C", bound=Settings)
 
 
-def _set(tree: dict[str, Any], path: str, value: Any) -> None:
-    *parents, leaf = path.split(".")
-    for key in parents:
-        child = tree.setdefault(key, {})
-        if not isinstance(child, dict):
-            raise ConfigError(f"--{path}: {key!r} holds {child!r}, which has no settings below it")
-        tree = child
-    tree[leaf] = value
-
-
-def parse_overrides(arguments: list[str]) -> dict[str, Any]:
-    """`["--learner.learning_rate", "1e-5", "--run.name=x"]` -> {dotted name: value read as YAML}."""
-    overrides: dict[str, Any] = {}
-    remaining = list(arguments)
-    while remaining:
-        name = remaining.pop(0)
-        if not name.startswith("--"):
-            raise ConfigError(f"{name!r}: overrides are written --section.field value")
-        name, equals, text = name[2:].partition("=")
-        if not equals:
-            if not remaining:
-                raise ConfigError(f"--{name}: a value must follow")
-            text = remaining.pop(0)
-        value = yaml.safe_load(text)
-        if isinstance(value, dict) and None in value.values():  # {column} of a template, to YAML a key without a value
-            value = text
-        # YAML 1.1 reads 1e-5 as a string.
-        if isinstance(value, str):
-            with contextlib.suppress(ValueError):
-                value = float(value)
-        overrides[name.replace("-", "_")] = value
-    return overrides
-
-
 def _explain(error: ValidationError, where: str, settings: type[Settings]) -> str:
     lines = [f"{where}:"]
     for item in error.errors():
@@ -760,7 +730,8 @@ def _explain(error: ValidationError, where: str, settings: type[Settings]) -> st
         elif item["type"] == "missing":
             lines.append(f"  {field}: missing, and has no default")
         else:
-            lines.append(f"  {field}: {item['msg']} (value {item['input']!r})")
+            fix = "; put text into quotes" if item["type"] == "string_type" else ""
+            lines.append(f"  {field}: {item['msg']} (value {item['input']!r}){fix}")
     return "\n".join(lines)
 
 
@@ -795,9 +766,13 @@ def load_config(path: Path, overrides: dict[str, Any], settings: type[C]) -> C:
     if not path.is_file():
         raise ConfigError(f"config file {str(path)!r} does not exist")
     try:
-        tree = yaml.safe_load(path.read_text())
+        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
     except yaml.YAMLError as error:
-        raise ConfigError(f"{path}: not valid YAML: {error}") from error
+        raise ConfigError(
+            f"{path}: not valid YAML: {error}\n(text with ': ', ' #', '{{' or a special first character needs quotes)"
+        ) from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"config file {str(path)!r} cannot be read: {error}") from error
     if not isinstance(tree, dict):
         raise ConfigError(f"{path}: must hold settings (a mapping), holds {type(tree).__name__}")
     return with_overrides(settings, str(path), tree, overrides)
@@ -806,7 +781,7 @@ def load_config(path: Path, overrides: dict[str, Any], settings: type[C]) -> C:
 def with_overrides(settings: type[C], where: str, tree: dict[str, Any], overrides: Mapping[str, Any]) -> C:
     """`tree` as settings, with dotted overrides put in. Raises as `validated` does."""
     for name, value in overrides.items():
-        _set(tree, name, value)
+        put(tree, name, value)
     return validated(settings, where, tree)
 
 

@@ -76,7 +76,8 @@ class _Columns(string.Formatter):
 
     def replaced(self, braces: str, inner: str) -> str:
         """The text of a part in braces."""
-        if _name(inner) not in self.columns and not _REFERENCE.fullmatch(inner):
+        name = _name(inner)
+        if not name or (name not in self.columns and not _REFERENCE.fullmatch(inner)):
             return braces
         try:
             return self.vformat(braces, (), self.columns)

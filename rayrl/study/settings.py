@@ -2,14 +2,17 @@
 
 import re
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from rayrl.config import Settings
+from rayrl.config import GRPOConfig, Settings, SFTConfig
+from rayrl.overrides import SettingsOf
 
 NAME = re.compile(r"[A-Za-z0-9_.-]+")
 Method = Literal["base", "grpo", "sft"]
+RunSettings = Annotated[dict[str, Any], SettingsOf((GRPOConfig, SFTConfig))]
+"""Settings of a run that are whole, and validated, only together with others."""
 
 
 class BudgetSettings(Settings):
@@ -91,13 +94,13 @@ class StudyConfig(Settings):
     """Everything `rayrl study` needs."""
 
     study: StudySettings = StudySettings()
-    base: dict[str, Any]
+    base: RunSettings
     """Settings of every arm, as in a run's config."""
-    grpo: dict[str, Any] = Field(default_factory=dict)
+    grpo: RunSettings = Field(default_factory=dict)
     """Further settings of the GRPO arms, and of the base."""
-    sft: dict[str, Any] = Field(default_factory=dict)
+    sft: RunSettings = Field(default_factory=dict)
     """Further settings of the SFT arms."""
-    arms: dict[str, dict[str, Any]] = Field(min_length=1)
+    arms: dict[str, RunSettings] = Field(min_length=1)
     """Name -> `method` (base, grpo or sft) and settings of its own."""
 
     @field_validator("arms")
@@ -182,5 +185,5 @@ class SweepConfig(Settings):
     sweep: SweepSettings
     method: Literal["grpo", "sft"]
     """What every trial does."""
-    base: dict[str, Any]
+    base: RunSettings
     """A run's config (`rayrl grpo` or `rayrl sft`), in which each trial replaces what `space` names."""
