@@ -1,11 +1,12 @@
 """The command line. Imports nothing heavy before it knows what is asked for: `rayrl --help` is instant."""
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from rayrl.errors import ConfigError, RayrlError
+from rayrl.errors import ConfigError, RayrlError, ResourceError
 
 DEMO = Path("configs") / "demo" / "grpo.yaml"
 DRY_RUN = "print settings, what trains and the placement; start nothing"
@@ -135,6 +136,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except RayrlError as error:
         print(f"rayrl: {error}", file=sys.stderr)
         return error.exit_code
+    except OSError as error:  # what no check foresaw: a disk that fills, a file that is taken away
+        if os.environ.get("RAYRL_VERBOSE") == "1":
+            raise
+        print(f"rayrl: {error or type(error).__name__} (RAYRL_VERBOSE=1 shows where)", file=sys.stderr)
+        return ResourceError.exit_code
     except KeyboardInterrupt:
         return 130
 
@@ -254,13 +260,17 @@ def _divergence(known: argparse.Namespace, overrides: list[str]) -> int:
 
 
 def _report(folder: Path) -> int:
+    from rayrl.folders import require_writable
+
     if (folder / "trials.json").is_file():
+        require_writable(folder, "RUN")
         from rayrl.report.study import write_study_report
 
         print(write_study_report(folder))
         return 0
     if not (folder / "metrics.jsonl").is_file():
         raise ConfigError(f"{str(folder)!r} is no run or study directory: it has no metrics.jsonl and no trials.json")
+    require_writable(folder, "RUN")
     from rayrl.report.page import write_report
 
     print(write_report(folder, figures=True))

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from rayrl.errors import ConfigError, ModelError
+from rayrl.folders import require_writable
 
 EMBEDDED = "embedded:smollm2-135m"
 _WEIGHTS = "SmolLM2-135M-Instruct.Q4_1.gguf"
@@ -75,6 +76,7 @@ def _embedded() -> Path:
     from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 
     source = str(Path(spec.origin).parent)
+    require_writable(folder.parent, f"model.path: {EMBEDDED!r} is made in $RAYRL_CACHE")
     folder.parent.mkdir(parents=True, exist_ok=True)
     made = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".smollm2-"))
     try:

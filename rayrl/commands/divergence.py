@@ -44,7 +44,7 @@ def run_divergence(asked: DivergenceOptions) -> int:
         DataError: No usable texts.
         ModelError: A path that is no model, does not fit the base, or has no chat template.
     """
-    outputs = Output(asked.output, asked.overwrite), Output(asked.tokens, asked.overwrite)
+    outputs = Output(asked.output, asked.overwrite), Output(asked.tokens, asked.overwrite, "--tokens")
     base, found = named(asked.base).folder, [named(path) for path in asked.checkpoints]
     tokenizer: Any = AutoTokenizer.from_pretrained(base)
     if tokenizer.chat_template is None:

@@ -7,24 +7,34 @@ from types import TracebackType
 from typing import IO, Any, Self
 
 from rayrl.errors import ConfigError
+from rayrl.folders import require_writable
+
+
+def require_output(path: Path, overwrite: bool, option: str = "--output") -> None:
+    """Raises ConfigError where the file exists and is not to be replaced, or its folder is not there or read-only."""
+    if path.is_dir():
+        raise ConfigError(f"{option}: {str(path)!r} is a folder; name a file in it")
+    if path.exists() and not overwrite:
+        raise ConfigError(f"{option}: {str(path)!r} exists; name another file or add --overwrite")
+    folder = path.absolute().parent
+    if not folder.is_dir():
+        raise ConfigError(f"{option}: the folder {str(folder)!r} is not there; make it first")
+    require_writable(folder, option)
 
 
 class Output:
     """A context manager; without a path it takes rows and keeps none.
 
     Raises:
-        ConfigError: The file exists and is not to be replaced, or its folder is not there.
+        ConfigError: As `require_output`.
     """
 
-    def __init__(self, path: Path | None, overwrite: bool) -> None:
+    def __init__(self, path: Path | None, overwrite: bool, option: str = "--output") -> None:
         self._path = path
         self._file: IO[str] | None = None
         if path is None:
             return
-        if path.exists() and not overwrite:
-            raise ConfigError(f"--output: {str(path)!r} exists; name another file or add --overwrite")
-        if not path.absolute().parent.is_dir():
-            raise ConfigError(f"--output: the folder {str(path.absolute().parent)!r} is not there; make it first")
+        require_output(path, overwrite, option)
         self._aside = path.with_name(f".{path.name}.{os.getpid()}")
 
     def __enter__(self) -> Self:

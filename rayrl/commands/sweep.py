@@ -10,6 +10,7 @@ from rich.table import Table
 
 from rayrl.config import TrainingConfig, dump_config
 from rayrl.errors import ConfigError, RayrlError
+from rayrl.folders import require_writable
 from rayrl.study.arms import UNTRAINED, merged, run_config, with_place
 from rayrl.study.directory import open_study, study_folder
 from rayrl.study.ledger import Ledger, Trial, accuracies
@@ -30,6 +31,7 @@ def run_sweep(config: SweepConfig, dry_run: bool = False) -> int:
     Raises:
         RayrlError: Bad input (before anything starts), the base could not be evaluated, or no trial finished.
     """
+    require_writable(study_folder(config.sweep), "sweep.dir")
     console = Console(highlight=False, soft_wrap=True)
     chosen = _chosen(config)
     configs, run_bytes = _configs(config, chosen)

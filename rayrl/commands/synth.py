@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from rayrl.config import ChunkSettings, SynthConfig, dump_config
+from rayrl.folders import require_writable
 from rayrl.synth.chunks import Ruler, characters
 from rayrl.synth.documents import find_files
 from rayrl.synth.endpoint import Endpoint
@@ -29,6 +30,7 @@ def run_synth(config: SynthConfig) -> int:
     """
     check_languages(config.filters)
     folder = (config.run.dir / config.run.name).resolve()
+    require_writable(folder, "run.dir")
     if config.run.overwrite:
         shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True, exist_ok=True)
@@ -51,6 +53,7 @@ def run_synth(config: SynthConfig) -> int:
 def print_plan(config: SynthConfig) -> int:
     """`--dry-run`: the resolved settings and the files that would be read. Writes nothing. Raises as `run_synth`."""
     check_languages(config.filters)
+    require_writable((config.run.dir / config.run.name).resolve(), "run.dir")
     files = find_files(config.documents.paths)
     kinds = Counter(file.suffix.lower() for file in files.values())
     shown = Console(highlight=False, soft_wrap=True)

@@ -17,8 +17,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from rayrl.commands.agreement import agreement
+from rayrl.commands.output import require_output
 from rayrl.config import RewardSettings, VerifierSettings
 from rayrl.errors import ConfigError, DataError, DeadlineError
+from rayrl.folders import require_writable
 from rayrl.types import STATUSES, Verdict
 from rayrl.verify.files import Row, VerdictFile, check_rows, read_rows
 from rayrl.verify.golds import check_golds
@@ -55,10 +57,9 @@ def run_verify(asked: VerifyOptions) -> int:
     tolerance = asked.options.get("tolerance")
     if tolerance is not None and not 0 <= tolerance < 1:
         raise ConfigError(f"--tolerance {tolerance:g}: give a share from 0 to below 1, such as 0.01")
-    if asked.output.exists() and not asked.overwrite:
-        raise ConfigError(f"--output: {str(asked.output)!r} exists; name another file or add --overwrite")
-    if not asked.output.absolute().parent.is_dir():
-        raise ConfigError(f"--output: the folder {str(asked.output.absolute().parent)!r} is not there; make it first")
+    require_output(asked.output, asked.overwrite)
+    if cache := asked.options.get("judge", {}).get("cache"):
+        require_writable(Path(cache), "--judge-cache")
     digest = check_rows(asked.input, asked.label_column)
     bad = _bad_golds(asked, reward)
     console = Console(stderr=True)

@@ -11,8 +11,8 @@ MAX_SHOWN = 10
 class UnusableRow(DataError):
     """One row cannot be used. `kind` says why in the words of counts, the message what is wrong with this row."""
 
-    def __init__(self, kind: str, reason: str) -> None:
-        super().__init__(reason)
+    def __init__(self, kind: str, reason: str = "") -> None:
+        super().__init__(reason or kind)  # from one argument too, as pickle makes it
         self.kind = kind
 
 

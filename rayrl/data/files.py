@@ -47,6 +47,8 @@ def _opened(path: Path, field: str) -> Iterator[IO[str]]:
     try:
         with path.open(encoding="utf-8-sig", newline="") as text:
             yield text
+    except OSError as error:
+        raise DataError(f"{field}.source: file {str(path)!r} cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise DataError(
             f"{field}.source: {path}:{_undecodable(path)} is not UTF-8; save the file as UTF-8, as by "
@@ -99,6 +101,8 @@ def _parquet(path: Path, field: str) -> Iterator[Row]:
 
     try:
         file = pyarrow.parquet.ParquetFile(path)
+    except OSError as error:
+        raise DataError(f"{field}.source: file {str(path)!r} cannot be read: {error}") from error
     except pyarrow.ArrowInvalid as error:
         raise DataError(f"{field}.source: {path} is not Parquet: {error}") from error
     with file:

@@ -24,6 +24,7 @@ from rayrl.data.examples import ExampleFile, ExampleTokenizer, RenderChat, write
 from rayrl.data.prompts import Encode, Select, build_prompts
 from rayrl.divergence.texts import build_texts
 from rayrl.errors import ConfigError, DataError, ModelError
+from rayrl.folders import require_writable
 from rayrl.models import load_tokenizer, resolve_model
 from rayrl.plugins import load
 from rayrl.train.disk import require_disk
@@ -89,6 +90,7 @@ def check(config: TrainingConfig) -> Preflight:
     from rayrl.learner.freeze_table import table
     from rayrl.learner.model import meta_model, tied_names
 
+    require_writable(run_folder(config), "run.dir")
     model = resolve_model(config.model.path)
     structure = meta_model(model)
     own = sum(parameter.numel() for parameter in structure.parameters())
