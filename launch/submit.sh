@@ -8,9 +8,10 @@
 #                     absolute, else runs/ of this checkout. (Relative, it would lie in the job's temporary folder.)
 #   RAYRL_ENTRYPOINT  another shell command instead of rayrl, run with the same files and settings
 #
-# The checkout is uploaded, so the job runs the code and the plugins that are here; the checkout's root and the
+# The checkout (at most 100 MiB) is uploaded, so the job runs the code and the plugins that are here; its root and the
 # config's folder are on PYTHONPATH. Packages are the cluster's own. Ctrl-C stops the job.
-# Exit: 0 the job succeeded, 1 it failed or was stopped, 2 wrong use, 3 no cluster, 130 interrupted.
+# Exit: 0 the job succeeded, 1 it failed or was stopped, 2 wrong use or too large an upload, 3 no cluster,
+# 130 interrupted.
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 say() { echo "submit: $*" >&2; }
@@ -55,6 +56,12 @@ fi
 
 ray=$root/.venv/bin/ray
 [ -x "$ray" ] || ray=$(command -v ray) || fail 2 "no ray in .venv/bin or on PATH; run launch/setup.sh"
+excludes='["/.git", "/.venv", "/runs", "__pycache__"]'
+# Ray leaves out what .gitignore names. Its own default list is turned off, as it warns of each entry.
+export RAY_OVERRIDE_RUNTIME_ENV_DEFAULT_EXCLUDES=
+python=$(dirname "$ray")/python
+[ -x "$python" ] || python=python3
+"$python" "$root/launch/upload.py" "$root" "$excludes" || fail 2 "nothing was submitted"
 address=${RAY_ADDRESS:-http://127.0.0.1:8265}
 export RAY_API_SERVER_ADDRESS=$address RAY_ADDRESS=$address  # the first wins over the second and over --address
 ask() { answer=$(timeout 60 "$ray" job list 2>&1); }
@@ -68,9 +75,7 @@ fi
 environment="{\"PATH\": $(quoted "$root/.venv/bin:\${PATH}"), \"PYTHONPATH\": $(quoted "$folder")"
 # The driver hands its whole PYTHONPATH on to its actors: Ray must not take that for a conflict with this one.
 environment+=', "RAY_OVERRIDE_JOB_RUNTIME_ENV": "1"}'
-# Ray leaves out what .gitignore names. Its own default list is turned off, as it warns of each entry.
-export RAY_OVERRIDE_RUNTIME_ENV_DEFAULT_EXCLUDES=
-runtime_env="{\"excludes\": [\"/.git\", \"/.venv\", \"/runs\", \"__pycache__\"], \"env_vars\": $environment}"
+runtime_env="{\"excludes\": $excludes, \"env_vars\": $environment}"
 job=rayrl-$(date +%Y%m%d-%H%M%S)-$$
 submit=("$ray" job submit --submission-id "$job" --working-dir "$root" --runtime-env-json "$runtime_env")
 if ! $wait_for_end; then exec "${submit[@]}" --no-wait -- "${entrypoint[@]}"; fi
