@@ -1,6 +1,7 @@
 """Rows that cannot be used as they are: one kind of error, and one list of them."""
 
 from collections import Counter
+from collections.abc import Mapping
 
 from rayrl.config import DatasetSettings
 from rayrl.errors import ConfigError, DataError
@@ -30,11 +31,11 @@ class BadRows:
 
     Args:
         field: Config field of the dataset.
-        fix: What can be done about them, beside mending and leaving them out.
+        fixes: Kind -> what can be done about it, beside mending the rows and leaving them out.
     """
 
-    def __init__(self, field: str, fix: str) -> None:
-        self.field, self.fix = field, fix
+    def __init__(self, field: str, fixes: Mapping[str, str]) -> None:
+        self.field, self.fixes = field, fixes
         self._found: dict[str, tuple[str, str]] = {}
         self._without_column: str | None = None
 
@@ -62,12 +63,14 @@ class BadRows:
         kinds = {kind for kind, _ in self._found.values()}
         what = "have no answer to learn" if kinds == {NO_ANSWER} else "cannot be used"
         same = Counter(reason for _, reason in self._found.values()).most_common(1)[0][1]
+        alike = f" ({same} for the same reason)" if same > 1 else ""
         count = len(self._found)
         listed = "".join(f"\n  {name}: {reason}" for name, (_, reason) in list(self._found.items())[:MAX_SHOWN])
         more = f"\n  and {count - MAX_SHOWN} more" if count > MAX_SHOWN else ""
+        fixes = "".join(f"{fix}, " for fix in dict.fromkeys(self.fixes[kind] for kind in self.fixes if kind in kinds))
         return (
-            f"{self.field}: {count} rows {what} ({same} for the same reason):{listed}{more}\n"
-            f"mend them, {self.fix}, or leave them out by {self.field}.bad_golds: skip"
+            f"{self.field}: {count} rows {what}{alike}:{listed}{more}\n"
+            f"mend them, {fixes}or leave them out by {self.field}.bad_golds: skip"
         )
 
 

@@ -16,7 +16,7 @@ from rayrl.config import DatasetSettings, PromptSettings, SFTConfig, TargetSetti
 from rayrl.data.bad_rows import NO_ANSWER, NO_CHAT, NO_QUESTION, REFUSED, BadRows, UnusableRow
 from rayrl.data.chats import Chat, read_chat, require_written
 from rayrl.data.fill import asked_columns, fill, is_blank
-from rayrl.data.prompts import Encode, named_columns, prompt_chat, template_fix
+from rayrl.data.prompts import Encode, named_columns, prompt_chat, template_fixes
 from rayrl.data.row import LeftOut, Row
 from rayrl.data.rows import iterate_rows
 from rayrl.data.stream import Numbers
@@ -116,8 +116,8 @@ class _LeftOut:
     """Ids of rows that are not trained on as they are, by reason."""
 
     def __init__(self, config: SFTConfig) -> None:
-        fix = "set target.template (or target.messages_column)"
-        self.bad = BadRows("train_data", f"{fix}, {template_fix(config.prompt)}")
+        fixes = {NO_ANSWER: "set target.template (or target.messages_column)"}
+        self.bad = BadRows("train_data", fixes | template_fixes(config.prompt, "train_data"))
         self.reasons: dict[str, list[str]] = {}
         self.ends_added = 0
         """Examples at whose end the chat template writes no `eos`, and one was put there."""

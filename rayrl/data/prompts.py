@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from rayrl.config import DatasetSettings, PromptSettings
-from rayrl.data.bad_rows import NO_CHAT, BadRows, UnusableRow
+from rayrl.data.bad_rows import NO_CHAT, NO_QUESTION, NO_TEXT, REFUSED, UNWRITTEN, BadRows, UnusableRow
 from rayrl.data.chats import Chat, is_chat, read_chat, require_written
 from rayrl.data.fill import fill, is_blank
 from rayrl.data.row import LeftOut, Row
@@ -51,7 +51,7 @@ def build_prompts(
     """
     prompts: list[Prompt] = []
     left_out: dict[str, list[str]] = {}
-    bad = BadRows(field, template_fix(settings))
+    bad = BadRows(field, template_fixes(settings, field))
     last_incomplete: Row = {}
     too_long, incomplete = f"{field}: longer than {settings.max_tokens} tokens", f"{field}: no question or no answer"
     for index, found in enumerate(iterate_rows(data, field)):
@@ -92,10 +92,15 @@ def build_prompts(
     return PromptSet(prompts, left_out)
 
 
-def template_fix(settings: PromptSettings) -> str:
-    """What can be done about rows that a template cannot write."""
-    system = "" if settings.system is None else "leave out prompt.system, "
-    return f"{system}change prompt.template, or name another model.chat_template"
+def template_fixes(settings: PromptSettings, field: str) -> dict[str, str]:
+    """Kind of bad row -> what can be done about rows that cannot be written as prompts."""
+    other = "name another model.chat_template"
+    return {
+        NO_QUESTION: f"set {field}.question_column or prompt.template",
+        NO_TEXT: "change prompt.template",
+        REFUSED: other if settings.system is None else f"leave out prompt.system, {other}",
+        UNWRITTEN: other,
+    }
 
 
 def named_columns(row: Row, data: DatasetSettings) -> Row:
