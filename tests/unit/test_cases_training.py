@@ -13,6 +13,7 @@ CASES = Path(__file__).resolve().parents[3] / "shared" / "data" / "cases" / "tra
 SKIP = ("--train_data.bad_golds", "skip")
 CHAT = ("--target.messages_column", "messages")
 CONTEXT = ("--prompt.template", "{context}\n\n{question}", "--eval_data", "null")
+OUTPUT = ("--target.template", "{output}", "--eval_data", "null")
 OWN_CHAT = ("--train_data.question_column", "prompt")
 
 Outcome = tuple[int, str]
@@ -34,9 +35,9 @@ def tried(tiny_model: Path, capsys: pytest.CaptureFixture[str]) -> Any:
         config = yaml.safe_load((CASES / f"{command}.yaml").read_text())
         config["model"] = {"path": str(tiny_model)}
         config["generator"] = {"engine": "tests.fakes.engine:TransformersEngine"}
-        config["prompt"]["max_tokens"] = config["evaluation"]["max_tokens"] = 100
+        config["prompt"]["max_tokens"] = 200  # and 8 to sample: the model has 256 positions
         if command == "sft":
-            config["target"]["max_tokens"] = 200
+            config["target"]["max_tokens"] = 250
         Path("c.yaml").write_text(yaml.safe_dump(config))
         source = ["--train_data.source", f"training/{file}"] if file else []
         code = main([command, "c.yaml", "--dry-run", *source, *arguments])
@@ -117,7 +118,7 @@ def test_what_is_right_stays_right(tried: Any) -> None:
         ("prompt_as_chat.jsonl", OWN_CHAT, 8),
         ("verl.jsonl", (*OWN_CHAT, "--target.template", "{reward_model[ground_truth]}"), 8),
         ("thoughts.jsonl", CHAT, 2),
-        ("blank_cells.csv", ("--prompt.template", "{instruction} {input}", "--target.template", "{output}"), 3),
+        ("blank_cells.csv", ("--prompt.template", "{instruction} {input}", *OUTPUT), 3),
         ("good.jsonl", ("--model.chat_template", "training/bos.jinja"), 8),
         ("good.jsonl", ("--model.chat_template", "training/no_generation_prompt.jinja"), 8),
     ):
@@ -126,7 +127,7 @@ def test_what_is_right_stays_right(tried: Any) -> None:
         assert "left out" not in text
     assert "problems 8 to train on" in tried("grpo", "prompt_as_chat.jsonl", *OWN_CHAT)[1]
     code, text = tried("sft", "long_prompt.jsonl", *CHAT)
-    assert (code, "of train_data: longer than 200 tokens (train_data-8" in text) == (0, True)
+    assert (code, "of train_data: longer than 250 tokens (train_data-8" in text) == (0, True)
     for file, column in (("sharegpt.jsonl", "conversations"), ("parts.jsonl", "messages")):
         code, text = tried("sft", file, "--target.messages_column", column)
         assert (code, f"train_data-0: message 0 of '{column}'" in text) == (3, True)

@@ -16,6 +16,7 @@ from rayrl.commands.output import require_output
 from rayrl.data.files import read_files
 from rayrl.errors import ConfigError, DataError
 from rayrl.folders import require_writable
+from rayrl.models import load_tokenizer
 
 ROOT = Path(__file__).resolve().parents[2]
 NO_OVERRIDE = "-dac_override,-dac_read_search,-fowner"
@@ -29,6 +30,18 @@ for command in json.load(sys.stdin):
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(err):
         code = main(command)
     found.append([code, err.getvalue()])
+print(json.dumps(found))
+"""
+READS = """
+import json, sys
+from rayrl.data.files import read_files
+from rayrl.errors import DataError
+found = []
+for (path,) in json.load(sys.stdin):
+    try:
+        found.append([0, str(list(read_files(path, "train_data")))])
+    except DataError as error:
+        found.append([3, str(error)])
 print(json.dumps(found))
 """
 
@@ -63,9 +76,11 @@ def unwritable(tmp_path: Path) -> Any:
     folder.chmod(0o755)
 
 
-def without_override(*commands: list[str], env: dict[str, str] | None = None) -> list[tuple[int, str]]:
+def without_override(
+    *commands: list[str], env: dict[str, str] | None = None, script: str = COMMANDS
+) -> list[tuple[int, str]]:
     """(exit code, stderr) of each `rayrl` command, in a process for which permissions count, also as root."""
-    start = [sys.executable, "-c", COMMANDS]
+    start = [sys.executable, "-c", script]
     if os.geteuid() == 0:
         if not (setpriv := shutil.which("setpriv")):
             pytest.skip("as root, only setpriv can make permissions count")
@@ -131,25 +146,23 @@ def test_every_command_names_field_and_folder_before_anything_starts(
     assert sorted(unwritable.rglob("*")) == [unwritable / "there"]
 
 
-def test_files_that_cannot_be_read_are_named(tiny_sft: dict[str, Any], tmp_path: Path) -> None:
-    for name in ("rows.jsonl", "rows.csv", "rows.json", "rows.parquet", "closed.yaml", "own.jinja"):
+def test_files_that_cannot_be_read_are_named(tmp_path: Path) -> None:
+    names = ("rows.jsonl", "rows.csv", "rows.json", "rows.parquet")
+    for name in (*names, "closed.yaml"):
         (tmp_path / name).write_text("x")
         (tmp_path / name).chmod(0)
-    (tmp_path / "sft.yaml").write_text(yaml.safe_dump(tiny_sft))
-    start = ["sft", str(tmp_path / "sft.yaml"), "--dry-run"]
-    names = ("rows.jsonl", "rows.csv", "rows.json", "rows.parquet")
-    outcomes = without_override(
-        *([*start, "--train_data.source", str(tmp_path / name)] for name in names),
-        ["sft", str(tmp_path / "closed.yaml")],
-        [*start, "--model.chat_template", str(tmp_path / "own.jinja")],
-    )
-    for name, (code, error) in zip(names, outcomes, strict=False):
-        assert (code, error.startswith("rayrl: train_data.source: ")) == (3, True), error
-        assert name in error
+    ((code, error),) = without_override(["sft", str(tmp_path / "closed.yaml")])
+    assert (code, "closed.yaml' cannot be read: " in error) == (2, True)
+    outcomes = without_override(*([str(tmp_path / name)] for name in names), script=READS)
+    for name, (_, error) in zip(names, outcomes, strict=True):
+        assert error.startswith(f"train_data.source: file '{tmp_path}/{name}' cannot be read: "), error
         assert "denied" in error
-    assert [code for code, _ in outcomes[4:]] == [2, 2]
-    assert "closed.yaml' cannot be read: " in outcomes[4][1]
-    assert "model.chat_template: file" in outcomes[5][1]
+
+
+def test_a_chat_template_in_another_encoding_is_named(tiny_model: Path, tmp_path: Path) -> None:
+    (tmp_path / "own.jinja").write_bytes(b"\xfc")
+    with pytest.raises(ConfigError, match=r"model.chat_template: file .*own.jinja' cannot be read: .*utf-8"):
+        load_tokenizer(str(tiny_model), tmp_path / "own.jinja")
 
 
 def test_a_folder_in_place_of_a_file_of_rows_is_named(tmp_path: Path) -> None:
@@ -161,7 +174,7 @@ def test_a_folder_in_place_of_a_file_of_rows_is_named(tmp_path: Path) -> None:
 def test_an_error_of_the_system_that_no_check_foresaw_is_one_message(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def full(*arguments: Any) -> int:
+    def full(*arguments: Any, **options: Any) -> int:
         raise OSError(28, "No space left on device", "/runs/x")
 
     monkeypatch.setattr("rayrl.cli._train", full)
