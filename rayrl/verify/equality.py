@@ -47,7 +47,7 @@ def _based(text: str) -> tuple[str, str] | None:
 
 
 def same_base(answer: str, gold: str) -> bool | None:
-    """`1403_5` is not `1403_7`: math-verify drops the base. See huggingface/Math-Verify, base subscripts."""
+    """`1403_5` is not `1403_7`: math-verify drops the base (no public report is known to us)."""
     first, second = _based(answer), _based(gold)
     return first == second if first and second else None
 
@@ -61,7 +61,7 @@ def _minutes(clock: re.Match[str], half: str | None) -> int:
 
 def same_clock(answer: str, gold: str) -> bool | None:
     """`1:30 PM` is not `1:30 AM`, nor the fraction 1/30. Half a day that only one names is the other's too, unless that
-    counts 24 hours.
+    counts 24 hours (huggingface/Math-Verify#14).
     """
     first, second = _CLOCK.fullmatch(_bare(answer)), _CLOCK.fullmatch(_bare(gold))
     if first is None or second is None:
@@ -73,7 +73,9 @@ def same_clock(answer: str, gold: str) -> bool | None:
 
 
 def same_with_dots(answer: str, gold: str) -> bool | None:
-    """A list with `\\ldots` agrees item by item: math-verify drops the dots, and with them what they stand for."""
+    """A list with `\\ldots` agrees item by item: math-verify drops the dots, and with them what they stand
+    for (huggingface/Math-Verify#14).
+    """
     if not (DOTS.search(answer) or DOTS.search(gold)):
         return None
     first, second = ([part.strip() for part in split_list(DOTS.sub("…", text))] for text in (answer, gold))
@@ -104,6 +106,7 @@ def _differs(first: Any, second: Any) -> bool:
 def differs_exactly(first: Any, second: Any) -> bool:
     """Whether what math-verify holds for the same is not: it takes all values below 1e-15 for 0 (`\\frac{1}{3^{80}}`
     and `\\frac{1}{3^{79}}`, `\\frac{20!}{22!}` and `\\frac{20!}{23!}`), and decimals below 1e-6.
+    See huggingface/Math-Verify#14, #21.
     """
     sp = sympy()
     if isinstance(first, sp.MatrixBase) and isinstance(second, sp.MatrixBase):
@@ -161,7 +164,7 @@ def solutions(text: str) -> tuple[frozenset[Any], Any] | None:
 
 def same_solutions(answer: str, gold: str) -> bool | None:
     """Inequalities and intervals as the sets that they are: math-verify compares `x < -1 or x > 2` piece by piece, and
-    an inequality with an interval in one order only.
+    an inequality with an interval in one order only (huggingface/Math-Verify#10, #25, #49, #71).
     """
     if not (RELATION.search(answer) or RELATION.search(gold)):
         return None
@@ -223,7 +226,7 @@ AFTER: tuple[Callable[[str, str], bool | None], ...] = (same_solutions, same_roo
 
 def same_formula(answer: Formula, gold: Formula) -> bool:
     """math-verify's word, but that a value is no equation (`10` for `x + y = 10`), and that two numbers which are
-    provably different are.
+    provably different are. See huggingface/Math-Verify#60, #14.
     """
     sp = sympy()
     is_equation = isinstance(gold.expression, sp.Eq) and isinstance(gold.expression.lhs, sp.Add)

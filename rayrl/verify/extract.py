@@ -73,7 +73,7 @@ def boxed(text: str) -> str | None:
 
     math-verify's rule, but that a sentence or a word between them that takes back or concludes ('but', 'therefore')
     parts two boxes: `\\boxed{5}. That is wrong, the answer is \\boxed{7}` is 7. Of `x = \\boxed{4}, y = \\boxed{3}` the
-    names are kept.
+    names are kept. See huggingface/Math-Verify#57.
     """
     boxes = _boxes(text)
     if not boxes:

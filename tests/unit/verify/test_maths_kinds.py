@@ -328,7 +328,7 @@ def test_rows_of_our_own(kind):
 
 @pytest.mark.parametrize(("number", "share"), [(1, 0.99), (2, 0.91)])
 def test_rows_that_others_wrote(number, share):
-    """Two sets written without a look at the verifier. Of the second, which has rarer notations, 30 are not read yet."""
+    """Two sets written without a look at the verifier. Of the second, with rarer notations, some are not read yet."""
     rows = [row for row in map(json.loads, WRITTEN.read_text().splitlines()) if row["set"] == number]
     judged = [(verify(row["response"], row["gold"]).status == "correct", row) for row in rows]
     assert sum(said is row["right"] for said, row in judged) >= share * len(rows)
