@@ -121,9 +121,14 @@ class SamplingSettings(Settings):
     temperature: float = Field(1.0, ge=0)
     """Softmax temperature of rollouts. 0 is greedy."""
     top_p: float = Field(1.0, gt=0, le=1)
-    """Nucleus of rollouts."""
+    """Nucleus of rollouts; in GRPO 1 (all tokens), so that sampler and learner speak of one distribution. Evaluations
+    have their own."""
     max_tokens: int = Field(256, ge=1)
     """Longest completion, in tokens."""
+
+
+PROCESSED = "processed_logprobs"
+"""vLLM's log-probabilities of the distribution that is sampled from, temperature included."""
 
 
 class GeneratorSettings(Settings):
@@ -151,14 +156,20 @@ class GeneratorSettings(Settings):
     """Further vLLM engine arguments, as named there."""
 
 
+Band = tuple[Annotated[float, Field(ge=0)], float]
+"""Least and largest ratio learner / generator that is kept; 1 lies between."""
+
+
 class ObjectiveSettings(Settings):
-    name: Literal["grpo", "dr_grpo", "dapo", "gspo", "rloo"] = "dr_grpo"
+    name: Literal["grpo", "dr_grpo", "dapo", "gspo", "rloo", "cispo"] = "dr_grpo"
     """Preset of the parts below: a part left at None takes the preset's value.
-    dr_grpo (arXiv:2503.20783): mean, no std, token ratio, constant normaliser, clip 0.2.
+    dr_grpo (arXiv:2503.20783): mean, no std, token ratio, constant normaliser, ppo surrogate, clip 0.2.
     grpo (arXiv:2402.03300): the same with std and the sequence normaliser.
     dapo (arXiv:2503.14476): std, token normaliser, clip_high 0.28, truncated completions masked.
     gspo (arXiv:2507.18071): grpo with the sequence ratio, clip 3e-4 and 4e-4.
-    rloo (arXiv:2402.14740): dr_grpo with the leave-one-out baseline."""
+    rloo (arXiv:2402.14740): dr_grpo with the leave-one-out baseline.
+    cispo (arXiv:2506.13585): std, token normaliser, cispo surrogate, clip 1 (no lower bound) and 4 (a ratio of at most
+    5, arXiv:2510.13786)."""
     baseline: Literal["mean", "leave_one_out"] | None = None
     """What a reward is compared with: its group's mean, or the mean of the group's other rewards."""
     scale_by_std: bool | None = None
@@ -168,22 +179,61 @@ class ObjectiveSettings(Settings):
     normalizer: Literal["token", "sequence", "constant"] | None = None
     """What the summed loss is divided by: all loss tokens; each sequence's tokens, then sequences; or sequences x
     `sampling.max_tokens` (arXiv:2503.20783)."""
+    surrogate: Literal["ppo", "cispo"] | None = None
+    """What the clip does. ppo (arXiv:1707.06347, eq. 7): a token whose ratio has left the clip range has no gradient.
+    cispo (arXiv:2506.13585, section 3.1): it keeps one, with the clipped ratio as its weight."""
     clip_low: float | None = Field(None, gt=0)
-    """Lower clip distance of the policy ratio."""
+    """Lower clip distance of the policy ratio: 1 - clip_low; from 1 on there is no lower bound. The ratio is exactly 1
+    in the first update of a step, so clips act where `updates_per_step` is above 1."""
     clip_high: float | None = Field(None, gt=0)
-    """Upper clip distance of the policy ratio."""
+    """Upper clip distance of the policy ratio: 1 + clip_high."""
     mask_truncated: bool | None = None
     """Leave completions that hit the length limit out of the loss."""
     importance_cap: float | None = Field(2.0, gt=0)
-    """Cap of the truncated importance weight learner / generator; None: no correction."""
+    """Truncated importance sampling: the importance weight learner / generator, at most this (TRL: token_truncate;
+    verl: rollout_is). None: no correction. Off where `importance_mask` is set."""
+    importance_mask: Band | None = None
+    """IcePop (arXiv:2510.18855), instead of the cap: the importance weight within this band, and 0 outside, such as
+    [0.5, 5.0] (TRL: token_mask)."""
+    geometric_mask: Band | None = None
+    """Leave sequences out of the loss whose geometric mean of learner / generator lies outside this band, such as
+    [0.99, 1.01] (Liu, Li et al. 2025, richardli.xyz/rl-collapse; verl: rollout_rs seq_mean_k1). Acts beside cap or
+    mask."""
     kl_coefficient: float = Field(0.0, ge=0)
     """Weight of the KL divergence to the model that training started from (k3 estimator, arXiv:2402.03300 eq. 4).
     Above 0 it costs a forward pass more and a copy, in `model.compute_dtype`, of the weights that train."""
+
+    @field_validator("importance_mask", "geometric_mask")
+    @classmethod
+    def holds_one(cls, band: Band | None) -> Band | None:
+        if band is not None and not band[0] < 1 < band[1]:
+            raise ValueError("a band [low, high] must hold 1, the ratio of equal policies: low < 1 < high")
+        return band
+
+    @model_validator(mode="after")
+    def one_correction(self) -> Self:
+        if self.importance_mask is not None and self.importance_cap is not None:
+            if "importance_cap" in self.model_fields_set:
+                raise ValueError(
+                    f"importance_cap ({self.importance_cap:g}) cannot act beside importance_mask "
+                    f"({list(self.importance_mask)}), which takes its place; leave one of them out"
+                )
+            self.importance_cap = None
+        return self
 
     def resolved(self) -> "ObjectiveSettings":
         """The same with every None replaced by the preset's value."""
         parts = _DR_GRPO | _OBJECTIVES[self.name]
         return self.model_copy(update={key: value for key, value in parts.items() if getattr(self, key) is None})
+
+    def idle(self, updates_per_step: int) -> list[str]:
+        """The parts that are set, and that cannot change the gradient at so many updates a step."""
+        if updates_per_step > 1:
+            return []
+        parts = ["surrogate", "clip_low", "clip_high"]
+        if self.importance_cap is None and self.importance_mask is None:
+            parts.append("ratio")
+        return [part for part in parts if part in self.model_fields_set and getattr(self, part) is not None]
 
 
 _DR_GRPO: dict[str, Any] = {
@@ -191,6 +241,7 @@ _DR_GRPO: dict[str, Any] = {
     "scale_by_std": False,
     "ratio": "token",
     "normalizer": "constant",
+    "surrogate": "ppo",
     "clip_low": 0.2,
     "clip_high": 0.2,
     "mask_truncated": False,
@@ -202,6 +253,7 @@ _OBJECTIVES: dict[str, dict[str, Any]] = {
     "dapo": {"scale_by_std": True, "normalizer": "token", "clip_high": 0.28, "mask_truncated": True},
     "gspo": {"scale_by_std": True, "normalizer": "sequence", "ratio": "sequence", "clip_low": 3e-4, "clip_high": 4e-4},
     "rloo": {"baseline": "leave_one_out"},
+    "cispo": {"scale_by_std": True, "normalizer": "token", "surrogate": "cispo", "clip_low": 1.0, "clip_high": 4.0},
 }
 
 
@@ -464,6 +516,11 @@ class TrainingConfig(Settings):
         """Whether the learner needs the base model's log-probabilities."""
         return False
 
+    @property
+    def notices(self) -> list[str]:
+        """What is set and cannot act, by name and with the reason: shown with the plan."""
+        return []
+
 
 class GRPOConfig(TrainingConfig):
     """Everything `rayrl grpo` needs."""
@@ -485,7 +542,8 @@ class GRPOConfig(TrainingConfig):
     group_size: int = Field(8, ge=2)
     """G: completions of each prompt, whose mean reward is the baseline."""
     updates_per_step: int = Field(1, ge=1)
-    """Optimiser updates made of one step's groups."""
+    """Optimiser updates made of one step's groups, each of its own share. Above 1 the later ones are clipped against
+    the policy before the first, which costs a forward pass over their groups."""
     max_staleness: int = Field(0, ge=0)
     """Most updates by which the sampling policy may be behind the learner. 0: strictly on-policy."""
 
@@ -500,7 +558,31 @@ class GRPOConfig(TrainingConfig):
             raise ValueError(
                 f"adapter.dropout ({self.adapter.dropout}) must be 0: GRPO compares probabilities of one policy"
             )
+        if self.sampling.top_p < 1:
+            raise ValueError(
+                f"sampling.top_p ({self.sampling.top_p:g}) must be 1: a nucleus gives its tokens more probability than "
+                "the learner does, which biases every importance weight; lower sampling.temperature instead. "
+                "evaluation.top_p is free"
+            )
+        if not self.sampling.temperature:
+            raise ValueError(
+                "sampling.temperature (0) must be above 0: greedy completions of one prompt are all alike, and teach "
+                "nothing. evaluation.temperature is free"
+            )
+        if (mode := self.generator.options.get("logprobs_mode", PROCESSED)) != PROCESSED:
+            raise ValueError(
+                f"generator.options.logprobs_mode ({mode!r}) must be {PROCESSED!r}: the learner is compared with the "
+                "distribution that is sampled from; leave it out"
+            )
         return self
+
+    @property
+    def notices(self) -> list[str]:
+        idle = self.objective.idle(self.updates_per_step)
+        if not idle:
+            return []
+        named = ", ".join(f"objective.{part} ({getattr(self.objective, part)})" for part in idle)
+        return [f"{named}: without effect, since at updates_per_step 1 the policy ratio is exactly 1"]
 
     @property
     def step_in_words(self) -> str:
@@ -527,7 +609,7 @@ class GRPOConfig(TrainingConfig):
 
     @property
     def temperature(self) -> float:
-        return self.sampling.temperature or 1.0
+        return self.sampling.temperature
 
     @property
     def keeps_reference(self) -> bool:

@@ -5,6 +5,7 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
+from rayrl.config import PROCESSED
 from rayrl.errors import ModelError, SyncError
 from rayrl.generate.engine import EngineSettings, PacketFile
 from rayrl.generate.packets import is_adapter, read
@@ -35,7 +36,7 @@ class VLLMEngine:
             "max_num_seqs": settings.max_sequences,
             "tensor_parallel_size": settings.tensor_parallel_size,
             "disable_log_stats": True,
-            "logprobs_mode": "processed_logprobs",  # of the distribution that is sampled from, temperature included
+            "logprobs_mode": PROCESSED,
             "generation_config": "vllm",  # the model folder's own sampling defaults are not ours
         }
         from vllm.platforms import current_platform

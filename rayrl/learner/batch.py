@@ -189,6 +189,13 @@ class Batch:
         tensors = {name: value.to(device) for name, value in values.items() if isinstance(value, torch.Tensor)}
         return Batch(**(values | tensors))
 
+    def sequence_means(self, values: torch.Tensor) -> torch.Tensor:
+        """At each target the mean of `values` [K] over its segment's targets, [K]."""
+        segments = int(self.segment_ids[-1]) + 1
+        sums = values.new_zeros(segments).index_add(0, self.target_segments, values)
+        counts = self.target_segments.bincount(minlength=segments)
+        return (sums / counts)[self.target_segments]
+
 
 def make_batch(trees: Sequence[Tree], indices: Sequence[int]) -> Batch:
     """Lays `trees[i] for i in indices` one after the other."""

@@ -96,9 +96,8 @@ class Learner:
             weights stay and train/skipped_updates is 1.
         """
         trees = weigh([tree for tree in trees if tree.loss_tokens], objective.normalizer, objective.max_tokens)
-        if objective.by_advantage:
-            # Groups in which all earned the same count in the denominator, and need neither forward nor backward.
-            trees = [tree for tree in trees if any(segment.advantage for segment in tree.segments)]
+        # Groups in which all earned the same count in the denominator, and need neither forward nor backward.
+        trees = [tree for tree in trees if objective.moves(tree)]
         if objective.reference:
             trees = with_logprobs(trees, self.reference_logprobs(trees), "reference_logprobs")
         trees = [part for tree in trees for part in self.policy.layout(tree)]
@@ -125,6 +124,22 @@ class Learner:
             counts["train/skipped_updates"] = 0.0
         self.optimizer.zero_grad()
         return {**metrics.reduced(), **counts, "train/grad_norm": norm}
+
+    def with_old_logprobs(self, updates: Sequence[Sequence[Tree]], objective: Objective) -> list[list[Tree]]:
+        """The trees of a step's updates, to be learned from in this order, with the log-probabilities of the learner as
+        it is now, before the first of them.
+
+        The first is given none: it is compared with the very policy that it updates (`policy_loss`). For the others it
+        takes one forward, each rank its share. At one update a step, and for a loss without a policy ratio, nothing.
+        """
+
+        def compared(tree: Tree) -> bool:
+            return objective.proximal and objective.moves(tree)
+
+        later = [tree for trees in updates[1:] for tree in trees if compared(tree)]
+        held = iter(with_logprobs(later, self.logprobs(later), "old_logprobs") if later else [])
+        rest = [[next(held) if compared(tree) else tree for tree in trees] for trees in updates[1:]]
+        return [*map(list, updates[:1]), *rest]
 
     @torch.no_grad()
     def logprobs(self, trees: Sequence[Tree]) -> list[list[float]]:

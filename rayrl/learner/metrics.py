@@ -1,26 +1,40 @@
-"""Metrics as sums, so that they merge over micro-batches and ranks."""
+"""Metrics as sums, so that they merge over micro-batches and ranks; and of a step's updates together."""
 
 import math
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 import torch.distributed as dist
 
+COUNTS = ("train/packed_tokens", "train/loss_tokens", "train/microbatches", "train/skipped_updates")
+
 
 class MetricSums:
-    """Means as (sum, count), totals, and maxima of values at or above 0. Every rank must hold the same names."""
+    """Means as (sum, count), totals, effective shares, and maxima of values at or above 0.
+
+    Every rank must hold the same names.
+    """
 
     def __init__(self) -> None:
         self._means: dict[str, torch.Tensor] = {}  # [2] float64: sum, count (nan: a total)
+        self._shares: dict[str, torch.Tensor] = {}  # [3] float64: sum, sum of squares, count
         self._maxima: dict[str, torch.Tensor] = {}  # scalar
 
     def mean(self, name: str, values: torch.Tensor) -> None:
         """Adds `values` [K] (bool or float) to the mean of that name."""
         total = values.detach().double().sum()
-        self._add(name, torch.stack([total, torch.full_like(total, values.numel())]))
+        _add(self._means, name, torch.stack([total, torch.full_like(total, values.numel())]))
 
     def total(self, name: str, value: torch.Tensor) -> None:
         """Adds the scalar `value` to the total of that name."""
-        self._add(name, torch.stack([value.detach().double(), value.new_tensor(math.nan).double()]))
+        _add(self._means, name, torch.stack([value.detach().double(), value.new_tensor(math.nan).double()]))
+
+    def effective_share(self, name: str, weights: torch.Tensor) -> None:
+        """Adds `weights` [K], at least 0, to those whose (sum)² / (count x sum of squares) is of that name."""
+        values = weights.detach().double()
+        count = values.new_tensor(values.numel())
+        _add(self._shares, name, torch.stack([values.sum(), values.square().sum(), count]))
 
     def maximum(self, name: str, values: torch.Tensor) -> None:
         """Raises the maximum of that name to that of `values` [K] where it is larger."""
@@ -28,30 +42,49 @@ class MetricSums:
         self._raise(name, torch.cat([values.detach(), zero]).max().double())
 
     def merge(self, other: "MetricSums") -> None:
-        for name, pair in other._means.items():
-            self._add(name, pair)
+        for name, sums in other._means.items():
+            _add(self._means, name, sums)
+        for name, sums in other._shares.items():
+            _add(self._shares, name, sums)
         for name, value in other._maxima.items():
             self._raise(name, value)
 
     def reduced(self) -> dict[str, float]:
-        """The values over all ranks (a collective). A mean over nothing is left out."""
-        means = torch.stack(list(self._means.values())) if self._means else None
-        maxima = torch.stack(list(self._maxima.values())) if self._maxima else None
-        if dist.is_initialized():
-            if means is not None:
-                dist.all_reduce(means)
-            if maxima is not None:
-                dist.all_reduce(maxima, dist.ReduceOp.MAX)
-        values: dict[str, float] = {}
-        if means is not None:
-            pairs = zip(self._means, means.tolist(), strict=True)
-            values |= {name: total if math.isnan(count) else total / count for name, (total, count) in pairs if count}
-        if maxima is not None:
-            values |= dict(zip(self._maxima, maxima.tolist(), strict=True))
-        return values
-
-    def _add(self, name: str, pair: torch.Tensor) -> None:
-        self._means[name] = self._means[name] + pair if name in self._means else pair
+        """The values over all ranks (a collective). A mean or share of nothing is left out."""
+        means = _over_ranks(self._means, dist.ReduceOp.SUM)
+        shares = _over_ranks(self._shares, dist.ReduceOp.SUM)
+        return {
+            **{name: total if math.isnan(count) else total / count for name, (total, count) in means.items() if count},
+            **{name: total**2 / (count * squares) for name, (total, squares, count) in shares.items() if squares},
+            **_over_ranks(self._maxima, dist.ReduceOp.MAX),
+        }
 
     def _raise(self, name: str, value: torch.Tensor) -> None:
         self._maxima[name] = torch.maximum(self._maxima[name], value) if name in self._maxima else value
+
+
+def _add(sums: dict[str, torch.Tensor], name: str, values: torch.Tensor) -> None:
+    sums[name] = sums[name] + values if name in sums else values
+
+
+def _over_ranks(values: dict[str, torch.Tensor], operation: dist.ReduceOp.RedOpType) -> dict[str, Any]:
+    if not values:
+        return {}
+    together = torch.stack(list(values.values()))
+    if dist.is_initialized():
+        dist.all_reduce(together, operation)
+    return dict(zip(values, together.tolist(), strict=True))
+
+
+def over_updates(updates: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """The metrics of a step's updates as one: counts add up, of maxima (`_max`) the largest, of all else the mean over
+    the updates that have it."""
+    names = dict.fromkeys(name for update in updates for name in update)
+    found = {name: [update[name] for update in updates if name in update] for name in names}
+
+    def together(name: str, values: list[float]) -> float:
+        if name in COUNTS:
+            return sum(values)
+        return max(values) if name.endswith("_max") else sum(values) / len(values)
+
+    return {name: together(name, values) for name, values in found.items()}

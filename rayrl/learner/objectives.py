@@ -12,6 +12,7 @@ import torch
 
 from rayrl.config import ObjectiveSettings
 from rayrl.learner.batch import Batch, Tree
+from rayrl.learner.importance import importance_weights, mismatch
 from rayrl.learner.metrics import MetricSums
 
 Normalizer = Literal["token", "sequence", "constant"]
@@ -29,6 +30,11 @@ class Objective:
     max_tokens: int = 0  # longest completion; the constant normaliser's length
     by_advantage: bool = False  # the loss is proportional to advantages: a tree without any has no gradient
     reference: bool = False  # the loss compares with the model that training started from
+    proximal: bool = False  # the loss compares with the learner before the step's first update
+
+    def moves(self, tree: Tree) -> bool:
+        """Whether the tree can have a gradient. A group in which all earned the same may have none."""
+        return tree.loss_tokens > 0 and (not self.by_advantage or any(segment.advantage for segment in tree.segments))
 
 
 def grpo_objective(settings: ObjectiveSettings, max_tokens: int) -> Objective:
@@ -40,7 +46,9 @@ def grpo_objective(settings: ObjectiveSettings, max_tokens: int) -> Objective:
         return policy_loss(logprobs, batch, settings)
 
     reference = settings.kl_coefficient > 0
-    return Objective(loss, settings.normalizer, max_tokens, by_advantage=not reference, reference=reference)
+    return Objective(
+        loss, settings.normalizer, max_tokens, by_advantage=not reference, reference=reference, proximal=True
+    )
 
 
 def sft_objective(normalizer: Literal["token", "sequence"] = "token") -> Objective:
@@ -100,14 +108,21 @@ def weigh(trees: Sequence[Tree], normalizer: Normalizer, max_tokens: int = 0) ->
 
 
 def policy_loss(logprobs: torch.Tensor, batch: Batch, settings: ObjectiveSettings) -> tuple[torch.Tensor, MetricSums]:
-    """-sum of weight x (w x min(r A, clip(r, 1 - clip_low, 1 + clip_high) A) - kl_coefficient x KL).
+    """-sum of weight x (w x surrogate - kl_coefficient x KL), with A the advantage and r = policy / proximal policy.
 
-    r is the ratio to the learner before this step's first update (`batch.old_logprobs`; None: these very
-    log-probabilities, so r is 1 and only its gradient is left). w = min(learner / generator, cap), without gradient,
-    corrects for the sampler's numerics (truncated importance sampling). With the sequence ratio, r and w are
-    geometric means over the tokens of each completion (arXiv:2507.18071, eq. 7). KL is the k3 estimator
-    exp(d) - d - 1 at d = reference - learner (arXiv:2402.03300, eq. 4), whose gradient is (1 - exp(d)) x that of the
-    log-probability.
+    surrogate ppo: min(r A, clip(r, 1 - clip_low, 1 + clip_high) A) (arXiv:1707.06347, eq. 7).
+    surrogate cispo: clip(r, 1 - clip_low, 1 + clip_high) A x log policy, the clip without gradient
+    (arXiv:2506.13585, section 3.1).
+
+    The proximal policy is the learner before this step's first update (`batch.old_logprobs`; None: these very
+    log-probabilities, so r is 1 and only its gradient is left). It is not the policy that sampled: with `max_staleness`
+    that one is older, and w, made of proximal policy / generator alone, corrects for it and for the generator's
+    numerics (`importance.importance_weights`). So clips bound what the step's own updates change, however stale its
+    samples are: the decoupled objective of AReaL (arXiv:2505.24298, section 5.2).
+
+    With the sequence ratio, r and w are geometric means over the tokens of each completion (arXiv:2507.18071, eq. 7).
+    KL is the k3 estimator exp(d) - d - 1 at d = reference - learner (arXiv:2402.03300, eq. 4), whose gradient is
+    (1 - exp(d)) x that of the log-probability.
 
     Args:
         logprobs: [K] of the targets, in nats.
@@ -121,31 +136,29 @@ def policy_loss(logprobs: torch.Tensor, batch: Batch, settings: ObjectiveSetting
     assert settings.clip_high is not None
     current = logprobs.detach()
     old = current if batch.old_logprobs is None else batch.old_logprobs
-    generator = _needed(batch.generator_logprobs, "generator", current)
+    gaps = old - _needed(batch.generator_logprobs, "generator", current)
+    factor, metrics = importance_weights(gaps, batch, settings)
+    metrics.merge(mismatch(gaps))
 
-    def pooled(gaps: torch.Tensor) -> torch.Tensor:
-        return gaps if settings.ratio == "token" else _sequence_means(gaps, batch)
-
-    importance = torch.exp(pooled(old - generator))
-    capped = importance if settings.importance_cap is None else importance.clamp(max=settings.importance_cap)
-    factor = torch.ones_like(old) if settings.importance_cap is None else capped
-    ratio = torch.exp(pooled(logprobs - old))
+    shifts = logprobs - old
+    ratio = torch.exp(shifts if settings.ratio == "token" else batch.sequence_means(shifts))
     clipped = ratio.clamp(1 - settings.clip_low, 1 + settings.clip_high)
-    surrogate = torch.minimum(ratio * batch.advantages, clipped * batch.advantages)
+    if settings.surrogate == "cispo":
+        surrogate = clipped.detach() * batch.advantages * logprobs
+        clips = clipped != ratio
+    else:
+        surrogate = torch.minimum(ratio * batch.advantages, clipped * batch.advantages)
+        clips = surrogate < ratio * batch.advantages  # where the clip decides
     loss = -(batch.weights * factor * surrogate).sum()
+    metrics.mean("policy/clip_frac", clips)
+    metrics.mean("policy/clip_low_frac", clips & (ratio < clipped))
+    metrics.mean("policy/clip_high_frac", clips & (ratio > clipped))
 
-    metrics = MetricSums()
     if settings.kl_coefficient:
         gap = _needed(batch.reference_logprobs, "reference", current) - logprobs
         divergence = torch.expm1(gap) - gap
         loss = loss + settings.kl_coefficient * (batch.weights * divergence).sum()
         metrics.mean("policy/kl_to_base_mean", divergence)
-    # Where the clip decides, the surrogate lies below the unclipped one.
-    metrics.mean("policy/clip_frac", surrogate < ratio * batch.advantages)
-    metrics.mean("sync/logprob_diff_mean", (old - generator).abs())
-    metrics.maximum("sync/logprob_diff_max", (old - generator).abs())
-    metrics.mean("policy/importance_weight_mean", capped)
-    metrics.mean("policy/importance_capped_frac", capped < importance)
     return loss, metrics
 
 
@@ -154,14 +167,6 @@ def _needed(values: torch.Tensor | None, whose: str, current: torch.Tensor) -> t
     if values is None and len(current):
         raise ValueError(f"policy_loss needs the {whose}'s log-probability of every target")
     return current if values is None else values
-
-
-def _sequence_means(values: torch.Tensor, batch: Batch) -> torch.Tensor:
-    """At each target the mean of `values` [K] over its segment's targets, [K]."""
-    segments = int(batch.segment_ids[-1]) + 1
-    sums = values.new_zeros(segments).index_add(0, batch.target_segments, values)
-    counts = batch.target_segments.bincount(minlength=segments)
-    return (sums / counts)[batch.target_segments]
 
 
 def sft_loss(logprobs: torch.Tensor, batch: Batch) -> tuple[torch.Tensor, MetricSums]:

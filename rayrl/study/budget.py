@@ -18,7 +18,8 @@ class Cost:
     """That the learner sees: a prompt once for its group, as GRPO packs it."""
     flops: float
     """Estimate: matmuls of the weights alone. Forward and the gradient of activations 2 x parameters x tokens each,
-    gradients of the weights that train 2 x their number x tokens, sampling 2 x parameters x completion tokens."""
+    gradients of the weights that train 2 x their number x tokens, sampling 2 x parameters x completion tokens. Of a
+    step's later updates the forward is made once more, before the first (`Learner.with_old_logprobs`)."""
 
     def times(self, count: int) -> "Cost":
         return Cost(self.updates * count, self.samples * count, self.tokens * count, self.flops * count)
@@ -57,6 +58,7 @@ def step_cost(config: TrainingConfig, lengths: Lengths, completion_tokens: int |
         tokens = config.prompts_per_step * lengths.prompt + sampled
         updates = config.updates_per_step
     learn = (4 * lengths.parameters + 2 * lengths.trainable) * tokens
+    learn += 2 * lengths.parameters * tokens * (updates - 1) / updates
     return Cost(updates, samples, tokens, learn + 2 * lengths.parameters * sampled)
 
 

@@ -16,6 +16,7 @@ from rayrl.config import GRPOConfig, SFTConfig, TrainingConfig
 from rayrl.errors import SyncError
 from rayrl.generate.packets import pack, with_fused_partners
 from rayrl.learner.learner import Learner
+from rayrl.learner.metrics import over_updates
 from rayrl.train.change import Change
 from rayrl.train.checkpoints import Checkpoints
 from rayrl.train.grpo import Rollouts
@@ -132,13 +133,12 @@ class Rank:
             self.checkpoints.save(self.learner, state)
 
     def _learn(self, work: StepWork) -> dict[str, float]:
-        """The step's updates; metrics of the last, and of sync from the first."""
-        metrics: dict[str, float] = {}
-        for trees in work.updates:
-            update = self.learner.update(trees, self.source.objective)
-            metrics = update | {key: value for key, value in metrics.items() if key.startswith("sync/")}
+        """The step's updates, and their metrics together."""
+        objective = self.source.objective
+        updates = self.learner.with_old_logprobs(work.updates, objective)
+        metrics = [self.learner.update(trees, objective) for trees in updates]
         self.learner.check_frozen()
-        return metrics
+        return over_updates(metrics)
 
     def _publish(self, version: int, base: Iterable[tuple[str, torch.Tensor]] = ()) -> None:
         """Sends what trains (and what vLLM fuses with it) to every generator. Every rank takes part in gathering.

@@ -128,6 +128,8 @@ def plan_table(config: TrainingConfig, plan: Preflight, folder: Path) -> Table:
     for reason, ids in plan.left_out.items():
         table.add_row("left out", f"{len(ids)} of {reason} ({', '.join(ids[:3])}{', …' if len(ids) > 3 else ''})")
     table.add_row("a step", config.step_in_words)
+    for notice in config.notices:
+        table.add_row("note", notice)
     for row in plan.freeze_rows:
         fate = "train " if row.trainable else "frozen"
         where = f" of layers {row.layers}" if row.layers else ""
