@@ -38,6 +38,9 @@ def test_dry_run_prints_settings_freeze_table_and_placement_and_starts_nothing(
     output = capsys.readouterr().out
     assert "steps: 7" in output
     assert "clip_high: 0.2" in output, "presets are resolved"
+    assert "without effect" not in output
+    assert main(["grpo", write(tiny_config, tmp_path), "--dry-run", "--objective.clip_high", "0.3"]) == 0
+    assert "objective.clip_high (0.3): without effect" in " ".join(capsys.readouterr().out.split())
     fates = {line.split()[1]: line.split()[0] for line in output.splitlines() if " of layers " in line}
     assert (fates["self_attn.q_proj"], fates["self_attn.v_proj"]) == ("train", "frozen")
     memory = r"1 x \(1 CPU, 0 GPU\), about \d\.\d GB a rank, at most \d\.\d GB of it activations"

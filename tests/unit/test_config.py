@@ -54,6 +54,24 @@ def test_overrides_are_read_as_yaml_and_beat_the_file() -> None:
         ({"rewards": [{"function": "math"}]}, ["rewards", "'math'", "neither built in", "maths"]),
         ({"rewards": []}, ["rewards", "at least 1"]),
         ({"adapter.dropout": 0.1}, ["adapter.dropout (0.1) must be 0"]),
+        (
+            {"sampling.top_p": 0.8},
+            ["sampling.top_p (0.8) must be 1", "sampling.temperature", "evaluation.top_p is free"],
+        ),
+        ({"sampling.temperature": 0}, ["sampling.temperature (0) must be above 0", "evaluation.temperature is free"]),
+        (
+            {"generator.options": {"logprobs_mode": "raw_logprobs"}},
+            ["generator.options.logprobs_mode ('raw_logprobs')", "'processed_logprobs'", "leave it out"],
+        ),
+        (
+            {"objective.importance_mask": [1.5, 5.0]},
+            ["objective.importance_mask", "low < 1 < high", "[1.5, 5.0]"],
+        ),
+        ({"objective.geometric_mask": [0.99]}, ["objective.geometric_mask"]),
+        (
+            {"objective.importance_mask": [0.5, 5.0], "objective.importance_cap": 2.0},
+            ["objective", "importance_cap (2) cannot act beside importance_mask ([0.5, 5.0])", "leave one"],
+        ),
         ({"adapter.rnk": 8}, ["adapter.rnk", "unknown setting", "did you mean 'rank'"]),
         ({"steps.more": 1}, ["--steps.more", "no settings below it"]),
         ({"rewards": [{"function": "maths", "wight": 2}]}, ["rewards.0.wight", "unknown setting", "'weight'"]),
@@ -107,3 +125,29 @@ def test_objective_presets_fill_only_what_is_not_set() -> None:
     data["objective"] = {"name": "dapo", "clip_high": 0.4}
     objective = GRPOConfig.model_validate(data).objective.resolved()
     assert (objective.clip_high, objective.normalizer, objective.mask_truncated) == (0.4, "token", True)
+
+
+def test_evaluation_may_sample_from_a_nucleus() -> None:
+    overrides = {"evaluation.top_p": 0.8, "evaluation.temperature": 0}
+    config = load_config(ROOT / "configs/demo/grpo.yaml", overrides, GRPOConfig)
+    assert (config.evaluation_sets[0].top_p, config.sampling.top_p) == (0.8, 1.0)
+
+
+def test_a_mask_takes_the_place_of_the_default_cap_and_survives_a_round_trip(tmp_path: Path) -> None:
+    config = load_config(ROOT / "configs/demo/grpo.yaml", {"objective.importance_mask": [0.5, 5.0]}, GRPOConfig)
+    assert config.objective.importance_cap is None
+    for again in (config, config.resolved(1)):
+        (tmp_path / "config.yaml").write_text(dump_config(again))
+        found = load_config(tmp_path / "config.yaml", {}, GRPOConfig).objective
+        assert (found.importance_mask, found.importance_cap) == ((0.5, 5.0), None)
+
+
+def test_a_clip_that_is_set_and_cannot_act_is_named() -> None:
+    def notices(**overrides: Any) -> list[str]:
+        return load_config(ROOT / "configs/demo/grpo.yaml", overrides, GRPOConfig).notices
+
+    clip = {"objective.clip_high": 0.28, "objective.clip_low": 0.1}
+    assert notices() == notices(updates_per_step=4, **clip) == []
+    [notice] = notices(max_staleness=1, **clip)
+    assert notice.startswith("objective.clip_low (0.1), objective.clip_high (0.28): without effect")
+    assert "updates_per_step 1" in notice

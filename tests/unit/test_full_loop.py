@@ -138,7 +138,7 @@ def test_with_qlora_a_killed_generator_gets_base_and_adapter_again_and_the_adapt
     config = tiny(make_model(tmp_path / "wide", width=128), tmp_path)
     config["adapter"] = {"rank": 4, "alpha": 8, "quantize": "nf4"}
     config["generator"]["max_concurrent_prompts"] = 1
-    run = rayrl("grpo", config, "--steps", 8)
+    run = rayrl("grpo", config, "--steps", 8, "--updates_per_step", 2)
     run.wait_for(lambda: len(run.records("step")) >= 2, 250, "the second step")
     kill(run, b"GeneratorActor")
     assert run.wait(300) == 0, (run.stdout, run.stderr)
@@ -146,7 +146,9 @@ def test_with_qlora_a_killed_generator_gets_base_and_adapter_again_and_the_adapt
     steps = run.records("step")
     assert steps[-1]["train/grad_norm"] > 0
     # float32 on both sides: the base before it was rounded, or the adapter of a version before, is far more apart.
+    # So are a later update's old log-probabilities, were they not those of before the step's first.
     assert max(record["sync/logprob_diff_mean"] for record in steps) < 1e-5
+    assert max(record["policy/clip_frac"] for record in steps) > 0
     trained = load_file(run.run_dir / "model" / "adapter_model.safetensors")
     assert len(trained) == 2 * 2 * 7
     assert all(value.any() for value in trained.values())

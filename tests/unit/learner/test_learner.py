@@ -20,6 +20,7 @@ from .conftest import make_learner, make_trees, weights
 Folders = Callable[[str], str]
 Weights = dict[str, torch.Tensor]
 GRPO = grpo_objective(ObjectiveSettings(), max_tokens=8)
+PLAIN = grpo_objective(ObjectiveSettings(importance_cap=None), max_tokens=8)
 TO_BASE = grpo_objective(ObjectiveSettings(kl_coefficient=0.1), max_tokens=8)
 FREEZE = FreezeSettings(preset="freeze_mid_mlps")
 
@@ -188,10 +189,72 @@ def test_supervised_loss_falls(folders: Folders) -> None:
 
 def test_several_updates_of_one_step_clip_against_the_first_policy(folders: Folders) -> None:
     learner = make_learner(folders("llama"), learning_rate=0.05)
+    first, *others = updates = [make_trees(seed=seed) for seed in range(4)]
+    before = [learner.logprobs(trees) for trees in others]
+    held = learner.with_old_logprobs(updates, GRPO)
+    assert held[0] == first, "compared with the policy that it updates"
+    results = [learner.update(trees, GRPO) for trees in held]
+    assert results[0]["policy/clip_frac"] == 0
+    assert all(result["policy/clip_frac"] > 0 for result in results[1:])
+    for trees, values in zip(held[1:], before, strict=True):
+        assert trees == with_logprobs(trees, values, "old_logprobs")
+
+
+def test_old_logprobs_are_taken_only_where_a_ratio_needs_them(folders: Folders) -> None:
+    """Nothing at one update a step, for the first of several, for SFT, or for groups without a gradient."""
+    learner = make_learner(folders("llama"))
+    seen: list[int] = []
+    forward = learner.policy.register_forward_hook(lambda *_: seen.append(1))
     trees = make_trees()
-    held = with_logprobs(trees, learner.logprobs(trees), "old_logprobs")
-    assert learner.update(held, GRPO)["policy/clip_frac"] == 0
-    assert learner.update(held, GRPO)["policy/clip_frac"] > 0
+    alike = Tree([Segment([1, 2], [False] * 2), Segment([3, 4], [True] * 2, 0, 0.0, [-1.0, -1.0])])
+    assert learner.with_old_logprobs([trees], GRPO) == [trees]
+    assert learner.with_old_logprobs([trees, trees], sft_objective()) == [trees, trees]
+    assert learner.with_old_logprobs([trees, [alike], []], GRPO) == [trees, [alike], []]
+    assert not seen
+    held = learner.with_old_logprobs([trees, [alike, *trees]], TO_BASE)
+    assert all(tree.segments[1].old_logprobs for tree in held[1])
+    assert seen
+    forward.remove()
+
+
+def test_a_step_of_four_updates_is_that_of_plain_rows_by_trls_formula(folders: Folders) -> None:
+    """GRPOTrainer of TRL 1.16 written out (tests/benchmarks/test_updates_against_trl.py runs the trainer itself)."""
+    rate, longest = 0.02, 8
+    learner = make_learner(folders("llama"), learning_rate=rate)
+    updates = [make_trees(seed=seed) for seed in range(4)]
+    held = learner.with_old_logprobs(updates, PLAIN)
+    ours = [learner.update(trees, PLAIN) for trees in held]
+
+    model = AutoModelForCausalLM.from_pretrained(folders("llama"), dtype=torch.float32)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=rate, weight_decay=0.0)
+
+    def per_token(tree: Tree) -> list[torch.Tensor]:
+        prompt = tree.segments[0].token_ids
+        found = []
+        for segment in tree.segments[1:]:
+            ids = torch.tensor([prompt + segment.token_ids])
+            logits = model(input_ids=ids).logits[0, len(prompt) - 1 : -1]
+            targets = ids[0, len(prompt) :, None]
+            found.append(logits.gather(1, targets)[:, 0] - logits.logsumexp(-1))
+        return found
+
+    with torch.no_grad():
+        olds = [[row for tree in trees for row in per_token(tree)] for trees in updates]
+    for trees, old, mine in zip(updates, olds, ours, strict=True):
+        rows = [row for tree in trees for row in per_token(tree)]
+        advantages = [segment.advantage for tree in trees for segment in tree.segments[1:]]
+        loss, clipped = torch.zeros(()), 0
+        for new, before, advantage in zip(rows, old, advantages, strict=True):
+            ratio = torch.exp(new - before)
+            loss = loss - torch.min(ratio * advantage, ratio.clamp(0.8, 1.2) * advantage).sum()
+            clipped += int((((ratio < 0.8) & (advantage < 0)) | ((ratio > 1.2) & (advantage > 0))).sum())
+        loss = loss / (len(rows) * longest)
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        assert mine["policy/clip_frac"] == pytest.approx(clipped / sum(map(len, rows)))
+        assert mine["train/loss"] == pytest.approx(float(loss.detach()), rel=1e-3, abs=1e-5)
+    assert ours[-1]["policy/clip_frac"] > 0.1
 
 
 def test_an_update_without_loss_moves_nothing(folders: Folders) -> None:
@@ -208,7 +271,7 @@ def run_rank(rank: int, path: str, folder: str) -> None:
     torch.distributed.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=2)
     learner = make_learner(path, FREEZE, microbatch_tokens=24, keep_reference=True)
     results, moved, gradients = [], [], []
-    for trees in (make_trees(), make_trees()[:1]):
+    for trees in learner.with_old_logprobs([make_trees(), make_trees()[:1]], TO_BASE):
         results.append(learner.update(trees, TO_BASE))
         moved.append(dict(learner.tensors(list(learner.trainable))))
         gradients.append(moments(learner))
@@ -221,11 +284,12 @@ def run_rank(rank: int, path: str, folder: str) -> None:
 
 
 def test_two_ranks_equal_one(folders: Folders, tmp_path: Path) -> None:
-    """With a divergence to the base, frozen parts, and in the second update a rank that has nothing to do."""
+    """One step of two updates with a divergence to the base, frozen parts, and in the second a rank that has nothing to
+    do."""
     mp.spawn(run_rank, (folders("llama_tied"), str(tmp_path)), nprocs=2)
     results, logprobs, moved, gradients = torch.load(tmp_path / "out.pt", weights_only=False)
     alone = make_learner(folders("llama_tied"), FREEZE, microbatch_tokens=24, keep_reference=True)
-    for index, trees in enumerate((make_trees(), make_trees()[:1])):
+    for index, trees in enumerate(alone.with_old_logprobs([make_trees(), make_trees()[:1]], TO_BASE)):
         own = alone.update(trees, TO_BASE)
         result = results[index]
         assert own.keys() == result.keys()

@@ -41,6 +41,7 @@ def test_advantages_are_the_formula(baseline: str, scale: bool) -> None:
         ("dapo", ("mean", True, "token", "token", 0.2, 0.28, True)),
         ("gspo", ("mean", True, "sequence", "sequence", 3e-4, 4e-4, False)),
         ("rloo", ("leave_one_out", False, "token", "constant", 0.2, 0.2, False)),
+        ("cispo", ("mean", True, "token", "token", 1.0, 4.0, False)),
     ],
 )
 def test_presets_are_named_parts_that_can_be_replaced(name: str, parts: tuple[object, ...]) -> None:
@@ -48,6 +49,7 @@ def test_presets_are_named_parts_that_can_be_replaced(name: str, parts: tuple[ob
     settings = objective(name=name)
     assert tuple(getattr(settings, field) for field in fields) == parts
     assert (settings.kl_coefficient, settings.importance_cap) == (0.0, 2.0)
+    assert settings.surrogate == ("cispo" if name == "cispo" else "ppo")
     assert objective(name=name, baseline="leave_one_out", clip_low=0.5).baseline == "leave_one_out"
     assert objective(name=name, clip_low=0.5).clip_low == 0.5
 
@@ -99,15 +101,17 @@ def batch_of(old: bool, reference: bool = False, length: int = 1) -> tuple[torch
     return logprobs, make_batch([Tree(segments)], [0])
 
 
+@pytest.mark.parametrize("surrogate", ["ppo", "cispo"])
 @pytest.mark.parametrize("ratio", ["token", "sequence"])
 @pytest.mark.parametrize("beta", [0.0, 0.3])
 @pytest.mark.parametrize("cap", [1.5, None])
 @pytest.mark.parametrize("old", [True, False])
-def test_policy_loss_is_the_formula(old: bool, cap: float | None, beta: float, ratio: str) -> None:
+def test_policy_loss_is_the_formula(old: bool, cap: float | None, beta: float, ratio: str, surrogate: str) -> None:
     """Against float64, token by token, each clip and cap decided by comparisons."""
     length = 4
     logprobs, batch = batch_of(old, beta > 0, length)
-    settings = objective(clip_low=0.1, clip_high=0.15, importance_cap=cap, kl_coefficient=beta, ratio=ratio)
+    parts = {"importance_cap": cap, "kl_coefficient": beta, "ratio": ratio, "surrogate": surrogate}
+    settings = objective(clip_low=0.1, clip_high=0.15, **parts)
     loss, metrics = policy_loss(logprobs, batch, settings)
     loss.backward()
 
@@ -115,7 +119,7 @@ def test_policy_loss_is_the_formula(old: bool, cap: float | None, beta: float, r
     assert batch.generator_logprobs is not None
     generator = batch.generator_logprobs.double()
     before = batch.old_logprobs.double() if batch.old_logprobs is not None else x.detach()
-    expected, clips, divergences = torch.zeros((), dtype=torch.float64), 0, []
+    expected, low, high, divergences = torch.zeros((), dtype=torch.float64), 0, 0, []
     for i in range(len(x)):
         first = i // length * length
         own = range(first, first + length) if ratio == "sequence" else range(i, i + 1)
@@ -123,10 +127,13 @@ def test_policy_loss_is_the_formula(old: bool, cap: float | None, beta: float, r
         factor = 1.0 if cap is None else min(gap, cap)
         moved = torch.stack([torch.exp(x[j] - before[j]) for j in own]).prod() ** (1 / len(own))
         advantage = float(batch.advantages[i])
-        if advantage > 0 and moved.item() > 1.15:
-            term, clips = torch.tensor(1.15 * advantage, dtype=torch.float64), clips + 1
+        if surrogate == "cispo":
+            term = min(max(moved.item(), 0.9), 1.15) * advantage * x[i]
+            low, high = low + (moved.item() < 0.9), high + (moved.item() > 1.15)
+        elif advantage > 0 and moved.item() > 1.15:
+            term, high = torch.tensor(1.15 * advantage, dtype=torch.float64), high + 1
         elif advantage < 0 and moved.item() < 0.9:
-            term, clips = torch.tensor(0.9 * advantage, dtype=torch.float64), clips + 1
+            term, low = torch.tensor(0.9 * advantage, dtype=torch.float64), low + 1
         else:
             term = moved * advantage
         loss_here = -factor * term
@@ -141,8 +148,10 @@ def test_policy_loss_is_the_formula(old: bool, cap: float | None, beta: float, r
     assert logprobs.grad is not None
     torch.testing.assert_close(logprobs.grad.double(), x.grad, rtol=1e-5, atol=1e-6)
     values = metrics.reduced()
-    assert values["policy/clip_frac"] == pytest.approx(clips / len(x))
-    assert (clips > 0) == old
+    assert values["policy/clip_frac"] == pytest.approx((low + high) / len(x))
+    assert values["policy/clip_low_frac"] == pytest.approx(low / len(x))
+    assert values["policy/clip_high_frac"] == pytest.approx(high / len(x))
+    assert (low + high > 0) == old
     assert ("policy/kl_to_base_mean" in values) == (beta > 0)
     if divergences:
         assert values["policy/kl_to_base_mean"] == pytest.approx(statistics.fmean(divergences), rel=1e-5)
@@ -151,7 +160,7 @@ def test_policy_loss_is_the_formula(old: bool, cap: float | None, beta: float, r
     assert values["sync/logprob_diff_max"] == pytest.approx(float(gaps.max()), rel=1e-5)
 
 
-@pytest.mark.parametrize("name", ["dr_grpo", "grpo", "dapo", "gspo", "rloo"])
+@pytest.mark.parametrize("name", ["dr_grpo", "grpo", "dapo", "gspo", "rloo", "cispo"])
 def test_each_objective_is_its_papers_sum_over_sequences(name: str) -> None:
     """From rewards to the loss, in float64 and over whole sequences, on-policy up to a known step away."""
     torch.manual_seed(1)
@@ -160,7 +169,10 @@ def test_each_objective_is_its_papers_sum_over_sequences(name: str) -> None:
     settings = objective(name=name, importance_cap=None)
     keep = [not (settings.mask_truncated and cut) for cut in truncated]
     old = [(-torch.rand(n) * 3).tolist() for n in lengths]
-    new = [[value + 0.3 * torch.randn(()).item() for value in values] for values in old]
+    apart = 2 if name == "cispo" else 0.3  # far enough for its clip
+    new = [[value + apart * torch.randn(()).item() for value in values] for values in old]
+    moved = [b - a for own, other in zip(old, new, strict=True) for a, b in zip(own, other, strict=True)]
+    assert name != "cispo" or max(moved) > math.log(5)
     advantages = group_advantages(rewards, settings)
     segments = [Segment([0], [False])]
     for own, advantage, kept in zip(old, advantages, keep, strict=True):
@@ -182,10 +194,13 @@ def test_each_objective_is_its_papers_sum_over_sequences(name: str) -> None:
         low, high = {"gspo": (1 - 3e-4, 1 + 4e-4), "dapo": (0.8, 1.28)}.get(name, (0.8, 1.2))
         if name == "gspo":
             ratios = [math.exp(statistics.fmean(math.log(ratio) for ratio in ratios))]
-        sums.append([min(r * advantage, min(max(r, low), high) * advantage) for r in ratios])
+        if name == "cispo":
+            sums.append([min(r, 5) * advantage * value for r, value in zip(ratios, new[i], strict=True)])
+        else:
+            sums.append([min(r * advantage, min(max(r, low), high) * advantage) for r in ratios])
     if name in ("grpo", "gspo"):
         expected = statistics.fmean(statistics.fmean(values) for values in sums)
-    elif name == "dapo":
+    elif name in ("dapo", "cispo"):
         expected = sum(map(sum, sums)) / sum(lengths[i] for i in used)
     else:
         expected = sum(map(sum, sums)) / (len(used) * longest)
