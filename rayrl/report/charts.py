@@ -78,15 +78,23 @@ def health_charts(run: Run) -> list[Chart]:
     steps = run.steps
     zero = {"rangemode": "tozero"}
     single = [
-        ("mismatch", "Learner against generator", "sync/logprob_diff_mean", "mean |Δ| (nats/token)",
-         "Difference of their logprobs of the same tokens; a jump tells of a broken weight sync."),
         ("entropy", "Policy entropy", "policy/entropy_mean", "entropy (nats/token)",
          "Near 0 the policy has stopped exploring."),
         ("gradient", "Gradient norm", "train/grad_norm", "L2 norm, no unit",
          "Of all trained weights, before clipping."),
         ("length", "Completion length", "generate/mean_tokens", "tokens per completion", "Mean of the step."),
     ]  # fmt: skip
+    apart = {"sync/logprob_diff_mean": "mean |Δ|", "sync/k3_kl_mean": "KL of generator to learner"}
     charts = [
+        Chart(
+            "mismatch",
+            "Learner against generator",
+            "Their logprobs of the same tokens; a jump tells of a broken weight sync.",
+            figures.lines(steps, apart, "nats/token", y=zero),
+            "sync/logprob_diff_mean was not logged.",
+        )
+    ]
+    charts += [
         Chart(name, title, caption, figures.line(steps, metric, unit, y=zero), f"{metric} was not logged.")
         for name, title, metric, unit, caption in single
     ]
@@ -102,12 +110,30 @@ def health_charts(run: Run) -> list[Chart]:
         unit = "groups (%)" if name == "variance" else "completions (%)"
         figure = figures.line(steps, metric, unit, factor=100, y=zero)
         charts.append(Chart(name, title, caption, figure, f"{metric} was not logged."))
+    charts += _corrections(steps)
     if any((value(record, "policy/staleness_max") or 0) > 0 for record in steps):
         names = {"policy/staleness_mean": "mean", "policy/staleness_max": "largest"}
         figure = figures.lines(steps, names, "staleness (updates)", y=zero)
         caption = "Updates by which the sampling policy was behind the learner."
         charts.append(Chart("staleness", "Staleness", caption, figure, ""))
     return _that_apply(run, charts)
+
+
+def _corrections(steps: list[Row]) -> list[Chart]:
+    """What clips, caps and masks did, where any did something, and what the importance weights leave of the sample."""
+    acted = {
+        "policy/clip_frac": "clipped against the step's first policy",
+        "policy/importance_capped_frac": "importance weight capped",
+        "policy/importance_masked_frac": "masked",
+    }
+    acted = {name: label for name, label in acted.items() if any((value(record, name) or 0) > 0 for record in steps)}
+    clips = figures.lines(steps, acted, "share of tokens", y={"rangemode": "tozero"})
+    effective = figures.line(steps, "sync/effective_sample_frac", "effective tokens (%)", factor=100)
+    charts = [
+        Chart("clips", "Clips and masks", "Tokens whose gradient they bound or took away.", clips, ""),
+        Chart("effective", "Effective sample", "Tokens of equal weight that the step's are worth.", effective, ""),
+    ]
+    return [chart for chart in charts if chart.figure]
 
 
 def _that_apply(run: Run, charts: list[Chart]) -> list[Chart]:

@@ -53,6 +53,16 @@ def test_asynchronous_run_shows_staleness_and_overlap(tmp_path) -> None:
     assert "overlap" in main_charts(run)[2].caption
 
 
+def test_clips_and_masks_are_shown_where_they_acted(run) -> None:
+    for record in run.steps:
+        record |= {"policy/clip_frac": 0.1, "policy/importance_masked_frac": 0.0, "sync/effective_sample_frac": 0.9}
+    charts = {chart.id: chart for chart in health_charts(run)}
+    assert [label for label, _ in charts["clips"].legend] == ["clipped against the step's first policy"]
+    assert set(charts["effective"].figure["data"][0]["y"]) == {90.0}
+    for chart in charts.values():
+        go.Figure(chart.figure)
+
+
 def test_mean_length_is_preferred_to_the_total(run) -> None:
     for record in run.steps:
         record["generate/mean_tokens"] = 7.0
