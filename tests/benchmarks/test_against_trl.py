@@ -1,4 +1,4 @@
-"""GRPO and dr_grpo: loss and gradients against TRL's own trainer on one identical batch (not in `make test`).
+"""GRPO and its variants: loss and gradients against TRL's own trainer on one identical batch (not in `make test`).
 
 python -m pytest tests/benchmarks/test_against_trl.py
 """
@@ -22,7 +22,9 @@ TRL_SETTINGS = {
     "dr_grpo": {"loss_type": "dr_grpo"},
     "dapo": {"loss_type": "dapo", "epsilon_high": 0.28},
     "gspo": {"loss_type": "grpo", "importance_sampling_level": "sequence", "epsilon": 3e-4, "epsilon_high": 4e-4},
+    "cispo": {"loss_type": "cispo", "epsilon_high": 1.2},
 }
+OURS = {"cispo": {"clip_high": 0.2}}
 
 
 @pytest.mark.filterwarnings("default")
@@ -45,7 +47,8 @@ def test_loss_and_gradients_are_trls(name: str, beta: float, tmp_path: Path) -> 
         Segment(completion, [True] * len(completion), 0, advantages[i], lists[i], lists[i], base[i])
         for i, (_, completion) in enumerate(rows)
     ]
-    settings = ObjectiveSettings(name=name, importance_cap=None, kl_coefficient=beta)  # type: ignore[arg-type]
+    parts = {"name": name, "importance_cap": None, "kl_coefficient": beta} | OURS.get(name, {})
+    settings = ObjectiveSettings.model_validate(parts)
     objective = grpo_objective(settings, max_tokens=7)
     batch = make_batch(weigh([Tree(segments)], objective.normalizer, objective.max_tokens), [0])
     logprobs = policy(batch, 1.0).logprobs

@@ -115,6 +115,17 @@ def test_the_budget_sets_the_steps_of_each_arm(budget: dict[str, Any], grpo: int
     assert steps == {"grpo": grpo, "sft": sft}
 
 
+def test_later_updates_of_a_step_cost_a_forward_more() -> None:
+    """2 x parameters x tokens, for the share of the step's groups that is not the first update's."""
+    root = Path(__file__).resolve().parents[2]
+    demo = load_config(root / "configs/demo/grpo.yaml", {}, GRPOConfig)
+    lengths = Lengths(prompt=20.0, example=0.0, parameters=1000, trainable=1000)
+    one = step_cost(demo, lengths)
+    four = step_cost(demo.model_copy(update={"updates_per_step": 4}), lengths)
+    assert (one.updates, four.updates, one.tokens) == (1, 4, four.tokens)
+    assert four.flops - one.flops == pytest.approx(2 * 1000 * one.tokens * 3 / 4)
+
+
 def test_a_budget_is_one_amount() -> None:
     with pytest.raises(ConfigError, match="give one of updates, samples, tokens and flops; given: none"):
         validated(BudgetSettings, "b", {})
