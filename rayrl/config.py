@@ -181,7 +181,7 @@ class ObjectiveSettings(Settings):
     `sampling.max_tokens` (arXiv:2503.20783)."""
     surrogate: Literal["ppo", "cispo"] | None = None
     """What the clip does. ppo (arXiv:1707.06347, eq. 7): a token whose ratio has left the clip range has no gradient.
-    cispo (arXiv:2506.13585, section 3.1): it keeps one, with the clipped ratio as its weight."""
+    cispo (arXiv:2506.13585): it keeps one, with the clipped ratio as its weight."""
     clip_low: float | None = Field(None, gt=0)
     """Lower clip distance of the policy ratio: 1 - clip_low; from 1 on there is no lower bound. The ratio is exactly 1
     in the first update of a step, so clips act where `updates_per_step` is above 1."""

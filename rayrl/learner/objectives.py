@@ -112,13 +112,13 @@ def policy_loss(logprobs: torch.Tensor, batch: Batch, settings: ObjectiveSetting
 
     surrogate ppo: min(r A, clip(r, 1 - clip_low, 1 + clip_high) A) (arXiv:1707.06347, eq. 7).
     surrogate cispo: clip(r, 1 - clip_low, 1 + clip_high) A x log policy, the clip without gradient
-    (arXiv:2506.13585, section 3.1).
+    (arXiv:2506.13585).
 
     The proximal policy is the learner before this step's first update (`batch.old_logprobs`; None: these very
     log-probabilities, so r is 1 and only its gradient is left). It is not the policy that sampled: with `max_staleness`
     that one is older, and w, made of proximal policy / generator alone, corrects for it and for the generator's
     numerics (`importance.importance_weights`). So clips bound what the step's own updates change, however stale its
-    samples are: the decoupled objective of AReaL (arXiv:2505.24298, section 5.2).
+    samples are: the decoupled objective of AReaL (arXiv:2505.24298).
 
     With the sequence ratio, r and w are geometric means over the tokens of each completion (arXiv:2507.18071, eq. 7).
     KL is the k3 estimator exp(d) - d - 1 at d = reference - learner (arXiv:2402.03300, eq. 4), whose gradient is
