@@ -129,17 +129,17 @@ class Learner:
         """The trees of a step's updates, to be learned from in this order, with the log-probabilities of the learner as
         it is now, before the first of them.
 
-        The first is given none: it is compared with the very policy that it updates (`policy_loss`). For the others it
-        takes one forward, each rank its share. At one update a step, and for a loss without a policy ratio, nothing.
+        The first is given none: it is compared with the very policy that it updates (`policy_loss`). The others take a
+        forward each, laid out over ranks and micro-batches as their update will be, so that both round alike. At one
+        update a step, and for a loss without a policy ratio, nothing is done.
         """
 
-        def compared(tree: Tree) -> bool:
-            return objective.proximal and objective.moves(tree)
+        def held(trees: Sequence[Tree]) -> list[Tree]:
+            moving = [tree for tree in trees if objective.moves(tree)]
+            found = iter(with_logprobs(moving, self.logprobs(moving), "old_logprobs"))
+            return [next(found) if objective.moves(tree) else tree for tree in trees]
 
-        later = [tree for trees in updates[1:] for tree in trees if compared(tree)]
-        held = iter(with_logprobs(later, self.logprobs(later), "old_logprobs") if later else [])
-        rest = [[next(held) if compared(tree) else tree for tree in trees] for trees in updates[1:]]
-        return [*map(list, updates[:1]), *rest]
+        return [held(trees) if place and objective.proximal else list(trees) for place, trees in enumerate(updates)]
 
     @torch.no_grad()
     def logprobs(self, trees: Sequence[Tree]) -> list[list[float]]:

@@ -217,6 +217,16 @@ def test_old_logprobs_are_taken_only_where_a_ratio_needs_them(folders: Folders) 
     forward.remove()
 
 
+def test_old_logprobs_round_as_those_of_their_update_do(folders: Folders) -> None:
+    """In bfloat16 and several micro-batches: with weights that do not move, no ratio differs from 1 by a bit."""
+    learner = make_learner(folders("llama"), compute_dtype="bfloat16", learning_rate=1e-30, microbatch_tokens=40)
+    narrow = grpo_objective(ObjectiveSettings(clip_low=1e-7, clip_high=1e-7), max_tokens=8)
+    for trees in learner.with_old_logprobs([make_trees(seed=seed) for seed in range(3)], narrow):
+        result = learner.update(trees, narrow)
+        assert result["train/microbatches"] > 1
+        assert result["policy/clip_frac"] == 0
+
+
 def test_a_step_of_four_updates_is_that_of_plain_rows_by_trls_formula(folders: Folders) -> None:
     """GRPOTrainer of TRL 1.16 written out (tests/benchmarks/test_updates_against_trl.py runs the trainer itself)."""
     rate, longest = 0.02, 8
