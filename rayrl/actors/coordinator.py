@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ray.exceptions import RayActorError, RayTaskError
+from ray.exceptions import ObjectLostError, RayActorError, RayTaskError
 
 from rayrl.actors.generator import RestartedError
 from rayrl.actors.records import Records
@@ -107,7 +107,6 @@ class Coordinator:
         self.tasks.clear()
         self.clocks.clear()
         self.hold(prompts)
-        self.failure = None
         self.finished = dict(state.finished)
         self.position = state.next_step * self.config.prompts_per_step
         self.version = state.next_step
@@ -226,18 +225,21 @@ class Coordinator:
 
     # -- the driver's side -----------------------------------------------------------------------------------------
 
-    async def poll(self, seen: int = 0, token: str = "") -> tuple[list[dict[str, Any]], str, dict[str, Any]]:
-        """What `Records.after` gives."""
-        return self.records.after(seen, token)
+    async def poll(
+        self, seen: int = 0, token: str = ""
+    ) -> tuple[list[dict[str, Any]], str, dict[str, Any], BaseException | None]:
+        """What `Records.after` gives, and what ended the run, if anything did."""
+        return *self.records.after(seen, token), self.failure
 
     async def fail(self, error: BaseException) -> None:
-        """Ends the run with an error that no restart would mend."""
-        self.failure = error
+        """Ends the run with an error that no restart would mend: `poll` tells the driver, which stops every process.
+
+        It stays. A rank alone knows of it, while the others wait for that one in a collective; they must not be
+        started again.
+        """
+        self.failure = self.failure or error
         async with self.changed:
             self.changed.notify_all()
-
-    async def error(self) -> BaseException | None:
-        return self.failure
 
     async def _ready(self) -> None:
         """Waits for generators and verifiers, which start while the learner does."""
@@ -281,6 +283,8 @@ class Coordinator:
             group = await self._group(self.train_prompts[self.order[at]], drawn, self.clocks[step])
         except asyncio.CancelledError:
             raise
+        except ObjectLostError:
+            return  # the learner that holds the newest weights died; started again, it restores, and this is drawn anew
         except Exception as error:
             await self.fail(original(error))
             return

@@ -1,10 +1,12 @@
 """A Ray actor around one inference engine."""
 
 import asyncio
+import os
 import tempfile
 import time
+from collections.abc import Awaitable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from rayrl.config import GeneratorSettings
 from rayrl.errors import SyncError
@@ -14,6 +16,9 @@ from rayrl.plugins import load
 from rayrl.types import Rollout, Sampling
 
 SHARED_MEMORY = Path("/dev/shm")
+WATCH_S = 0.5
+
+T = TypeVar("T")
 
 
 def engine_settings(
@@ -39,7 +44,10 @@ class RestartedError(Exception):
 
 
 class GeneratorActor:
-    """Samples completions, and takes new weights while it runs. Restarted by Ray when it dies, with base weights."""
+    """Samples completions, and takes new weights while it runs. Restarted by Ray when it dies, with base weights.
+
+    It dies with its engine: of two that can be lost one is left, and what is done about it is one thing.
+    """
 
     def __init__(self, engine: str, settings: EngineSettings) -> None:
         if engine == "vllm":
@@ -49,6 +57,7 @@ class GeneratorActor:
         else:
             self.engine = load(engine, "generator.engine")(settings)
         self._starting: asyncio.Task[None] | None = None
+        self._watching: asyncio.Task[None] | None = None
 
     async def start(self) -> float:
         """Loads the model once; returns how long that took, in seconds."""
@@ -56,11 +65,13 @@ class GeneratorActor:
         if self._starting is None:
             self._starting = asyncio.ensure_future(self.engine.start())
         await self._starting
+        if self._watching is None:
+            self._watching = asyncio.ensure_future(self._watch())
         return time.monotonic() - started
 
     async def generate(self, prompt_token_ids: list[int], sampling: Sampling) -> list[Rollout]:
         self._require_started()
-        return await self.engine.generate(prompt_token_ids, sampling)
+        return await self._call(self.engine.generate(prompt_token_ids, sampling))
 
     async def load_weights(self, version: int, packets: list[Any]) -> int:
         """Takes the packets behind some object references; returns the version now held.
@@ -75,7 +86,12 @@ class GeneratorActor:
             for number, reference in enumerate(packets):
                 packet: Packet = await reference
                 files.append(await asyncio.to_thread(packet.write, Path(folder) / str(number)))
-            await self.engine.load_weights(version, files)
+            try:
+                await self._call(self.engine.load_weights(version, files))
+            except SyncError:
+                raise
+            except Exception as error:
+                raise SyncError(f"weight sync to version {version} failed in the engine: {error}") from error
         if self.engine.version != version:
             raise SyncError(f"weight sync: the engine holds version {self.engine.version}, version {version} was sent")
         return self.engine.version
@@ -85,4 +101,23 @@ class GeneratorActor:
             raise RestartedError("this generator was restarted and has no weights yet")
 
     async def close(self) -> None:
+        if self._watching is not None:
+            self._watching.cancel()
         await self.engine.close()
+
+    async def _call(self, call: Awaitable[T]) -> T:
+        try:
+            return await call
+        except Exception:
+            self._end_with_engine()
+            raise
+
+    async def _watch(self) -> None:
+        """Calls that a dead engine will never answer do not raise."""
+        while True:
+            await asyncio.sleep(WATCH_S)
+            self._end_with_engine()
+
+    def _end_with_engine(self) -> None:
+        if not getattr(self.engine, "alive", True):  # an engine in this process need not say
+            os._exit(1)  # an end that Ray mends, unlike ray.actor.exit_actor's

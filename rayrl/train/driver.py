@@ -97,25 +97,20 @@ def _train(config: TrainingConfig, plan: Preflight, folder: Path, writer: "Write
         while not finished:
             finished = bool(wait([training], timeout=POLL_S).done)
             try:
-                records, now, phase = fetch(
-                    actors.coordinator.poll.remote(seen, token), "the coordinator's records", 60
-                )
+                news = fetch(actors.coordinator.poll.remote(seen, token), "the coordinator's records", 60)
             except ray.exceptions.RayActorError:
                 # Ray restarts it, and Ray Train the ranks that lost it, which go on from the newest checkpoint.
                 writer.event("actor_lost", "the coordinator")
                 continue
+            records, now, phase, failure = news
             seen, token = (seen if now == token else 0) + len(records), now
             for record in records:
                 writer.write(record)
                 view.record(record)
                 watch(record)
             view.phase(phase)
-        try:
-            failure = fetch(actors.coordinator.error.remote(), "the coordinator's last word", 60)
-        except ray.exceptions.RayActorError:
-            failure = None  # it died with the learner, whose end tells why
-        if failure is not None:
-            raise failure
+            if failure is not None:
+                raise failure  # other ranks may sit in a collective for ever: they end with Ray, not by themselves
         try:
             training.result()
         except Exception as error:

@@ -41,7 +41,7 @@ def train_loop(context: dict[str, Any]) -> None:
     try:
         Rank(context).run()
     except RayrlError as error:
-        # No restart mends these: the driver raises them; returning keeps Ray Train from trying again.
+        # No restart mends these: the driver raises them and ends all ranks; returning, Ray Train does not try again.
         ray.get(coordinator.fail.remote(error), timeout=60)
     except ray.exceptions.RayTaskError as error:
         cause = original(error)

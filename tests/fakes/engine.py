@@ -1,6 +1,7 @@
 """An inference engine in plain transformers, slow and small: it drives the full loop without vLLM."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -61,3 +62,16 @@ class TransformersEngine:
 
     async def close(self) -> None:
         pass
+
+
+class FailsAtSecondLoad(TransformersEngine):
+    """Takes the first weights, and raises at the next; leaves a file where `options.mark` says, when it does."""
+
+    loads = 0
+
+    async def load_weights(self, version: int, packets: Sequence[PacketFile]) -> None:
+        self.loads += 1
+        if self.loads > 1:
+            Path(self.settings.options["mark"]).touch()
+            raise RuntimeError("no room for the weights")
+        await super().load_weights(version, packets)

@@ -4,7 +4,7 @@ import asyncio
 from typing import Any
 
 import pytest
-from ray.exceptions import ActorDiedError
+from ray.exceptions import ActorDiedError, OwnerDiedError
 
 from rayrl.actors.coordinator import Coordinator, CoordinatorState, PromptSets
 from rayrl.config import GRPOConfig
@@ -146,6 +146,43 @@ async def test_a_reward_that_raises_reaches_the_learner_as_it_was_raised() -> No
         await coordinator.batch(0)
 
 
+async def test_a_failure_is_told_with_the_records_and_no_restart_of_the_learner_clears_it() -> None:
+    coordinator, _, verifier = make()
+    verifier.error = RewardError("reward function 'x': no")
+    await coordinator.start()
+    with pytest.raises(RewardError):
+        await coordinator.batch(0)
+    await coordinator.fail(DeadlineError("later, and because of the first"))
+    await coordinator.log({"kind": "event"})
+    await coordinator.restore(CoordinatorState(0), PROMPTS)
+    records, _, _, failure = await coordinator.poll()
+    assert len(records) == 1
+    assert isinstance(failure, RewardError)
+
+
+async def test_groups_whose_generator_cannot_be_caught_up_because_the_learner_died_too_wait_for_its_return() -> None:
+    coordinator, generator, _ = make()
+    await coordinator.start()
+    await coordinator.publish(0, ["packet"])
+    await coordinator.batch(0)
+    loads = generator.load_weights
+
+    async def lost(version: int, packets: list[Any]) -> int:
+        raise OwnerDiedError("", b"", "")
+
+    generator.deaths = 1
+    await coordinator.publish(1, ["packet"])
+    generator.load_weights = Method(lost)
+    await asyncio.sleep(0.1)
+    generator.load_weights = loads
+    await coordinator.restore(CoordinatorState(1), PROMPTS)
+    await coordinator.publish(1, ["again"])
+    await coordinator.start()
+    batch = await coordinator.batch(1)
+    assert len(batch.groups) == 4
+    assert generator.held == 1
+
+
 async def test_a_batch_that_does_not_come_names_what_was_waited_for() -> None:
     coordinator, generator, _ = make(run={"deadline_s": 0.2})
     generator.delay_s = lambda prompt: 60.0
@@ -178,7 +215,7 @@ async def test_a_dead_generator_is_started_again_with_the_newest_weights_and_not
     assert generator.held == 1
     assert len({group.prompt.id for group in batch.groups}) == 4
     assert all(version == 1 for group in batch.groups for r in group.rollouts for version in r.policy_versions)
-    records, _, _ = await coordinator.poll()
+    records, *_ = await coordinator.poll()
     assert {record["event"] for record in records} == {"actor_lost"}
 
 
@@ -203,7 +240,7 @@ async def test_state_holds_what_was_finished_ahead_and_restore_does_not_sample_i
     saving = asyncio.ensure_future(coordinator.state(1))
     await asyncio.sleep(0.1)
     assert not saving.done(), "a state is given before its records are written down"
-    records, token, _ = await coordinator.poll()
+    records, token, *_ = await coordinator.poll()
     assert len(records) == 1
     await coordinator.poll(1, token)
     state = await saving

@@ -182,6 +182,21 @@ def test_a_reward_that_raises_ends_the_run_with_one_message_and_nothing_running(
     assert run.left_running() == []
 
 
+def test_an_error_that_only_the_first_rank_meets_ends_both_at_once(
+    rayrl: Start, tiny_config: dict[str, Any], tmp_path: Path
+) -> None:
+    """The second rank sits in a collective of the next step, which the first never joins."""
+    options = {"mark": str(tmp_path / "raised")}
+    tiny_config["generator"] = {"engine": "tests.fakes.engine:FailsAtSecondLoad", "options": options}
+    run = rayrl("grpo", tiny_config, *TWO_RANKS)
+    run.wait_for(Path(options["mark"]).exists, 250, "the second load")
+    assert run.wait(30) == 7, (run.stdout, run.stderr)
+    assert run.stderr[run.stderr.index("rayrl: ") :].startswith("rayrl: weight sync to version 1 failed in the engine")
+    assert "no room for the weights" in run.stderr
+    assert run.records("event")[-1]["event"] == "failed"
+    assert run.left_running() == []
+
+
 def test_sft_gives_the_weights_of_a_plain_learner(rayrl: Start, tiny_sft: dict[str, Any]) -> None:
     run = rayrl("sft", tiny_sft)
     assert run.wait(300) == 0, run.stderr
