@@ -53,6 +53,11 @@ class Engine(Protocol):
     version: int
     """Policy version (number of updates) of the weights that it holds."""
 
+    @property
+    def alive(self) -> bool:
+        """False once its processes have died, whatever its calls then do: it is made anew, in a new actor."""
+        return True
+
     async def start(self) -> None:
         """Loads the model. Called once, before anything else."""
 

@@ -24,6 +24,10 @@ class VLLMEngine:
         self._llm: Any = None
         self._adapter: Any = None  # the LoRARequest that names the adapter now loaded
 
+    @property
+    def alive(self) -> bool:
+        return self._llm is None or not self._llm.errored
+
     async def start(self) -> None:
         settings = self.settings
         os.environ.setdefault("VLLM_LOGGING_LEVEL", "WARNING")

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 import yaml
 
@@ -31,13 +32,16 @@ def demo(tmp_path: Path) -> dict[str, Any]:
 
 
 @pytest.mark.timeout(800)
-def test_a_run_survives_a_killed_generator_and_ctrl_c_ends_everything_soon(rayrl: Start, demo: dict[str, Any]) -> None:
+def test_a_run_survives_killed_generators_and_engines_and_ctrl_c_ends_everything_soon(
+    rayrl: Start, demo: dict[str, Any]
+) -> None:
     demo["max_staleness"] = 1
     run = rayrl("grpo", demo, "--steps", 100)
     run.wait_for(lambda: len(run.records("step")) >= 1, 300, "the first step")
-    seen = len(run.records("step"))
-    kill_generator(run)
-    run.wait_for(lambda: len(run.records("step")) >= seen + 3, 300, "three steps after the generator's death")
+    for kill in (kill_generator, kill_engine):
+        seen = len(run.records("step"))
+        kill(run)
+        run.wait_for(lambda seen=seen: len(run.records("step")) >= seen + 3, 300, f"three steps after {kill.__name__}")
     run.interrupt()
     steps = run.records("step")
     assert [record["step"] for record in steps] == list(range(1, len(steps) + 1))
@@ -53,12 +57,22 @@ def test_a_run_survives_a_killed_generator_and_ctrl_c_ends_everything_soon(rayrl
 
 def kill_generator(run: Command) -> None:
     """SIGKILLs the generator actor; its vLLM processes must go with it."""
+    os.kill(generator_pid(run), signal.SIGKILL)
+
+
+def kill_engine(run: Command) -> None:
+    """SIGKILLs vLLM's engine process alone, as a machine that is out of memory does."""
+    children = psutil.Process(generator_pid(run)).children()
+    (engine,) = (child for child in children if "spawn_main" in " ".join(child.cmdline()))
+    engine.kill()
+
+
+def generator_pid(run: Command) -> int:
     for folder in Path("/proc").glob("[0-9]*"):
         try:
             ours = run.mark.encode() in (folder / "environ").read_bytes()
             if ours and b"GeneratorActor" in (folder / "cmdline").read_bytes():
-                os.kill(int(folder.name), signal.SIGKILL)
-                return
+                return int(folder.name)
         except OSError:
             continue
     raise AssertionError("no generator runs")

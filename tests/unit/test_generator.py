@@ -1,0 +1,64 @@
+"""The generator actor without Ray: it ends with its engine, so that Ray starts both anew, and with nothing less."""
+
+import asyncio
+
+import pytest
+
+from rayrl.actors.generator import GeneratorActor
+from rayrl.errors import SyncError
+from rayrl.generate.engine import EngineSettings
+from rayrl.types import Sampling
+from tests.fakes.mortal import EngineDeadError, Mortal
+
+ONE = Sampling(1.0, 1.0, 8)
+
+
+@pytest.fixture
+def ends(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Codes with which this process would have ended."""
+    codes: list[int] = []
+    monkeypatch.setattr("rayrl.actors.generator.os._exit", codes.append)
+    monkeypatch.setattr("rayrl.actors.generator.WATCH_S", 0.05)
+    return codes
+
+
+async def started() -> tuple[GeneratorActor, Mortal]:
+    actor = GeneratorActor("tests.fakes.mortal:Mortal", EngineSettings("m", 10, 0, 1, 1, 1, 1, 0.5, {}))
+    await actor.start()
+    assert isinstance(actor.engine, Mortal)
+    return actor, actor.engine
+
+
+async def test_a_dead_engine_ends_the_actor_whatever_was_asked_of_it(ends: list[int]) -> None:
+    actor, engine = await started()
+    assert len(await actor.generate([1], ONE)) == 1
+    assert await actor.load_weights(1, []) == 1
+    engine.alive = False
+    with pytest.raises(EngineDeadError):
+        await actor.generate([1], ONE)
+    assert ends == [1]
+    with pytest.raises(SyncError):
+        await actor.load_weights(2, [])
+    assert ends == [1, 1]
+    await actor.close()
+
+
+async def test_a_dead_engine_that_does_not_answer_ends_it_too_also_when_nothing_is_asked(ends: list[int]) -> None:
+    actor, engine = await started()
+    engine.alive, engine.hangs = False, True
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(actor.load_weights(1, []), 0.3)
+    assert ends
+    await actor.close()
+
+
+async def test_an_error_of_a_living_engine_is_an_error_and_a_closed_engine_is_no_loss(ends: list[int]) -> None:
+    actor, engine = await started()
+    engine.problem = ValueError("prompt too long")
+    with pytest.raises(ValueError, match="prompt too long"):
+        await actor.generate([1], ONE)
+    with pytest.raises(SyncError, match="version 1 failed in the engine: prompt too long"):
+        await actor.load_weights(1, [])
+    await actor.close()
+    await asyncio.sleep(0.2)
+    assert ends == []
