@@ -9,7 +9,7 @@ from rayrl.config import TrainingConfig, dump_config
 from rayrl.errors import RayrlError
 from rayrl.folders import require_writable
 from rayrl.study.arms import with_place
-from rayrl.study.directory import open_study, study_folder
+from rayrl.study.directory import open_study, require_study, study_folder
 from rayrl.study.ledger import Ledger, Trial
 from rayrl.study.plan import ArmPlan, plan_study, plan_table
 from rayrl.study.settings import StudyConfig, TrialsSettings
@@ -27,6 +27,7 @@ def run_study(config: StudyConfig, dry_run: bool = False) -> int:
     """
     require_writable(study_folder(config.study), "study.dir")
     console = Console(highlight=False, soft_wrap=True)
+    require_study(config.study, "study")
     plans = plan_study(config)
     console.print(plan_table(plans))
     if dry_run:

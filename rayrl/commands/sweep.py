@@ -12,7 +12,7 @@ from rayrl.config import TrainingConfig, dump_config
 from rayrl.errors import ConfigError, RayrlError
 from rayrl.folders import require_writable
 from rayrl.study.arms import UNTRAINED, merged, run_config, with_place
-from rayrl.study.directory import open_study, study_folder
+from rayrl.study.directory import open_study, require_study, study_folder
 from rayrl.study.ledger import Ledger, Trial, accuracies
 from rayrl.study.plan import memory_of
 from rayrl.study.settings import SweepConfig
@@ -33,6 +33,7 @@ def run_sweep(config: SweepConfig, dry_run: bool = False) -> int:
     """
     require_writable(study_folder(config.sweep), "sweep.dir")
     console = Console(highlight=False, soft_wrap=True)
+    require_study(config.sweep, "sweep")
     chosen = _chosen(config)
     configs, run_bytes = _configs(config, chosen)
     console.print(_plan(chosen))
@@ -102,11 +103,10 @@ def _configs(config: SweepConfig, chosen: Mapping[str, Chosen]) -> tuple[dict[st
             continue
         aside = with_place(one, study_folder(config.sweep) / "trials", ".check", 0, one.steps)
         try:
-            found = check(aside)
+            with check(aside) as found:
+                pass
         except RayrlError as error:
             raise type(error)(f"sweep trial {name}: {error}") from error
-        if found.examples:
-            found.examples.path.unlink()
         seen[key] = memory_of(one, found)
         kept = max(kept, found.kept_bytes)
     require_disk(study_folder(config.sweep), kept * (config.sweep.trials or len(configs) - 1))

@@ -75,5 +75,5 @@ def seeds_of(arm: Arm, seeds: list[int]) -> list[int]:
 
 def with_place(config: TrainingConfig, folder: Path, name: str, seed: int, steps: int) -> TrainingConfig:
     """The config of one trial: `folder`/`name`, seed, steps."""
-    run = config.run.model_copy(update={"dir": folder, "name": name, "seed": seed})
+    run = config.run.model_copy(update={"dir": folder, "name": name, "seed": seed, "resume": False})
     return config.model_copy(update={"run": run, "steps": steps})

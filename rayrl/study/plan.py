@@ -12,7 +12,6 @@ from rayrl.study.directory import study_folder
 from rayrl.study.settings import StudyConfig
 from rayrl.train.disk import require_disk
 from rayrl.train.preflight import Preflight, check
-from rayrl.train.run_directory import EXAMPLES, run_folder
 
 GROWTH = 1.25  # of a learner beyond its estimate, as malloc keeps more with every step: 1.15-1.37 measured
 PROCESSES = 3_000_000_000  # interpreters, Ray Train, what vLLM needs besides weights and cache: 2.5-3.3 GB measured
@@ -59,13 +58,11 @@ def plan_arm(arm: Arm, config: StudyConfig) -> ArmPlan:
     budget = config.study.budget
     placed = with_place(arm.config, study_folder(config.study) / "trials", f".{arm.name}", 0, arm.config.steps)
     try:
-        found = check(placed)
+        with check(placed) as found:
+            step = step_cost(arm.config, Lengths.of(found), budget.completion_tokens if budget else None)
     except RayrlError as error:
         raise type(error)(f"arms.{arm.name}: {error}") from error
-    step = step_cost(arm.config, Lengths.of(found), budget.completion_tokens if budget else None)
     steps = found.steps if arm.has_steps or budget is None else steps_for(budget, step)
-    if found.examples and found.examples.path != run_folder(placed) / EXAMPLES:
-        found.examples.path.unlink()
     seeds, memory = seeds_of(arm, config.study.seeds), memory_of(arm.config, found)
     return ArmPlan(arm, steps, seeds, step.times(steps), memory, found.kept_bytes)
 

@@ -23,7 +23,7 @@ from rayrl.study.settings import TrialsSettings
 from rayrl.study.trial import run_trial
 from rayrl.study.view import StudyView
 from rayrl.train.cluster import connect, needed_resources
-from rayrl.train.driver import terminated_as_interrupt
+from rayrl.train.interrupt import terminated_as_interrupt
 from rayrl.train.preflight import memory_slots
 
 Configure = Callable[[Mapping[str, Any], str], tuple[Trial, TrainingConfig]]

@@ -2,12 +2,10 @@
 
 import json
 import os
-import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Future, wait
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -28,6 +26,7 @@ from rayrl.report.page import write_report
 from rayrl.report.results import identity
 from rayrl.train.cluster import ANYWHERE, connect, generator_replicas, require_resources, verifier_actors
 from rayrl.train.entry import fit
+from rayrl.train.interrupt import terminated_as_interrupt
 from rayrl.train.preflight import Preflight, check, longest_verdict
 from rayrl.train.run_directory import EXAMPLES, TEXTS, open_run_directory, write_rows
 from rayrl.train.view import View, memory_line
@@ -50,11 +49,11 @@ def train(config: TrainingConfig, watch: Watch = lambda record: None) -> int:
     Raises:
         RayrlError: Bad input (before anything starts), or what made the run fail; no actor is left running.
     """
-    plan = check(config)
-    config = config.model_copy(update={"steps": plan.steps})
-    folder = open_run_directory(config)
-    if plan.examples:
-        plan.examples.move(folder / EXAMPLES)
+    with check(config) as plan:
+        config = config.model_copy(update={"steps": plan.steps})
+        folder = open_run_directory(config)
+        if plan.examples:
+            plan.examples.move(folder / EXAMPLES)
     if plan.texts:
         write_texts(folder / TEXTS, plan.texts)
     view = View(config, folder)
@@ -262,21 +261,3 @@ class Writer:
 
     def event(self, event: str, detail: str) -> None:
         self.write({"kind": "event", "event": event, "detail": detail})
-
-
-@contextmanager
-def terminated_as_interrupt() -> Iterator[None]:
-    """SIGTERM (what `ray job stop` and Kubernetes send) ends a run as Ctrl-C does."""
-
-    def interrupt(number: int, frame: Any) -> None:
-        raise KeyboardInterrupt
-
-    if threading.current_thread() is not threading.main_thread():  # a Ray Tune trial
-        yield
-        return
-    before = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

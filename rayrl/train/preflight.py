@@ -3,6 +3,8 @@
 import contextlib
 import math
 import os
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,7 +30,8 @@ from rayrl.folders import require_writable
 from rayrl.models import load_tokenizer, resolve_model
 from rayrl.plugins import load
 from rayrl.train.disk import require_disk
-from rayrl.train.run_directory import EXAMPLES, run_folder
+from rayrl.train.interrupt import terminated_as_interrupt
+from rayrl.train.run_directory import EXAMPLES, draft_folder, require_run_directory, run_folder
 from rayrl.types import Example, Prompt
 from rayrl.verify.finance.own_judge import own_judges
 from rayrl.verify.golds import check_golds
@@ -81,8 +84,18 @@ class Preflight:
         }
 
 
-def check(config: TrainingConfig) -> Preflight:
-    """Model, freeze rules, memory, datasets, golds, plugins: a RayrlError for whatever cannot work."""
+@contextmanager
+def check(config: TrainingConfig) -> Iterator[Preflight]:
+    """Folder, model, freeze rules, memory, disk, plugins, datasets, golds: a RayrlError for whatever cannot work.
+
+    Data come last, because SFT's may take long. What they are tokenised into is a draft that is gone after the `with`,
+    unless it was moved.
+    """
+    with terminated_as_interrupt(), ExitStack() as drafts:
+        yield _check(config, drafts)
+
+
+def _check(config: TrainingConfig, drafts: ExitStack) -> Preflight:
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     from rayrl.learner.adapter import adapter_config, linear_modules, parameters, prepare
     from rayrl.learner.estimate import activations, estimate
@@ -91,6 +104,7 @@ def check(config: TrainingConfig) -> Preflight:
     from rayrl.learner.model import meta_model, tied_names
 
     require_writable(run_folder(config), "run.dir")
+    require_run_directory(config)
     model = resolve_model(config.model.path)
     structure = meta_model(model)
     own = sum(parameter.numel() for parameter in structure.parameters())
@@ -115,12 +129,13 @@ def check(config: TrainingConfig) -> Preflight:
             load(reward.function, "rewards.function")
     if config.generator.engine != "vllm":
         load(config.generator.engine, "generator.engine")
-    data = _data(config, model)
+    trains = bool(config.steps or (isinstance(config, SFTConfig) and config.epochs))
+    state_bytes = 12 * sum(size for name, size in sizes.items() if trainable[name]) if trains else 0
+    kept_bytes = config.checkpoint.keep * state_bytes + (2 * own if trains else 0)
+    require_disk(run_folder(config), kept_bytes + state_bytes)  # a new checkpoint is whole before the oldest goes
+    data = _data(config, model, drafts)
     tokens = largest_microbatch(config, data.train, data.examples)
     activation_bytes = activations(trainable, shapes, units, config.model, config.learner, tokens)
-    state_bytes = 12 * sum(size for name, size in sizes.items() if trainable[name]) if data.steps else 0
-    kept_bytes = config.checkpoint.keep * state_bytes + (2 * own if data.steps else 0)
-    require_disk(run_folder(config), kept_bytes + state_bytes)  # a new checkpoint is whole before the oldest goes
     return Preflight(
         model=model,
         train=data.train,
@@ -243,7 +258,7 @@ class _Data:
     left_out: dict[str, list[str]] = field(default_factory=dict)
 
 
-def _data(config: TrainingConfig, model: str) -> _Data:
+def _data(config: TrainingConfig, model: str, drafts: ExitStack) -> _Data:
     """What to train on, what to evaluate on, and what was left out of either."""
     tokenizer = load_tokenizer(model, config.model.chat_template)
     if tokenizer.chat_template is None:
@@ -281,7 +296,7 @@ def _data(config: TrainingConfig, model: str) -> _Data:
             data.left_out.setdefault(f"divergence.{name}: {reason}", []).append(f"divergence.{name}-{number}")
     texts = {prompt.text for prompts in data.evaluated.values() for prompt in prompts}
     if isinstance(config, SFTConfig):
-        data.examples = _examples(config, render, encode, tokenizer.eos_token, texts)
+        data.examples = _examples(config, render, encode, tokenizer.eos_token, texts, drafts)
         data.left_out |= data.examples.left_out
         data.steps = config.steps or math.ceil(config.epochs * len(data.examples) / config.examples_per_step)
         return data
@@ -299,14 +314,14 @@ def _data(config: TrainingConfig, model: str) -> _Data:
     return data
 
 
-def _examples(config: SFTConfig, render: RenderChat, encode: Encode, eos: str, held_out: set[str]) -> ExampleFile:
-    """The examples of a run that goes on; else made anew, beside the run's folder until that is opened."""
+def _examples(
+    config: SFTConfig, render: RenderChat, encode: Encode, eos: str, held_out: set[str], drafts: ExitStack
+) -> ExampleFile:
+    """The examples of a run that goes on; else made anew, in a draft until the run's folder is opened."""
     made = run_folder(config) / EXAMPLES
     if config.run.resume and made.exists():
         return ExampleFile(made)
-    draft = config.run.dir / f".{config.run.name}.{EXAMPLES}"
-    draft.parent.mkdir(parents=True, exist_ok=True)
-    return write_examples(config, render, encode, eos, held_out, draft)
+    return write_examples(config, render, encode, eos, held_out, drafts.enter_context(draft_folder(config)) / EXAMPLES)
 
 
 def _readable_golds(

@@ -1,42 +1,55 @@
 """The folder of a run: made fresh, or gone on with."""
 
+import errno
 import json
-import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from rayrl.config import TrainingConfig, dump_config
-from rayrl.errors import ConfigError
+from rayrl.errors import ResourceError
+from rayrl.train.place import open_place, place, require_place
 
+MARKER = "config.yaml"
 EXAMPLES = "examples.arrow"
 TEXTS = "divergence_texts.json"
 
 
 def run_folder(config: TrainingConfig) -> Path:
     """`run.dir`/`run.name`."""
-    return (config.run.dir / config.run.name).resolve()
+    return place(config.run)
+
+
+def require_run_directory(config: TrainingConfig) -> None:
+    """Raises ConfigError as `require_place`."""
+    require_place(config.run, "run", MARKER)
 
 
 def open_run_directory(config: TrainingConfig) -> Path:
-    """`run.dir`/`run.name`, made or found as `run.resume` and `run.overwrite` say.
+    """`run.dir`/`run.name`, made or found as `run.resume` and `run.overwrite` say; raises as `require_place`."""
+    folder = open_place(config.run, "run", MARKER, "rollouts")
+    (folder / MARKER).write_text(dump_config(config))
+    return folder
+
+
+@contextmanager
+def draft_folder(config: TrainingConfig) -> Iterator[Path]:
+    """A hidden folder on the disk of `run.dir`, for files that may come to be the run's; gone at the end.
 
     Raises:
-        ConfigError: It exists and neither is set; or there is nothing to resume.
+        ResourceError: It cannot be made, or the disk is full.
     """
-    folder = run_folder(config)
-    exists = (folder / "config.yaml").exists()
-    if config.run.resume and not exists:
-        raise ConfigError(f"run.resume: there is no run at {folder}; check run.dir and run.name")
-    if exists and config.run.overwrite and not config.run.resume:
-        shutil.rmtree(folder)
-    elif exists and not config.run.resume:
-        raise ConfigError(
-            f"run.name: {config.run.name!r} exists at {folder}; go on with it by --run.resume true, replace it by "
-            "--run.overwrite true, or choose another name"
-        )
-    (folder / "rollouts").mkdir(parents=True, exist_ok=True)
-    (folder / "config.yaml").write_text(dump_config(config))
-    return folder
+    runs = config.run.dir.resolve()
+    there = next(path for path in (runs, *runs.parents) if path.is_dir())
+    try:
+        with TemporaryDirectory(dir=there, prefix=f".{config.run.name}.") as folder:
+            yield Path(folder)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS):
+            raise
+        raise ResourceError(f"run.dir: cannot write in {there}: {error}; name another folder, or make room") from error
 
 
 def write_rows(path: Path, rows: list[dict[str, Any]]) -> None:

@@ -1,5 +1,6 @@
 """The command line: instant help, and bad input refused before anything starts."""
 
+import errno
 import re
 import shutil
 import subprocess
@@ -144,6 +145,50 @@ def test_a_run_is_not_overwritten_nor_resumed_by_accident(
     message = capsys.readouterr().err
     assert "--run.resume true" in message
     assert "--run.overwrite true" in message
+
+
+@pytest.mark.parametrize("obstacle", ["name", "disk", "answer", "folder", "interrupt", "full"])
+def test_what_stops_sft_leaves_no_draft(
+    obstacle: str,
+    tiny_sft: dict[str, Any],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A taken name and a full disk are found before the first row is tokenised; a row that is bad, or Ctrl-C, later."""
+    config, runs = write(tiny_sft, tmp_path), tmp_path / "runs"
+    runs.mkdir()
+    raises: dict[str, BaseException] = {
+        "interrupt": KeyboardInterrupt(),
+        "full": OSError(errno.ENOSPC, "No space left on device"),
+    }
+    error = raises.get(obstacle, AssertionError("tokenised before it was checked"))
+    arguments = ["--target.template", "{missing}"] if obstacle == "answer" else []
+    if obstacle == "name":
+        (runs / "tiny").mkdir()
+        (runs / "tiny" / "config.yaml").touch()
+    if obstacle == "disk":
+        arguments = ["--checkpoint.keep", str(10**9)]
+    if obstacle == "folder":
+        arguments = ["--run.dir", "/proc/nowhere"]
+    if obstacle not in ("answer", "folder"):
+
+        def stopped(*_: Any) -> None:
+            raise error
+
+        monkeypatch.setattr("rayrl.data.examples.ExampleTokenizer.pieces", stopped)
+    before = sorted(tmp_path.rglob("*"))
+    codes = {"name": 2, "disk": 5, "answer": 3, "folder": 5, "interrupt": 130, "full": 5}
+    assert main(["sft", config, *arguments]) == codes[obstacle]
+    assert sorted(tmp_path.rglob("*")) == before
+    assert obstacle == "interrupt" or capsys.readouterr().err.startswith("rayrl: ")
+
+
+def test_a_dry_run_of_sft_leaves_nothing(tiny_sft: dict[str, Any], tmp_path: Path) -> None:
+    config = write(tiny_sft, tmp_path)
+    before = sorted(tmp_path.rglob("*"))
+    assert main(["sft", config, "--dry-run"]) == 0
+    assert sorted(tmp_path.rglob("*")) == before
 
 
 def test_a_cluster_that_is_not_there_is_said_at_once(
