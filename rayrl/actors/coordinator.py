@@ -150,6 +150,7 @@ class Coordinator:
         if self.failure is not None:
             raise self.failure
         self.finished = {at: group for at, group in self.finished.items() if at >= first}
+        self.clocks = {at: clock for at, clock in self.clocks.items() if at >= step}
         clock = self.clocks.get(step) or StepClock(0.0)
         groups = [self.finished[at] for at in wanted]
         return StepBatch(

@@ -146,6 +146,24 @@ async def test_a_reward_that_raises_reaches_the_learner_as_it_was_raised() -> No
         await coordinator.batch(0)
 
 
+async def test_records_are_forgotten_once_written_and_still_counted() -> None:
+    coordinator, _, _ = make()
+    await coordinator.log({"kind": "step", "samples": ["long"]})
+    await coordinator.log({"kind": "eval"})
+    records, token, *_ = await coordinator.poll()
+    again, *_ = await coordinator.poll(0, token)
+    assert records == again, "told again until they are written down"
+    await coordinator.log({"kind": "event"})
+    later, *_ = await coordinator.poll(2, token)
+    assert later == [{"kind": "event"}]
+    assert len(coordinator.records) == 3
+    assert coordinator.records._waiting == later
+    await coordinator.poll(3, token)
+    assert (await coordinator.state(1)).next_step == 1
+    from_another, *_ = await coordinator.poll(7, "of a list before")
+    assert from_another == []
+
+
 async def test_a_failure_is_told_with_the_records_and_no_restart_of_the_learner_clears_it() -> None:
     coordinator, _, verifier = make()
     verifier.error = RewardError("reward function 'x': no")
