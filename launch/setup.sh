@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
 # Makes .venv and installs the pinned set and rayrl itself. A second call does nothing and takes a second.
 #   PYTHON=python3.12 launch/setup.sh    another interpreter (3.11 or newer)
+#   KIND=cuda launch/setup.sh            the set for GPUs, on a machine without one (or cpu, on one with)
 set -euo pipefail
 cd "$(dirname "$0")/.."
 python=${PYTHON:-$(command -v python3.11 || command -v python3)}
-kind=cpu
-if nvidia-smi >/dev/null 2>&1; then kind=cuda; fi
+kind=${KIND:-$(nvidia-smi >/dev/null 2>&1 && echo cuda || echo cpu)}
 lock=launch/locks/$kind.txt
 stamp=.venv/.rayrl-setup
-wanted="$kind $(cat "$lock" pyproject.toml launch/setup.sh | sha256sum | cut -d' ' -f1)"
+wanted="$kind $(cat "$lock" pyproject.toml launch/setup.sh launch/torch_build.py | sha256sum | cut -d' ' -f1)"
 if [ "$(cat "$stamp" 2>/dev/null || true)" = "$wanted" ]; then exit 0; fi
 
 "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11) and f"rayrl needs Python 3.11 or newer; {sys.executable} is {sys.version.split()[0]}. Name another with PYTHON=...")'
@@ -20,6 +20,7 @@ pip() { .venv/bin/python -m pip --disable-pip-version-check -qq "$@"; }
 pip install --no-deps --no-compile -r "$lock"
 # Where no CPU build of torch is to be had, pip took the CUDA build: this adds the libraries that it links.
 pip install --no-compile -c "$lock" "$(grep '^torch==' "$lock")"
+.venv/bin/python launch/torch_build.py "$kind"
 pip install --no-deps --no-build-isolation --editable .
 echo "$wanted" >"$stamp"
 echo "setup: done in $((SECONDS - started)) s"

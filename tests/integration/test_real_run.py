@@ -63,7 +63,7 @@ def kill_generator(run: Command) -> None:
 def kill_engine(run: Command) -> None:
     """SIGKILLs vLLM's engine process alone, as a machine that is out of memory does."""
     children = psutil.Process(generator_pid(run)).children()
-    (engine,) = (child for child in children if "spawn_main" in " ".join(child.cmdline()))
+    (engine,) = (child for child in children if "resource_tracker" not in " ".join(child.cmdline()))
     engine.kill()
 
 
