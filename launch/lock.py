@@ -127,8 +127,11 @@ def write_lock(kind: str) -> None:
 def write_needs(kind: str) -> None:
     """Writes what each package of the lock asks for; ends where the lock lacks some of it."""
     packages = report(kind, "--no-deps", "-r", str(ROOT / f"launch/locks/{kind}.txt"))
-    metadata = {canonicalize_name(str(one["name"])): list(one.get("requires_dist", ())) for one in packages}
-    metadata |= {canonicalize_name(Requirement(text).name): [] for text in WEIGHTS_ONLY}
+    metadata: dict[str, list[str]] = {}
+    for one in packages:
+        metadata[canonicalize_name(str(one["name"]))] = list(one.get("requires_dist", ()))
+    for text in WEIGHTS_ONLY:
+        metadata[canonicalize_name(Requirement(text).name)] = []
     asked = needs(metadata, wanted(kind))
     rows = ",\n".join(f" {json.dumps(name)}: {json.dumps(texts)}" for name, texts in asked.items())
     (ROOT / f"launch/locks/{kind}.needs.json").write_text(f"{{\n{rows}\n}}\n")

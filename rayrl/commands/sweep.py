@@ -14,7 +14,6 @@ from rayrl.folders import require_writable
 from rayrl.study.arms import UNTRAINED, merged, run_config, with_place
 from rayrl.study.directory import open_study, require_study, study_folder
 from rayrl.study.ledger import Ledger, Trial, accuracies
-from rayrl.study.plan import memory_of
 from rayrl.study.settings import SweepConfig
 from rayrl.study.space import Chosen, candidates, placed
 from rayrl.train.disk import require_disk
@@ -107,7 +106,7 @@ def _configs(config: SweepConfig, chosen: Mapping[str, Chosen]) -> tuple[dict[st
                 pass
         except RayrlError as error:
             raise type(error)(f"sweep trial {name}: {error}") from error
-        seen[key] = memory_of(one, found)
+        seen[key] = found.memory.total
         kept = max(kept, found.kept_bytes)
     require_disk(study_folder(config.sweep), kept * (config.sweep.trials or len(configs) - 1))
     return configs, max(seen.values())

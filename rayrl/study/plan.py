@@ -11,10 +11,7 @@ from rayrl.study.budget import Cost, Lengths, step_cost, steps_for
 from rayrl.study.directory import study_folder
 from rayrl.study.settings import StudyConfig
 from rayrl.train.disk import require_disk
-from rayrl.train.preflight import Preflight, check
-
-GROWTH = 1.25  # of a learner beyond its estimate, as malloc keeps more with every step: 1.15-1.37 measured
-PROCESSES = 3_000_000_000  # interpreters, Ray Train, what vLLM needs besides weights and cache: 2.5-3.3 GB measured
+from rayrl.train.preflight import check
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,14 +60,8 @@ def plan_arm(arm: Arm, config: StudyConfig) -> ArmPlan:
     except RayrlError as error:
         raise type(error)(f"arms.{arm.name}: {error}") from error
     steps = found.steps if arm.has_steps or budget is None else steps_for(budget, step)
-    seeds, memory = seeds_of(arm, config.study.seeds), memory_of(arm.config, found)
-    return ArmPlan(arm, steps, seeds, step.times(steps), memory, found.kept_bytes)
-
-
-def memory_of(config: TrainingConfig, found: Preflight) -> int:
-    """Bytes that a run takes at most on a machine without GPUs: trials at once that do not fit stall each other."""
-    learners = int(GROWTH * config.learner.workers * found.learner_bytes)
-    return learners + config.generator.replicas * found.generator_bytes * config.samples + PROCESSES
+    seeds = seeds_of(arm, config.study.seeds)
+    return ArmPlan(arm, steps, seeds, step.times(steps), found.memory.total, found.kept_bytes)
 
 
 def plan_table(plans: list[ArmPlan]) -> Table:

@@ -24,7 +24,7 @@ from rayrl.study.trial import run_trial
 from rayrl.study.view import StudyView
 from rayrl.train.cluster import connect, needed_resources
 from rayrl.train.interrupt import terminated_as_interrupt
-from rayrl.train.preflight import memory_slots
+from rayrl.train.memory import memory_slots
 
 Configure = Callable[[Mapping[str, Any], str], tuple[Trial, TrainingConfig]]
 """What Ray Tune chose, and its id of the trial -> the trial and its config."""

@@ -1,6 +1,5 @@
 """Everything that can be found wrong before an actor starts."""
 
-import contextlib
 import math
 import os
 from collections.abc import Iterator
@@ -8,8 +7,6 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
-
-import psutil
 
 from rayrl.actors.chat_prompts import ChatPrompts
 from rayrl.config import (
@@ -31,12 +28,11 @@ from rayrl.models import load_tokenizer, resolve_model
 from rayrl.plugins import load
 from rayrl.train.disk import require_disk
 from rayrl.train.interrupt import terminated_as_interrupt
+from rayrl.train.memory import GB, RunMemory, largest_microbatch, mapped_bytes, require_memory, run_memory
 from rayrl.train.run_directory import EXAMPLES, draft_folder, require_run_directory, run_folder
 from rayrl.types import Example, Prompt
 from rayrl.verify.finance.own_judge import own_judges
 from rayrl.verify.golds import check_golds
-
-GB = 1e9
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +61,13 @@ class Preflight:
     frozen_bytes: int
     """Of the learner's: what one rank holds of weights that never train."""
     learner_bytes: int
-    """Of one learner rank, with activations."""
+    """Of one learner rank, with activations, and on CPU with what it maps of the object store."""
     activation_bytes: int
-    """Of these: what the largest micro-batch that can come holds for its backward."""
+    """Of these: what the largest micro-batch that can come holds for its backward, and the holes between."""
     generator_bytes: int
     """Of one generator."""
+    memory: RunMemory
+    """Of the whole run, where all of it is on this machine."""
     kept_bytes: int
     """Of what the run leaves on disk: `checkpoint.keep` full checkpoints and the exported model."""
 
@@ -81,6 +79,7 @@ class Preflight:
             "freeze": [asdict(row) for row in self.freeze_rows],
             "learner_bytes": self.learner_bytes,
             "generator_bytes": self.generator_bytes,
+            "run_bytes": self.memory.total,
         }
 
 
@@ -98,7 +97,7 @@ def check(config: TrainingConfig) -> Iterator[Preflight]:
 def _check(config: TrainingConfig, drafts: ExitStack) -> Preflight:
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     from rayrl.learner.adapter import adapter_config, linear_modules, parameters, prepare
-    from rayrl.learner.estimate import activations, estimate
+    from rayrl.learner.estimate import activations, estimate, holes
     from rayrl.learner.freeze import layer_of
     from rayrl.learner.freeze_table import table
     from rayrl.learner.model import meta_model, tied_names
@@ -118,7 +117,8 @@ def _check(config: TrainingConfig, drafts: ExitStack) -> Preflight:
     reference = config.keeps_reference
     memory = estimate(trainable, shapes, units, config.model, config.learner, stored, reference, config.adapter, linear)
     generator_bytes = 2 * sum(sizes.values()) + int(config.generator.kv_cache_gb * GB)
-    require_memory(config, memory.total, generator_bytes)
+    sent_bytes = 2 * sum(size for name, size in sizes.items() if trainable[name])
+    require_memory(config, run_memory(config, memory.total, generator_bytes, sent_bytes))
     require_context(config, getattr(structure.config, "max_position_embeddings", None))
     require_judge(config, model)
 
@@ -135,7 +135,12 @@ def _check(config: TrainingConfig, drafts: ExitStack) -> Preflight:
     require_disk(run_folder(config), kept_bytes + state_bytes)  # a new checkpoint is whole before the oldest goes
     data = _data(config, model, drafts)
     tokens = largest_microbatch(config, data.train, data.examples)
-    activation_bytes = activations(trainable, shapes, units, config.model, config.learner, tokens)
+    about = (trainable, shapes, units, config.model, config.learner, tokens)
+    packed = linear if config.adapter and config.adapter.quantize else []
+    activation_bytes = (activations(*about) + holes(*about, packed)) if trains else 0
+    held_bytes = memory.total + activation_bytes
+    needed = run_memory(config, held_bytes, generator_bytes, sent_bytes)
+    require_memory(config, needed)
     return Preflight(
         model=model,
         train=data.train,
@@ -148,9 +153,10 @@ def _check(config: TrainingConfig, drafts: ExitStack) -> Preflight:
         parameters=own,
         adapter=adapter_config(structure, model) if config.adapter else None,
         frozen_bytes=memory.frozen,
-        learner_bytes=memory.total + activation_bytes,
+        learner_bytes=held_bytes + mapped_bytes(config, sent_bytes),
         activation_bytes=activation_bytes,
         generator_bytes=generator_bytes,
+        memory=needed,
         kept_bytes=kept_bytes,
     )
 
@@ -162,33 +168,6 @@ def _require_drift(model: str) -> None:
         open_base(model)
     except ModelError as error:
         raise ModelError(f"drift: {error}; or switch it off (drift: false)") from error
-
-
-def require_memory(config: TrainingConfig, learner_bytes: int, generator_bytes: int) -> None:
-    """Raises ModelError where this machine's memory cannot hold what runs on CPU here.
-
-    On a cluster that is already there (RAY_ADDRESS) the machines are unknown: Ray and vLLM report for themselves.
-    """
-    if "RAY_ADDRESS" in os.environ:
-        return
-    needed = 0
-    if not config.learner.gpus_per_worker:
-        needed += config.learner.workers * learner_bytes
-    if config.samples and not config.generator.gpus:
-        needed += config.generator.replicas * generator_bytes
-    available = memory_available()
-    if needed > available:
-        raise ModelError(
-            f"model.path: {config.model.path!r} needs about {needed / GB:.1f} GB on this machine (learner "
-            f"{config.learner.workers} x {learner_bytes / GB:.1f}, generators {config.generator.replicas} x "
-            f"{generator_bytes / GB:.1f}), {available / GB:.1f} GB are free; freeze more (freeze.preset), lower "
-            "generator.kv_cache_gb, use more machines or a smaller model"
-        )
-
-
-def memory_slots(run_bytes: int) -> float | None:
-    """How many runs of this size this machine's free memory holds; None on a cluster that is already there."""
-    return None if "RAY_ADDRESS" in os.environ else memory_available() / run_bytes
 
 
 def require_context(config: TrainingConfig, positions: int | None) -> None:
@@ -222,30 +201,6 @@ def require_judge(config: TrainingConfig, model: str) -> None:
                 f"verifier.deadline_s: {config.verifier.deadline_s:g} leaves the judge no time; set it above "
                 f"judge.deadline_s ({judge.deadline_s:g})"
             )
-
-
-def largest_microbatch(config: TrainingConfig, train: list[Prompt], examples: ExampleFile | None) -> int:
-    """Most packed tokens that a learner rank can have to hold at once, each completion being as long as it may."""
-    if isinstance(config, GRPOConfig):
-        longest = max(len(prompt.token_ids) for prompt in train)
-        tree, count = longest + config.group_size * config.sampling.max_tokens, config.prompts_per_step
-        count //= config.updates_per_step
-    else:
-        assert isinstance(config, SFTConfig)
-        assert examples is not None
-        tree, count = int(examples.lengths().max()), config.examples_per_step
-    share = math.ceil(count / config.learner.workers)
-    return min(share * tree, max(config.learner.microbatch_tokens, tree))
-
-
-def memory_available() -> int:
-    """Free memory in bytes: the machine's, or what the container's limit leaves."""
-    free = int(psutil.virtual_memory().available)
-    with contextlib.suppress(OSError, ValueError):
-        limit = Path("/sys/fs/cgroup/memory.max").read_text().strip()
-        used = Path("/sys/fs/cgroup/memory.current").read_text().strip()
-        free = min(free, int(limit) - int(used))
-    return free
 
 
 @dataclass(slots=True)

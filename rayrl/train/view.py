@@ -14,7 +14,8 @@ from rich.text import Text
 from rayrl.config import HELD_OUT, TrainingConfig
 from rayrl.metrics import wilson_interval
 from rayrl.train.cluster import generator_replicas, verifier_actors
-from rayrl.train.preflight import GB, Preflight
+from rayrl.train.memory import GB
+from rayrl.train.preflight import Preflight
 
 
 class View:
@@ -155,4 +156,5 @@ def plan_table(config: TrainingConfig, plan: Preflight, folder: Path) -> Table:
         f"{learner.workers} x ({learner.cpus_per_worker:g} CPU, {learner.gpus_per_worker:g} GPU), "
         f"about {plan.learner_bytes / GB:.1f} GB a rank, at most {plan.activation_bytes / GB:.1f} GB of it activations",
     )
+    table.add_row("memory", f"about {plan.memory.total / GB:.1f} GB in all, without what is on GPUs")
     return table

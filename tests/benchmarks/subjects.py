@@ -8,7 +8,7 @@ from transformers import PreTrainedConfig
 from rayrl.config import FreezeSettings, LearnerSettings, LoRASettings, ModelSettings
 from rayrl.learner.adapter import linear_modules, parameters, prepare
 from rayrl.learner.batch import Batch
-from rayrl.learner.estimate import Shape, activations, estimate
+from rayrl.learner.estimate import Shape, activations, estimate, holes
 from rayrl.learner.freeze import layer_of
 from rayrl.learner.model import meta_model, tied_names
 from tests.benchmarks.flops import Floor, floor
@@ -68,4 +68,6 @@ class Subject:
             adapter=self.adapter,
             quantizable=self.linear,
         )
-        return held.total + activations(self.trainable, self.shapes, units, self.model, learner, tokens)
+        about = (self.trainable, self.shapes, units, self.model, learner, tokens)
+        packed = self.linear if self.adapter and self.adapter.quantize else []
+        return held.total + activations(*about) + holes(*about, packed)

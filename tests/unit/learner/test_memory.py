@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from rayrl.config import GRPOConfig, LearnerSettings, ModelSettings
-from rayrl.learner.estimate import activations
+from rayrl.learner.estimate import HOLES, activations, holes
 from rayrl.learner.peak import PeakMemory
-from rayrl.train.preflight import largest_microbatch
+from rayrl.train.memory import IMPORTED, RAY, VERIFIER, largest_microbatch, run_memory
 from rayrl.types import Prompt
 
 FACTOR = 1.4
@@ -70,6 +70,52 @@ def test_activations_are_those_of_the_layers_that_have_a_backward(
     for dtype, width in (("bfloat16", 2), ("float32", 4)):
         model = ModelSettings.model_validate({"path": "x", "compute_dtype": dtype})
         assert activations(trainable, SHAPES, UNITS, model, learner, 10) == width * 10 * elements
+
+
+def test_holes_are_what_layers_with_a_backward_drop_and_gpus_have_none() -> None:
+    shapes = {
+        "model.embed_tokens.weight": (100, 8),
+        "model.layers.0.input_layernorm.weight": (8,),
+        "model.layers.1.input_layernorm.weight": (8,),
+        "model.layers.1.q_proj.weight": (6, 8),
+        "model.layers.1.q_proj.lora_B.weight": (6, 2),
+        "model.norm.weight": (8,),
+    }
+    units = {name: int(name.split(".")[2]) if "layers" in name else None for name in shapes}
+    model = ModelSettings(path="x")
+    all_train = dict.fromkeys(shapes, True)
+    norm, rotated, adapter, unpacked = 3 * 4 * 8, 7 * 6, 3 * 2 * 6, 2 * 6 * 8
+
+    def of(trainable: dict[str, bool], tokens: int = 10, packed: tuple[str, ...] = (), **learner: int) -> int:
+        return holes(trainable, shapes, units, model, LearnerSettings.model_validate(learner), tokens, packed)
+
+    assert of(all_train) == int(HOLES * 10 * (2 * norm + rotated + adapter))
+    from_q = {name: "lora_B" in name for name in shapes}
+    assert of(from_q, 10, ("model.layers.1.q_proj.weight",)) == int(HOLES * 10 * adapter)
+    packed = of(all_train, 10, ("model.layers.1.q_proj.weight",))
+    assert packed == int(HOLES * (10 * (2 * norm + rotated + adapter) + unpacked))
+    assert of(all_train, gpus_per_worker=1) == 0
+    assert of(all_train, activation_checkpointing=True) == int(HOLES * 10 * (norm + rotated + adapter))
+
+
+def test_a_run_is_its_learners_generators_weights_on_their_way_and_processes() -> None:
+    settings = {
+        "model": {"path": "x"},
+        "train_data": {"source": "reasoning_gym:chain_sum"},
+        "rewards": [{"function": "maths"}],
+        "steps": 1,
+        "learner": {"workers": 2},
+        "generator": {"replicas": 3},
+    }
+    needed = run_memory(GRPOConfig.model_validate(settings), 5, 7, 11)
+    assert (needed.learners, needed.generators, needed.sync) == (10, 21, 55)
+    verifier = GRPOConfig.model_validate(settings).verifier
+    workers = verifier.actors * (1 + verifier.processes_per_actor)
+    assert needed.processes == RAY + IMPORTED * (1 + 2 + 2 * 3) + VERIFIER * workers
+    assert needed.total == sum((needed.learners, needed.generators, needed.sync, needed.processes))
+    on_gpus = settings | {"learner": {"gpus_per_worker": 1}, "generator": {"gpus": 1}}
+    assert run_memory(GRPOConfig.model_validate(on_gpus), 5, 7, 11).learners == 0
+    assert run_memory(GRPOConfig.model_validate(on_gpus), 5, 7, 11).generators == 0
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,110 @@
+"""How much memory a run takes on this machine: one rule, for a run of its own and for each trial of a study."""
+
+import contextlib
+import math
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from rayrl.config import GRPOConfig, SFTConfig, TrainingConfig
+from rayrl.data.examples import ExampleFile
+from rayrl.errors import ModelError
+from rayrl.types import Prompt
+
+GB = 1e9
+RAY = 1_100_000_000  # its head processes (0.37 GB), Ray Train's three actors (0.55), the coordinator: measured, PSS
+IMPORTED = 500_000_000  # a process that has imported torch, transformers and Ray, before it holds anything: 0.4-0.6 GB
+VERIFIER = 80_000_000  # the actor, and as much for each of two worker processes with SymPy
+
+
+@dataclass(frozen=True, slots=True)
+class RunMemory:
+    """Bytes of a run's processes, all on one machine; parts that lie on a GPU are not counted.
+
+    learners: of all ranks, with activations (`learner.estimate`). generators: weights in bfloat16 and the KV cache of
+    each. sync: what trains, in bfloat16, on its way: this version and the one before in Ray's object store, and a file
+    for each generator, all of it in shared memory. processes: interpreters with what they import (driver, ranks, and
+    two for each generator), Ray's own, verifiers.
+    """
+
+    learners: int
+    generators: int
+    sync: int
+    processes: int
+
+    @property
+    def total(self) -> int:
+        return self.learners + self.generators + self.sync + self.processes
+
+
+def run_memory(config: TrainingConfig, learner_bytes: int, generator_bytes: int, sent_bytes: int) -> RunMemory:
+    """Memory of a run.
+
+    Args:
+        config: Its settings.
+        learner_bytes: Of one rank, without `mapped_bytes`.
+        generator_bytes: Of one generator.
+        sent_bytes: Of one version of what trains, as it is sent.
+    """
+    ranks = config.learner.workers
+    replicas = config.generator.replicas if config.samples else 0
+    verifiers = config.verifier.actors * (1 + config.verifier.processes_per_actor) if config.samples else 0
+    return RunMemory(
+        learners=0 if config.learner.gpus_per_worker else ranks * learner_bytes,
+        generators=0 if config.generator.gpus else replicas * generator_bytes,
+        sync=(2 + replicas) * sent_bytes if replicas else 0,
+        processes=RAY + IMPORTED * (1 + ranks + 2 * replicas) + VERIFIER * verifiers,
+    )
+
+
+def mapped_bytes(config: TrainingConfig, sent_bytes: int) -> int:
+    """Of a rank's resident memory on CPU: pages of the object store that it has written, of two versions as they are
+    sent. They are shared, and in `RunMemory.sync`."""
+    return 2 * sent_bytes if config.samples and not config.learner.gpus_per_worker else 0
+
+
+def require_memory(config: TrainingConfig, needed: RunMemory) -> None:
+    """Raises ModelError where this machine's memory cannot hold what runs here.
+
+    On a cluster that is already there (RAY_ADDRESS) the machines are unknown: Ray and vLLM report for themselves.
+    """
+    available = memory_available()
+    if "RAY_ADDRESS" not in os.environ and needed.total > available:
+        raise ModelError(
+            f"model.path: {config.model.path!r} needs about {needed.total / GB:.1f} GB on this machine (learners "
+            f"{needed.learners / GB:.1f}, generators {needed.generators / GB:.1f}, weights on their way "
+            f"{needed.sync / GB:.1f}, processes {needed.processes / GB:.1f}), {available / GB:.1f} GB are free; freeze "
+            "more (freeze.preset), lower learner.microbatch_tokens or generator.kv_cache_gb, use more machines or a "
+            "smaller model"
+        )
+
+
+def memory_slots(run_bytes: int) -> float | None:
+    """How many runs of this size this machine's free memory holds; None on a cluster that is already there."""
+    return None if "RAY_ADDRESS" in os.environ else memory_available() / run_bytes
+
+
+def memory_available() -> int:
+    """Free memory in bytes: the machine's, or what the container's limit leaves."""
+    free = int(psutil.virtual_memory().available)
+    with contextlib.suppress(OSError, ValueError):
+        limit = Path("/sys/fs/cgroup/memory.max").read_text().strip()
+        used = Path("/sys/fs/cgroup/memory.current").read_text().strip()
+        free = min(free, int(limit) - int(used))
+    return free
+
+
+def largest_microbatch(config: TrainingConfig, train: list[Prompt], examples: ExampleFile | None) -> int:
+    """Most packed tokens that a learner rank can have to hold at once, each completion being as long as it may."""
+    if isinstance(config, GRPOConfig):
+        longest = max(len(prompt.token_ids) for prompt in train)
+        tree, count = longest + config.group_size * config.sampling.max_tokens, config.prompts_per_step
+        count //= config.updates_per_step
+    else:
+        assert isinstance(config, SFTConfig)
+        assert examples is not None
+        tree, count = int(examples.lengths().max()), config.examples_per_step
+    share = math.ceil(count / config.learner.workers)
+    return min(share * tree, max(config.learner.microbatch_tokens, tree))
