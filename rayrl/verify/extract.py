@@ -33,16 +33,22 @@ _ANCHOR = re.compile(
     r"|^[ \t]*(?P<line>A)[ \t]*:)[\s*_]*",
     re.IGNORECASE | re.MULTILINE,
 )
+_LONE_FORMULA = re.compile(
+    r"\s*((?<!\\)\$\$?[^$\n]{1,400}\$\$?|\\\([^\n]{1,400}?\\\)|\\\[[^\n]{1,400}?\\\])(?=\s*(?:[.!?](?:\s|\Z)|\n|\Z))[\s.]*"
+)
 _SENTENCE_END = re.compile(r"\n|[.!?](?=\s|$)(?<!\d!)")
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """An answer's text and by which mark it was found; `anchor`: for a sentence, with the words that announce it."""
+    """An answer's text and by which mark it was found. anchor: a sentence with the words that announce it. is_formula:
+    it stands between dollars or in LaTeX's brackets, and is no prose.
+    """
 
     text: str
     how: How
     anchor: str = ""
+    is_formula: bool = False
 
 
 def _boxes(text: str) -> list[tuple[int, int, int]]:
@@ -107,6 +113,9 @@ def _tag(text: str) -> str | None:
 def _sentence(text: str) -> Found | None:
     for anchor in reversed(list(_ANCHOR.finditer(text))[-20:]):
         tail = text[anchor.end() : anchor.end() + 2 * MAX_SENTENCE]
+        formula = _LONE_FORMULA.match(tail)
+        if formula is not None:
+            return Found(tidy(formula[1]), "sentence", is_formula=True)
         if tail.strip():
             end = _SENTENCE_END.search(tail)
             said = tidy(tail[: end.start() if end else None][:MAX_SENTENCE])
@@ -123,7 +132,8 @@ def marks(text: str) -> Iterator[Found]:
     """
     for how, content in (("boxed", boxed(text)), ("hashes", _hashes(text)), ("tag", _tag(text))):
         if content is not None and tidy(content):
-            yield Found(tidy(content), how)  # type: ignore[arg-type]
+            is_formula = how == "boxed" or bool(_LONE_FORMULA.fullmatch(content))
+            yield Found(tidy(content), how, is_formula=is_formula)  # type: ignore[arg-type]
     said = _sentence(text)
     if said is not None and said.text:
         yield said

@@ -51,9 +51,12 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Gold:
-    """A gold answer, read once. letter: of a multiple-choice option. is_words: a few words and no formula."""
+    """A gold answer, read once. written: all of it, in one notation. letter: of a multiple-choice option. is_words: it
+    is a few words and no formula.
+    """
 
     answer: Answer
+    written: str
     letter: str | None
     is_words: bool
 
@@ -83,7 +86,7 @@ def read_answer(found: Found, is_gold: bool = False) -> Answer:
         return Answer(text, found.how, number)
     numbers = len(_DIGITS.findall(text))
     is_unmarked_gold = is_gold and found.how == "last" and numbers != 1 and not _FORMULA.search(text)
-    if found.how != "boxed" and not is_unmarked_gold and is_prose(text):
+    if not found.is_formula and not is_unmarked_gold and is_prose(text):
         return _search(found.anchor or text, found.how, bool(found.anchor)) or Answer(text, found.how)
     try:
         return Answer(text, found.how, formula=parse_latex(text))
@@ -126,7 +129,7 @@ def read_gold(gold: str) -> Gold:
         raise DataError(
             f"gold answer {shortened(found.text)!r} cannot be read: no number, no words, no LaTeX expression"
         )
-    return Gold(answer, letter, is_words)
+    return Gold(answer, found.text, letter, is_words)
 
 
 def _in_words(answer: str, gold: str) -> bool:
@@ -151,7 +154,7 @@ def _names_differ(answer: str, gold: str) -> bool:
 
 def _same(answer: Answer, gold: Gold) -> bool:
     wanted = gold.answer
-    if answer.text == wanted.text or (gold.is_words and _in_words(answer.text, wanted.text)):
+    if answer.text in (wanted.text, gold.written) or (gold.is_words and _in_words(answer.text, wanted.text)):
         return True
     if gold.letter is not None and (letter := _letter(answer.text)) is not None:
         return letter == gold.letter

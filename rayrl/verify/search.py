@@ -64,6 +64,8 @@ def _read_latex(match: re.Match[str], anchored: bool) -> Formula | None:
         check_size(content)
         if _between_prices(match, content):
             return None
+    if len(contents) == 1 and not any(part for name, part in match.groupdict().items() if "percent" in name):
+        return _read_written(contents[0])
     try:
         expression, text = parser().extract_latex(match, configuration(anchored))
     except RecursionError as error:
