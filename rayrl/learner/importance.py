@@ -52,7 +52,8 @@ def mismatch(gaps: torch.Tensor) -> MetricSums:
 
     logprob_diff: |gap|. ratio_mean: of k, 1 but for sampling noise where both speak of one distribution.
     k3_kl_mean: of k - 1 - gap, an estimate of KL(generator || learner) that is never negative (Schulman 2020,
-    joschu.net/blog/kl-approx.html). chi_square: mean of k² less 1, the relative variance of the weights.
+    joschu.net/blog/kl-approx.html). chi_square: mean of k² less 1, the weights' variance
+    (below 0 where few tokens have a mean below 1).
     effective_sample_frac: (sum k)² / (K sum k²) (Kish 1965), the share of tokens that as many equal weights are worth.
 
     Args:
