@@ -13,6 +13,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar, get_args
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from rayrl import processor
 from rayrl.errors import ConfigError
 from rayrl.overrides import parse_overrides as parse_overrides
 from rayrl.overrides import put
@@ -53,8 +54,9 @@ class ModelSettings(Settings):
     model gets it."""
     attention: Literal["blocks", "flex"] = "blocks"
     """Attention of the learner. blocks: plain matmuls over what each segment sees; flex: FlexAttention (CUDA)."""
-    compute_dtype: Literal["bfloat16", "float32"] = "bfloat16"
-    """Type of forward and backward. Weights that train, and the optimiser, are float32."""
+    compute_dtype: Literal["bfloat16", "float32"] = Field(default_factory=processor.compute_dtype)
+    """Type of forward and backward. Weights that train, and the optimiser, are float32. Left out: bfloat16, but float32
+    on x86 processors without AVX-512, whose bfloat16 is slow (generators on them do likewise)."""
 
     @field_validator("chat_template")
     @classmethod

@@ -1,10 +1,11 @@
 """What a generator needs of an inference engine. Engines know neither Ray nor the learner."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from rayrl.processor import compute_dtype
 from rayrl.types import Rollout, Sampling
 
 
@@ -25,6 +26,8 @@ class EngineSettings:
     options: dict[str, Any]
     adapter: dict[str, Any] | None = None
     """Contents of adapter_config.json where `load_weights` brings a LoRA adapter; None: it brings none."""
+    dtype: str = field(default_factory=compute_dtype)
+    """Type of the weights on CPU; on GPUs they are bfloat16."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,6 +49,7 @@ class VLLMEngine:
             _preload_openmp()
             os.environ |= _openmp(settings.threads)
             arguments |= {
+                "dtype": settings.dtype,
                 "kv_cache_memory_bytes": settings.kv_cache_bytes,
                 # torch.compile takes a minute at start and gains nothing at this size; it needs a C++ compiler too.
                 "enforce_eager": True,

@@ -116,8 +116,9 @@ def _check(config: TrainingConfig, drafts: ExitStack) -> Preflight:
     stored = getattr(structure.config.dtype, "itemsize", 4)
     reference = config.keeps_reference
     memory = estimate(trainable, shapes, units, config.model, config.learner, stored, reference, config.adapter, linear)
-    generator_bytes = 2 * sum(sizes.values()) + int(config.generator.kv_cache_gb * GB)
-    sent_bytes = 2 * sum(size for name, size in sizes.items() if trainable[name])
+    width = 2 if config.model.compute_dtype == "bfloat16" else 4
+    generator_bytes = width * sum(sizes.values()) + int(config.generator.kv_cache_gb * GB)
+    sent_bytes = width * sum(size for name, size in sizes.items() if trainable[name])
     require_memory(config, run_memory(config, memory.total, generator_bytes, sent_bytes))
     require_context(config, getattr(structure.config, "max_position_embeddings", None))
     require_judge(config, model)

@@ -289,7 +289,8 @@ def memory(path: str, settings: LoRASettings | None, workers: int = 1) -> Memory
     shapes = {name: tuple(value.shape) for name, value in adapter.parameters(model).items()}
     units = {name: layer_of(name) for name in shapes}
     learner = LearnerSettings(workers=workers)
-    return estimate(trainable, shapes, units, ModelSettings(path=path), learner, adapter=settings, quantizable=linear)
+    model = ModelSettings(path=path, compute_dtype="bfloat16")
+    return estimate(trainable, shapes, units, model, learner, adapter=settings, quantizable=linear)
 
 
 def test_the_estimate_counts_bytes_as_they_are_held(folders: Folders) -> None:
@@ -302,7 +303,7 @@ def test_the_estimate_counts_bytes_as_they_are_held(folders: Folders) -> None:
     codes = sum(value.numel() * value.element_size() for value in packed.values())
     scales = sum(adapter.nf4_scale_bytes(2 * value.numel() * value.element_size(), True) for value in packed.values())
     found = memory(path, QLORA)
-    assert found.frozen == 2 * rest + codes + scales  # bfloat16, the default, where this learner has float32
+    assert found.frozen == 2 * rest + codes + scales  # bfloat16, where this learner has float32
     assert found.weights == found.frozen + 4 * trained
     assert found.optimizer == 8 * trained
     state = learner.policy.model.model.layers[0].mlp.up_proj.base_layer.quant_state  # type: ignore[union-attr,index]
