@@ -16,8 +16,13 @@ from typing import Any
 import pytest
 import yaml
 
+from rayrl.processor import compute_dtype
+
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
+
+PATIENCE = 3 if compute_dtype() == "float32" else 1
+"""By what the bounds of all waits are multiplied: whole runs take two to three times as long on older processors."""
 
 os.environ |= {
     "OMP_WAIT_POLICY": "PASSIVE",  # threads that wait leave the core to the other worker's test
@@ -44,6 +49,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return next((2 + place for place, name in enumerate(LAST) if item.nodeid.startswith(name)), 1)
 
     items.sort(key=turn)
+    for item in items:
+        marker = item.get_closest_marker("timeout")
+        bound = marker.args[0] if marker else float(item.config.getini("timeout"))
+        item.add_marker(pytest.mark.timeout(bound * PATIENCE), append=False)
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -76,11 +85,11 @@ class Command:
     started: float = field(default_factory=time.monotonic)
 
     def wait(self, timeout: float) -> int:
-        self.stdout, self.stderr = self.process.communicate(timeout=timeout)
+        self.stdout, self.stderr = self.process.communicate(timeout=timeout * PATIENCE)
         return self.process.returncode
 
     def wait_for(self, condition: Callable[[], bool], timeout: float, what: str) -> None:
-        end = time.monotonic() + timeout
+        end = time.monotonic() + timeout * PATIENCE
         while not condition():
             assert self.process.poll() is None, f"ended before {what}: {self.process.communicate()}"
             assert time.monotonic() < end, f"waited {timeout} s for {what}"
@@ -89,7 +98,7 @@ class Command:
     def interrupt(self, timeout: float = 15) -> None:
         """Ctrl-C: within `timeout` seconds it must say how to go on and leave a checkpoint and no process."""
         self.process.send_signal(signal.SIGINT)
-        end = time.monotonic() + timeout
+        end = time.monotonic() + timeout * PATIENCE
         assert self.wait(timeout) == 130, (self.stdout, self.stderr)
         while self.left_running():
             assert time.monotonic() < end, self.left_running()
@@ -182,7 +191,7 @@ def tiny(tiny_model: Path, tmp_path: Path) -> dict[str, Any]:
         rows = ({"question": f"{n % 9} + {n // 9} =", "answer": n % 9 + n // 9} for n in range(start, start + count))
         (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     return {
-        "run": {"name": "tiny", "dir": str(tmp_path / "runs"), "deadline_s": 60},
+        "run": {"name": "tiny", "dir": str(tmp_path / "runs"), "deadline_s": 60 * PATIENCE},
         "model": {"path": str(tiny_model), "compute_dtype": "float32"},
         "train_data": {"source": str(tmp_path / "train.jsonl")},
         "eval_data": {"source": str(tmp_path / "eval.jsonl")},

@@ -15,6 +15,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.conftest import PATIENCE
+
 ROOT = Path(__file__).resolve().parents[2]
 SUBMIT = ROOT / "launch" / "submit.sh"
 CONFIG = "configs/demo/grpo.yaml"
@@ -60,7 +62,7 @@ def address() -> Iterator[str]:
 
 
 def wait_for_agent(url: str, ray: "subprocess.Popen[bytes]", log: Path) -> None:
-    deadline = time.monotonic() + 240
+    deadline = time.monotonic() + 240 * PATIENCE
     while submit(url, "--no-wait", entrypoint="true").returncode != 0:
         assert ray.poll() is None, log.read_text()
         assert time.monotonic() < deadline, f"no job server at {url} after 240 s\n{log.read_text()}"
@@ -82,7 +84,7 @@ def submit(
         env=environment(address, entrypoint),
         capture_output=True,
         text=True,
-        timeout=timeout_s,
+        timeout=timeout_s * PATIENCE,
     )
 
 

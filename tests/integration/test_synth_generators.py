@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import Command
+from tests.conftest import PATIENCE, Command
 
 pytestmark = pytest.mark.integration
 
@@ -21,7 +21,7 @@ def test_generators_write_questions_and_one_that_dies_is_asked_again(
         lines = "\n".join(f"Measure {number}{line} is {1000 * number + line + 4000}." for line in range(4))
         (folder / f"d{number}.txt").write_text(f"Acme {number}\n{lines}")
     config = {
-        "run": {"name": "own", "dir": str(tmp_path / "runs"), "deadline_s": 60},
+        "run": {"name": "own", "dir": str(tmp_path / "runs"), "deadline_s": 60 * PATIENCE},
         "documents": {"paths": [str(folder)]},
         "questions": {"writer": "generators"},
         "model": {"path": str(tiny_model)},

@@ -16,6 +16,7 @@ from rayrl.commands.verify import judge
 from rayrl.config import RewardSettings, VerifierSettings
 from rayrl.errors import RewardError
 from rayrl.verify.files import Row
+from tests.conftest import PATIENCE
 
 pytestmark = pytest.mark.integration
 
@@ -47,12 +48,12 @@ def actor():
 
 
 def score(actor, *groups):
-    return ray.get([actor.score.remote(ROW, completions) for completions in groups], timeout=60)
+    return ray.get([actor.score.remote(ROW, completions) for completions in groups], timeout=60 * PATIENCE)
 
 
 def test_groups_are_scored(actor):
     good = "<think>3 + 4</think>\n<answer>7</answer>"
-    assert ray.get(actor.ping.remote(), timeout=60) != os.getpid()
+    assert ray.get(actor.ping.remote(), timeout=60 * PATIENCE) != os.getpid()
     for group in score(actor, *[[good, r"\boxed{7}", "8", ""]] * 20):
         assert group.rewards == [2.2, 2.0, 1.0, 1.0]
         assert group.parts == {"maths": [1.0, 1.0, 0.0, 0.0], "format": [1.0, 0.0, 0.0, 0.0], FUNCTION: [1.0] * 4}
@@ -75,7 +76,7 @@ def test_a_function_that_raises_fails_the_call_by_name(actor):
 
 
 def test_workers_die_with_a_killed_actor(actor):
-    pid, workers = ray.get([actor.ping.remote(), actor.worker_pids.remote()], timeout=60)
+    pid, workers = ray.get([actor.ping.remote(), actor.worker_pids.remote()], timeout=60 * PATIENCE)
     busy = actor.score.remote(ROW, ["loop"] * 100)  # in C, with a deadline of 100 s
     time.sleep(0.5)
     assert all(psutil.pid_exists(worker) for worker in workers)
@@ -85,13 +86,13 @@ def test_workers_die_with_a_killed_actor(actor):
         time.sleep(0.05)
     assert not [worker for worker in workers if psutil.pid_exists(worker)]
     with pytest.raises(ray.exceptions.RayActorError):
-        ray.get(busy, timeout=60)
+        ray.get(busy, timeout=60 * PATIENCE)
 
 
 def test_a_function_that_cannot_be_imported_fails_the_start():
     actor = ray.remote(VerifierActor).options(num_cpus=0).remote([{"function": "no_such_module:f"}], SETTINGS, "answer")
     with pytest.raises(ray.exceptions.ActorDiedError, match="cannot import 'no_such_module'"):
-        ray.get(actor.ping.remote(), timeout=60)
+        ray.get(actor.ping.remote(), timeout=60 * PATIENCE)
 
 
 @pytest.mark.parametrize("victim", ["worker", "actor"])
@@ -102,19 +103,19 @@ def test_what_is_killed_in_mid_batch_loses_and_doubles_no_verdict(victim):
         .options(num_cpus=0, max_restarts=-1, max_task_retries=-1, max_concurrency=1000)
         .remote([RewardSettings(function="finance")], SETTINGS, "gold")
     )
-    pid = ray.get(actor.ping.remote(), timeout=120)
+    pid = ray.get(actor.ping.remote(), timeout=120 * PATIENCE)
     results = judge([actor], SETTINGS, iter(rows))
     judged = [next(results)]
     if victim == "actor":
         os.kill(pid, 9)
     else:
-        for worker in ray.get(actor.worker_pids.remote(), timeout=120):
+        for worker in ray.get(actor.worker_pids.remote(), timeout=120 * PATIENCE):
             os.kill(worker, 9)
     judged += results
     assert [row.line for chunk, _ in judged for row in chunk] == list(range(2000))
     scores = [verdict.score for _, verdicts in judged for verdict in verdicts]
     assert scores == [float(at % 7 == at) for at in range(2000)]
-    assert ray.get(actor.ping.remote(), timeout=120) != pid or victim == "worker"
+    assert ray.get(actor.ping.remote(), timeout=120 * PATIENCE) != pid or victim == "worker"
 
 
 def test_the_command_on_a_cluster_that_is_there(tmp_path):
@@ -137,7 +138,7 @@ def test_the_command_on_a_cluster_that_is_there(tmp_path):
         env=environment,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=120 * PATIENCE,
         check=False,
     )
     assert done.returncode == 0, done.stderr

@@ -14,6 +14,7 @@ from rayrl.config import SFTConfig
 from rayrl.data.examples import ExampleFile, write_examples
 from rayrl.data.stream import ExampleOrder
 from rayrl.errors import ConfigError, DataError
+from tests.conftest import PATIENCE
 
 
 @pytest.fixture(scope="module")
@@ -142,6 +143,6 @@ def peak_mb(rows: int, folder: Path) -> float:
     )
     root = Path(__file__).resolve().parents[2]
     command = [sys.executable, "-c", script, str(rows), str(folder / "many.arrow")]
-    done = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=120 * PATIENCE, check=False)
     assert done.returncode == 0, done.stderr
     return float(done.stdout)

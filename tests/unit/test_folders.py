@@ -17,6 +17,7 @@ from rayrl.data.files import read_files
 from rayrl.errors import ConfigError, DataError
 from rayrl.folders import require_writable
 from rayrl.models import load_tokenizer
+from tests.conftest import PATIENCE
 
 ROOT = Path(__file__).resolve().parents[2]
 NO_OVERRIDE = "-dac_override,-dac_read_search,-fowner"
@@ -87,7 +88,13 @@ def without_override(
         start = [setpriv, f"--bounding-set={NO_OVERRIDE}", f"--inh-caps={NO_OVERRIDE}", *start]
     environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "ignore"} | (env or {})
     done = subprocess.run(
-        start, input=json.dumps(commands), capture_output=True, text=True, env=environment, timeout=240, check=False
+        start,
+        input=json.dumps(commands),
+        capture_output=True,
+        text=True,
+        env=environment,
+        timeout=240 * PATIENCE,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     return [(code, error) for code, error in json.loads(done.stdout.splitlines()[-1])]

@@ -11,7 +11,7 @@ import pytest
 import torch
 from packaging.requirements import Requirement
 
-from tests.conftest import ROOT
+from tests.conftest import PATIENCE, ROOT
 
 
 def script(name: str) -> ModuleType:
@@ -88,7 +88,7 @@ def test_a_cpu_build_of_torch_is_refused_beside_cuda_packages() -> None:
     assert torch_build.refusal("cuda", "2.13.0+cu130", "13.0") is None
     assert "2.13.0+cpu is a build for the CPU" in torch_build.refusal("cuda", "2.13.0+cpu", None)
     command = [sys.executable, str(ROOT / "launch/torch_build.py"), "cuda"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120 * PATIENCE, check=False)
     assert f"torch {torch.__version__}" in done.stdout
     assert (done.returncode != 0) == (torch.version.cuda is None)
     setup = (ROOT / "launch" / "setup.sh").read_text()

@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from tests.conftest import PATIENCE
+
 ROOT = Path(__file__).resolve().parents[2]
 EXCLUDES = ["/.git", "/.venv", "/runs", "__pycache__"]
 LIMIT = 100 * 1024**2
@@ -108,7 +110,7 @@ def test_submit_says_it_before_it_looks_for_a_cluster(checkout: Path) -> None:
     sparse(checkout / "data" / "rows.parquet", 2 * LIMIT)
     command = [str(checkout / "launch" / "submit.sh"), str(checkout / "c.yaml")]
     environment = os.environ | {"RAY_ADDRESS": "http://127.0.0.1:1"}
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, env=environment)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120 * PATIENCE, check=False, env=environment)
     assert done.returncode == 2, done.stderr
     assert "200.0 MiB  data/rows.parquet" in done.stderr
     assert done.stderr.endswith("submit: nothing was submitted\n")

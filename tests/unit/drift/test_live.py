@@ -20,6 +20,7 @@ from rayrl.learner.objectives import sft_objective
 from rayrl.train.change import Change
 from rayrl.train.run_directory import TEXTS
 from rayrl.types import Example
+from tests.conftest import PATIENCE
 from tests.unit.learner.conftest import make_learner, make_trees
 
 KINDS: dict[str, LoRASettings | None] = {
@@ -74,7 +75,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
         (folder / kind / "config.yaml").write_text("{}")
         write_texts(folder / kind / TEXTS, {"some": texts})
     ranks = mp.spawn(run_rank, (str(base), str(folder), 2), nprocs=2, join=False)
-    end = time.monotonic() + 120
+    end = time.monotonic() + 120 * PATIENCE
     while not ranks.join(1):
         assert time.monotonic() < end, "waited 120 s for two ranks"
     return base, folder

@@ -18,6 +18,7 @@ from rayrl.learner.batch import Tree, sft_tree
 from rayrl.learner.objectives import Objective, grpo_objective, sft_objective
 from rayrl.train.checkpoints import Checkpoints
 from rayrl.types import Example
+from tests.conftest import PATIENCE
 
 from .conftest import make_learner, make_trees, weights
 
@@ -59,7 +60,7 @@ def start(path: str, folder: Path, attempt: str) -> Any:
 
 
 def finish(ranks: Any) -> None:
-    end = time.monotonic() + 120
+    end = time.monotonic() + 120 * PATIENCE
     while not ranks.join(1):
         assert time.monotonic() < end, "waited 120 s for two ranks"
 
@@ -70,7 +71,7 @@ def test_two_killed_ranks_resume_bit_for_bit(folders: Callable[[str], str], tmp_
     for folder in (alone, hit):
         folder.mkdir()
     whole, killed = start(path, alone, "meet"), start(path, hit, "meet")
-    end = time.monotonic() + 120
+    end = time.monotonic() + 120 * PATIENCE
     while not any((hit / "grpo").glob("step_*[0-9]")):
         assert time.monotonic() < end, "waited 120 s for a checkpoint"
         time.sleep(0.01)

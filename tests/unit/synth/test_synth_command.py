@@ -17,6 +17,7 @@ from rayrl.config import SynthConfig, validated
 from rayrl.synth.chunks import characters
 from rayrl.synth.documents import Document
 from rayrl.synth.pipeline import Synthesis
+from tests.conftest import PATIENCE
 from tests.unit.synth.pdf_files import STATEMENT, write_pdf
 from tests.unit.synth.service import completion, questions, serve
 
@@ -37,7 +38,7 @@ def start(config: dict[str, Any], path: Path) -> subprocess.Popen[str]:
 
 def run(config: dict[str, Any], path: Path) -> tuple[int, str, str]:
     process = start(config, path)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=60 * PATIENCE)
     return process.returncode, out, err
 
 
@@ -86,7 +87,7 @@ def test_a_killed_run_goes_on_and_asks_nothing_twice(tmp_path: Path) -> None:
         kills = 0
         for written in (6, 20):
             process = start(config, tmp_path / "killed.yaml")
-            end = time.monotonic() + 30
+            end = time.monotonic() + 30 * PATIENCE
             while not journal.exists() or journal.read_bytes().count(b"\n") < written:
                 assert process.poll() is None, process.communicate()
                 assert time.monotonic() < end
