@@ -83,7 +83,7 @@ def test_holes_are_what_layers_with_a_backward_drop_and_gpus_have_none() -> None
         "model.norm.weight": (8,),
     }
     units = {name: int(name.split(".")[2]) if "layers" in name else None for name in shapes}
-    model = ModelSettings(path="x")
+    model = ModelSettings(path="x", compute_dtype="bfloat16")
     all_train = dict.fromkeys(shapes, True)
     norm, rotated, adapter, unpacked = 3 * 4 * 8, 7 * 6, 3 * 2 * 6, 2 * 6 * 8
 
