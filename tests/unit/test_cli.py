@@ -178,7 +178,7 @@ def test_what_stops_sft_leaves_no_draft(
 
         monkeypatch.setattr("rayrl.data.examples.ExampleTokenizer.pieces", stopped)
     before = sorted(tmp_path.rglob("*"))
-    codes = {"name": 2, "disk": 5, "answer": 3, "folder": 5, "interrupt": 130, "full": 5}
+    codes = {"name": 2, "disk": 5, "answer": 3, "folder": 2, "interrupt": 130, "full": 5}
     assert main(["sft", config, *arguments]) == codes[obstacle]
     assert sorted(tmp_path.rglob("*")) == before
     assert obstacle == "interrupt" or capsys.readouterr().err.startswith("rayrl: ")
