@@ -27,7 +27,8 @@ _CLOCK = re.compile(r"(\d{1,2})\s*:\s*(\d{2})\s*(?:([ap])\s*\.?\s*m\s*\.?)?", re
 _RATIO = re.compile(r"(\d+)\s*:\s*(\d+)(?:\s*:\s*(\d+))?")
 _WRAP = re.compile(r"\\(?:text\w*|math\w+|mbox)\s*\{([^{}]*)\}")
 _JOINED = re.compile(
-    r"\s*(?:\\text\s*\{\s*)?(?P<how>\\cup|\\lor|\\vee|\\cap|\\land|\\wedge|(?<![A-Za-z])(?:or|and)(?![A-Za-z])|,|;)\s*\}?\s*"
+    r"\s*(?:\\text\s*\{\s*)?(?P<how>\\cup|\\lor|\\vee|\\cap|\\land|\\wedge"
+    r"|(?<![A-Za-z])(?:or|and)(?![A-Za-z])|,|;)\s*\}?\s*"
 )
 _INDEXED = re.compile(r"([A-Za-z])_(?:\d|\{\d+\})(?=\s*=)")
 _AND = frozenset({"and", "\\cap", "\\land", "\\wedge"})

@@ -23,7 +23,8 @@ _BARE_BOX = re.compile(r"\\(?:boxed|fbox)\s+([^\s{}$]+)")
 _NAME_BEFORE = re.compile(r"(?<![A-Za-z\\])([A-Za-z](?:_\w|_\{\w+\})?)\s*=\s*\Z")
 _SEPARATOR = re.compile(r"\b(?:and|or)\b|,|;")
 _ANEW = re.compile(
-    r"[.!?:]\s|\b(?:but|no|not|wrong|incorrect|instead|actually|however|rather|so|hence|thus|therefore|answer|correct\w*|"
+    r"[.!?:]\s|\b(?:but|no|not|wrong|incorrect|instead|actually|however|rather|so|hence|thus|therefore|"
+    r"answer|correct\w*|"
     r"then|which|gives|yields|becomes)\b|=>|\\(?:Rightarrow|implies|to)\b",
     re.IGNORECASE,
 )
@@ -34,7 +35,8 @@ _ANCHOR = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 _LONE_FORMULA = re.compile(
-    r"\s*((?<!\\)\$\$?[^$\n]{1,400}\$\$?|\\\([^\n]{1,400}?\\\)|\\\[[^\n]{1,400}?\\\])(?=\s*(?:[.!?](?:\s|\Z)|\n|\Z))[\s.]*"
+    r"\s*((?<!\\)\$\$?[^$\n]{1,400}\$\$?|\\\([^\n]{1,400}?\\\)|\\\[[^\n]{1,400}?\\\])"
+    r"(?=\s*(?:[.!?](?:\s|\Z)|\n|\Z))[\s.]*"
 )
 _SENTENCE_END = re.compile(r"\n|[.!?](?=\s|$)(?<!\d!)")
 

@@ -16,7 +16,8 @@ from typing import Any
 from rayrl.verify.bounds import TooLarge, Unreadable, bounded, check_size
 
 SET_BUILDER = re.compile(
-    r"(?:\\left)?\\\{\s*\w\s*(?:\\in\s*\\mathbb\s*\{?R\}?\s*)?(?:\\left|\\right)?(?:\||\\mid\b|:)\s*(.+?)\s*(?:\\right)?\\\}"
+    r"(?:\\left)?\\\{\s*\w\s*(?:\\in\s*\\mathbb\s*\{?R\}?\s*)?"
+    r"(?:\\left|\\right)?(?:\||\\mid\b|:)\s*(.+?)\s*(?:\\right)?\\\}"
 )
 _JOINS_INEQUALITIES = re.compile(r"\\(?:cup|lor|vee)(?![A-Za-z])")
 RELATION = re.compile(r"[<>]|\\(?:[lg]eq?(?:slant)?|neq?|[lg]t)(?![A-Za-z])")
