@@ -30,10 +30,10 @@ os.environ |= {
     "RAY_worker_niceness": "0",  # 15 by default: light tests on the other worker would starve whole runs
 }
 
-FIRST = ("tests/integration/test_real_run.py", "tests/unit/test_full_loop.py")
+FIRST = ("tests/integration/test_real_run.py", "tests/unit/train/test_driver.py")
 """The longest, with Ctrl-C against the clock: one worker takes them, the other the light tests meanwhile."""
 LAST = (
-    "tests/unit/test_study_run.py",
+    "tests/unit/study/test_runner.py",
     "tests/integration/test_submit.py",
     "tests/integration/test_own_judge.py",
     "tests/integration/",

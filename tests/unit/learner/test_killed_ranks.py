@@ -1,6 +1,6 @@
 """Two ranks killed with SIGKILL at an arbitrary moment end, resumed, with bitwise the weights of two left alone.
 
-Supervised, and GRPO on recorded rollouts. One rank under Ray Train: tests/unit/test_full_loop.py.
+Supervised, and GRPO on recorded rollouts. One rank under Ray Train: tests/unit/train/test_driver.py.
 """
 
 import random

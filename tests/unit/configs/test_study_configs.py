@@ -7,7 +7,7 @@ from rayrl.study.arms import Arm, expand
 from rayrl.study.settings import StudyConfig, SweepConfig
 from rayrl.study.space import candidates, placed
 
-CONFIGS = Path(__file__).resolve().parents[2] / "configs" / "study"
+CONFIGS = Path(__file__).resolve().parents[3] / "configs" / "study"
 
 
 def arms_of(name: str) -> dict[str, Arm]:

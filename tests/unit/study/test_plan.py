@@ -117,7 +117,7 @@ def test_the_budget_sets_the_steps_of_each_arm(budget: dict[str, Any], grpo: int
 
 def test_later_updates_of_a_step_cost_a_forward_more() -> None:
     """2 x parameters x tokens, for the share of the step's groups that is not the first update's."""
-    root = Path(__file__).resolve().parents[2]
+    root = Path(__file__).resolve().parents[3]
     demo = load_config(root / "configs/demo/grpo.yaml", {}, GRPOConfig)
     lengths = Lengths(prompt=20.0, example=0.0, parameters=1000, trainable=1000)
     one = step_cost(demo, lengths)

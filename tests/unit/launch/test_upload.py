@@ -13,7 +13,7 @@ import pytest
 
 from tests.conftest import PATIENCE
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 EXCLUDES = ["/.git", "/.venv", "/runs", "__pycache__"]
 LIMIT = 100 * 1024**2
 

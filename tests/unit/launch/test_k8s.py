@@ -15,7 +15,7 @@ from jsonschema import Draft202012Validator
 
 from rayrl.config import GRPOConfig, load_config, parse_overrides
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 CRDS = ROOT.parent / "shared" / "data" / "kuberay"
 IMAGE_ROOT = "/opt/rayrl"  # the checkout inside the image (k8s/Dockerfile)
 MANIFESTS = sorted(path.name for path in (ROOT / "k8s").glob("ray*.yaml"))

@@ -9,7 +9,7 @@ import yaml
 
 from rayrl.cli import main
 
-CASES = Path(__file__).resolve().parents[3] / "shared" / "data" / "cases" / "training"
+CASES = Path(__file__).resolve().parents[4] / "shared" / "data" / "cases" / "training"
 SKIP = ("--train_data.bad_golds", "skip")
 CHAT = ("--target.messages_column", "messages")
 CONTEXT = ("--prompt.template", "{context}\n\n{question}", "--eval_data", "null")

@@ -141,7 +141,7 @@ def peak_mb(rows: int, folder: Path) -> float:
         "own = int(re.search(r'RssAnon:\\s+(\\d+) kB', Path('/proc/self/status').read_text())[1]) / 1024\n"
         "print(own + pa.default_memory_pool().max_memory() / 1e6)\n"
     )
-    root = Path(__file__).resolve().parents[2]
+    root = Path(__file__).resolve().parents[3]
     command = [sys.executable, "-c", script, str(rows), str(folder / "many.arrow")]
     done = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=120 * PATIENCE, check=False)
     assert done.returncode == 0, done.stderr

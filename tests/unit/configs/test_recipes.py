@@ -11,9 +11,9 @@ from rayrl.data.examples import ExampleTokenizer, write_examples
 from rayrl.data.prompts import build_prompts
 from rayrl.errors import ConfigError
 from rayrl.models import load_tokenizer
-from tests.unit.test_named_sets import openr1, written
+from tests.unit.data.test_named import openr1, written
 
-CONFIGS = Path(__file__).resolve().parents[2] / "configs"
+CONFIGS = Path(__file__).resolve().parents[3] / "configs"
 
 
 def set_to(config: Any, values: dict[str, Any]) -> None:

@@ -14,7 +14,7 @@ from rayrl.data.rows import iterate_rows
 from rayrl.errors import ConfigError, DataError
 from rayrl.verify.golds import check_golds
 
-SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
+SHARED = Path(__file__).resolve().parents[4] / "shared" / "data"
 
 
 def rows(source: str, **options: Any) -> list[Row | LeftOut]:
