@@ -29,11 +29,10 @@ _ANEW = re.compile(
     re.IGNORECASE,
 )
 _HASHES = re.compile(r"^[ \t]*####[ \t]*(\S.*)$", re.MULTILINE)
-_ANCHOR = re.compile(
-    r"(?:\b(?:final |correct )?(?:answer|result)\b[^\n.:=?]{0,60}?(?:\b(?:is|be|equals)\b[ \t]*:?|[:=])"
-    r"|^[ \t]*(?P<line>A)[ \t]*:)[\s*_]*",
-    re.IGNORECASE | re.MULTILINE,
-)
+_LINE_ANCHOR = r"^[ \t]*(?P<line>A)[ \t]*:"
+_WORD_ANCHOR = r"\b(?:final |correct )?(?:answer|result)\b[^\n.:=?]{0,60}?(?:\b(?:is|be|equals)\b[ \t]*:?|[:=])"
+_LINES = re.compile(rf"{_LINE_ANCHOR}[\s*_]*", re.IGNORECASE | re.MULTILINE)
+_ANCHORS = re.compile(rf"(?:{_WORD_ANCHOR}|{_LINE_ANCHOR})[\s*_]*", re.IGNORECASE | re.MULTILINE)
 _LONE_FORMULA = re.compile(
     r"\s*((?<!\\)\$\$?[^$\n]{1,400}\$\$?|\\\([^\n]{1,400}?\\\)|\\\[[^\n]{1,400}?\\\])"
     r"(?=\s*(?:[.!?](?:\s|\Z)|\n|\Z))[\s.]*"
@@ -83,6 +82,8 @@ def boxed(text: str) -> str | None:
     parts two boxes: `\\boxed{5}. That is wrong, the answer is \\boxed{7}` is 7. Of `x = \\boxed{4}, y = \\boxed{3}` the
     names are kept. See huggingface/Math-Verify#57.
     """
+    if "box" not in text:
+        return None
     boxes = _boxes(text)
     if not boxes:
         bare = list(_BARE_BOX.finditer(text[-2000:]))
@@ -103,6 +104,8 @@ def boxed(text: str) -> str | None:
 
 
 def _hashes(text: str) -> str | None:
+    if "####" not in text:
+        return None
     lines = [line.strip() for line in _HASHES.findall(text)]
     return next((line for line in reversed(lines) if not is_prose(line) or parse_number(line)), None)
 
@@ -113,7 +116,9 @@ def _tag(text: str) -> str | None:
 
 
 def _sentence(text: str) -> Found | None:
-    for anchor in reversed(list(_ANCHOR.finditer(text))[-20:]):
+    folded = text.casefold()
+    anchors = _ANCHORS if "answer" in folded or "result" in folded else _LINES  # five times as fast
+    for anchor in reversed(list(anchors.finditer(text))[-20:]):
         tail = text[anchor.end() : anchor.end() + 2 * MAX_SENTENCE]
         formula = _LONE_FORMULA.match(tail)
         if formula is not None:

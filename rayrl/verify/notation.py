@@ -71,7 +71,7 @@ _ARC = re.compile(r"(?<!\d)(\d{1,12})\s?\^\s?\{?\\circ\}?\s*(\d{1,2})\s*(?:'|\^\
 _BASED = re.compile(r"\(\s?((?=\w{0,39}\d)[0-9A-Za-z.]{1,40})\s?\)(?=\s*_\s*\{?\s*\d)")
 _DIGIT_IN_TEXT = re.compile(r"(?<=\d)\\(?:text|mathrm)\s*\{([A-Z])\}(?=[\dA-Z_])")
 _LATEX = re.compile(r"[\\~_{]")
-_OTHER_FORM = re.compile(r"[\\_]|\bbase\b")
+_OTHER_FORM = ("\\", "_", "base")
 _PER_MILLE = re.compile(r"(\d{1,12}(?:\.\d{1,12})?)\s?‰")
 _DELIMITED = re.compile(r"\$|\\[(\[]|\\boxed|<answer>|####")
 _RUN = re.compile(
@@ -132,7 +132,7 @@ def to_latex(text: str) -> str:
         text = _LIST_ITEM.sub(lambda item: item[1].rstrip(" \t.,;andor") + " and ", text)
     if _LATEX.search(text):
         text = without_looks(text)
-    return one_form(text) if _OTHER_FORM.search(text) else text
+    return one_form(text) if any(map(text.__contains__, _OTHER_FORM)) else text
 
 
 def _fraction(match: re.Match[str]) -> str:

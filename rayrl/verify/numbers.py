@@ -38,6 +38,7 @@ _NUMBER = re.compile(
 ANY_NUMBER = re.compile(
     rf"(?<![\w.,])-?\s?\$?(?:{_UNSIGNED})(?:[eE][+-]?\d{{1,4}}(?!\w))?(?:\s?/\s?\d+)?(?:\s?(?:%|percent\b))?", re.ASCII
 )
+_INTEGER = re.compile(r"-?\d{1,30}", re.ASCII)  # what most answers are: no grammar is needed
 _UNIT = re.compile(r"(?:\^?\{?\\circ\}?)?\s*(?:(?:[A-Za-z]+\.?(?:\^?\{?-?\d\}?)?)(?:[ /-]|$)*)*", re.ASCII)
 _TERM = re.compile(
     r"[-+*/^]|\\(?:frac|sqrt|times|cdot|pm)|(?<![\w{])\d+\s*[A-Za-z\\(]", re.ASCII
@@ -116,6 +117,8 @@ def parse_number(answer: str) -> Number | None:
     `x = 5`, `(B) 5` and `5 (five)` state 5. `0.5`, `1/2` and `50%` have the same value; `50%` can also be matched as 50
     (`same_number`).
     """
+    if _INTEGER.fullmatch(answer):
+        return Number(Fraction(int(answer)))
     if len(answer) > 2 * MAX_DIGITS:
         return None
     match = _NUMBER.fullmatch(_last_side(plain(answer)))
