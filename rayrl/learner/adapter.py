@@ -138,7 +138,8 @@ def adapter_config(model: PreTrainedModel, source: str) -> dict[str, Any]:
 def nf4(settings: LoRASettings | None, dtype: torch.dtype) -> BitsAndBytesConfig | None:
     """How transformers quantises the base while it loads; None: not at all.
 
-    The 4-bit codes are stored in the dtype of all other weights, because FSDP2 gathers what has one dtype.
+    Two codes are a byte (uint8), which FSDP2 gathers as it is. Stored as floats, codes that look like NaN are rewritten
+    on CUDA: bitsandbytes-foundation/bitsandbytes#1945.
     """
     if settings is None or settings.quantize is None:
         return None
@@ -147,7 +148,6 @@ def nf4(settings: LoRASettings | None, dtype: torch.dtype) -> BitsAndBytesConfig
         bnb_4bit_quant_type="nf4",
         bnb_4bit_use_double_quant=settings.double_quantization,
         bnb_4bit_compute_dtype=dtype,
-        bnb_4bit_quant_storage=dtype,
     )
 
 

@@ -163,11 +163,13 @@ def decoder_layers(model: PreTrainedModel) -> nn.ModuleList:
 def shard(policy: PolicyModule, mesh: DeviceMesh, compute_dtype: torch.dtype) -> None:
     """Shards each decoder layer, and the rest (embeddings, norm, head) as one unit, over the mesh, in place.
 
-    On one rank, frozen weights that are stored in the compute dtype are used as they lie: no second, gathered copy.
+    On one rank, frozen weights that need no cast (those in the compute dtype, and 4-bit codes) are used as they lie: no
+    second, gathered copy.
     """
     precision = MixedPrecisionPolicy(param_dtype=compute_dtype, reduce_dtype=torch.float32)
     alone = mesh.size() == 1
-    as_is = {p for p in policy.parameters() if alone and not p.requires_grad and p.dtype == compute_dtype}
+    uncast = (compute_dtype, torch.uint8)
+    as_is = {p for p in policy.parameters() if alone and not p.requires_grad and p.dtype in uncast}
     for layer in decoder_layers(policy.model):
         fully_shard(layer, mesh=mesh, mp_policy=precision, reshard_after_forward=not alone, ignored_params=as_is)
     fully_shard(policy, mesh=mesh, mp_policy=precision, reshard_after_forward=False, ignored_params=as_is)

@@ -110,6 +110,28 @@ def run_rank(rank: int, path: str, folder: str) -> None:
     torch.distributed.destroy_process_group()
 
 
+def copy_as_cuda_does(targets: list[torch.Tensor], sources: list[torch.Tensor]) -> None:
+    """CUDA's `_foreach_copy_` takes floats through float32, which writes one pattern for all that are no number."""
+    for target, source in zip(targets, sources, strict=True):
+        target.copy_(torch.where(source.isnan(), torch.nan, source) if source.is_floating_point() else source)
+
+
+def compare_copies(rank: int, path: str, folder: str) -> None:
+    torch.set_num_threads(1)
+    torch.distributed.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=2)
+    learner = make_learner(path, adapter=QLORA, compute_dtype="bfloat16")
+    before = learner.logprobs(make_trees())
+    torch._foreach_copy_ = copy_as_cuda_does
+    after = learner.logprobs(make_trees())
+    assert before == after
+    torch.distributed.destroy_process_group()
+
+
+def test_gathered_codes_survive_a_copy_that_rewrites_what_is_no_number(folders: Folders, tmp_path: Path) -> None:
+    """bitsandbytes-foundation/bitsandbytes#1945: codes stored as bfloat16 were corrupted on CUDA, without an error."""
+    mp.spawn(compare_copies, (folders("llama_64"), str(tmp_path)), nprocs=2)
+
+
 def test_two_ranks_equal_one_with_the_base_sharded_even_in_four_bits(folders: Folders, tmp_path: Path) -> None:
     mp.spawn(run_rank, (folders("llama_64"), str(tmp_path)), nprocs=2)
     for name, settings in (("lora", LORA), ("qlora", QLORA)):
