@@ -6,8 +6,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from rayrl.config import GRPOConfig, Settings, SFTConfig
-from rayrl.overrides import SettingsOf
+from rayrl.config import GRPOConfig, Settings, SettingsOf, SFTConfig
 
 NAME = re.compile(r"[A-Za-z0-9_.-]+")
 Method = Literal["base", "grpo", "sft"]

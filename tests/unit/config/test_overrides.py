@@ -9,7 +9,7 @@ from rayrl.config import GRPOConfig, SFTConfig, SynthConfig, TextSettings, load_
 from rayrl.errors import ConfigError
 from rayrl.study.settings import StudyConfig, SweepConfig
 
-DEMO = Path(__file__).resolve().parents[2] / "configs" / "demo" / "grpo.yaml"
+DEMO = Path(__file__).resolve().parents[3] / "configs" / "demo" / "grpo.yaml"
 TEXTS = [
     r"{question} Put it in \boxed{}.",
     "{context}\n\n{question}",

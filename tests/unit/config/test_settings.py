@@ -11,7 +11,7 @@ from rayrl.data.rag import RagOptions
 from rayrl.errors import ConfigError
 from rayrl.study.settings import StudyConfig, SweepConfig
 
-ROOT = Path(__file__).resolve().parent.parent.parent
+ROOT = Path(__file__).resolve().parents[3]
 SETTINGS: dict[str, Any] = {
     "sft": SFTConfig,
     "synth": SynthConfig,

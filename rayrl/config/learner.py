@@ -1,0 +1,34 @@
+"""`learner`: ranks, AdamW and its schedule, and memory."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from rayrl.config.settings import Settings
+
+
+class LearnerSettings(Settings):
+    workers: int = Field(1, ge=1)
+    """Ranks: FSDP2 shards the model over them."""
+    cpus_per_worker: float = Field(1.0, ge=0)
+    """CPUs that Ray reserves for each."""
+    gpus_per_worker: float = Field(0.0, ge=0)
+    """GPUs that Ray reserves for each: 0 (CPU, gloo) or 1 (NCCL)."""
+    threads: int | None = Field(None, ge=1)
+    """Torch threads of each on CPU. None: the machine's cores divided by `workers`."""
+    learning_rate: float = Field(1e-6, gt=0)
+    """Peak rate of AdamW."""
+    schedule: Literal["constant", "linear", "cosine"] = "constant"
+    """Rate after warm-up: kept, or brought to 0 linearly or by a cosine."""
+    warmup_fraction: float = Field(0.1, ge=0, lt=1)
+    """Share of all updates in which the rate rises linearly from 0."""
+    betas: tuple[float, float] = (0.9, 0.999)
+    """AdamW's betas."""
+    weight_decay: float = Field(0.0, ge=0)
+    """AdamW's decoupled weight decay."""
+    max_grad_norm: float = Field(1.0, gt=0)
+    """Gradients are scaled down to this global norm."""
+    microbatch_tokens: int = Field(16384, ge=1)
+    """Most packed tokens of one forward and backward on a rank. Changes memory, never the result."""
+    activation_checkpointing: bool = False
+    """Recompute each layer's activations in backward."""

@@ -1,0 +1,36 @@
+"""`run` and `checkpoint`: where a run's files go, how it is repeated, and how long it waits."""
+
+from pathlib import Path
+
+from pydantic import Field
+
+from rayrl.config.settings import Settings
+
+
+class RunSettings(Settings):
+    name: str = "grpo"
+    """Name of the run; its files go to `dir`/`name`."""
+    dir: Path = Path("runs")
+    """Folder of all runs. On several machines: a folder that all of them see."""
+    seed: int = 42
+    """Seeds prompts' order, sampling, initialisation and dropout."""
+    resume: bool = False
+    """Go on from the newest checkpoint of a run of this name. False: a run of this name must not exist yet."""
+    overwrite: bool = False
+    """Remove a run of this name first."""
+    max_failures: int = Field(2, ge=0)
+    """How often dead learner workers are restarted from the newest checkpoint before the run fails."""
+    deadline_s: float = Field(600.0, gt=0)
+    """Longest wait for any one thing (a batch, a weight sync, an actor's start) before the run fails and says for
+    what it waited, in seconds."""
+    samples_per_step: int = Field(4, ge=0)
+    """Prompts whose completions are written to rollouts/ each step."""
+    wandb_project: str | None = None
+    """Weights & Biases project; None: metrics.jsonl only."""
+
+
+class CheckpointSettings(Settings):
+    every_steps: int = Field(10, ge=1)
+    """Full state (weights, optimiser, cursor, RNG) every so many steps, and after the last."""
+    keep: int = Field(1, ge=1)
+    """Newest full checkpoints that are kept."""
