@@ -18,7 +18,7 @@ from rayrl.actors.records import Records
 from rayrl.actors.replicas import Replicas
 from rayrl.actors.waiting import expect, original
 from rayrl.config import EvaluationSet, GRPOConfig, SFTConfig
-from rayrl.data.stream import PromptOrder
+from rayrl.data.order import PromptOrder
 from rayrl.errors import RayrlError, SyncError
 from rayrl.types import Prompt, Rollout, RolloutGroup, Sampling
 

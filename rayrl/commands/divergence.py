@@ -1,7 +1,6 @@
 """`rayrl divergence`: KL divergence of one or several checkpoints from the base, on texts with reference answers."""
 
 import gc
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +16,7 @@ from rayrl.config import PromptSettings, TextSettings
 from rayrl.divergence.loading import base_policy, tuned_policy
 from rayrl.divergence.measure import diverged, remember, text_batches
 from rayrl.divergence.rows import divergence_row, token_rows
-from rayrl.divergence.texts import build_texts
+from rayrl.divergence.text_set import build_texts
 from rayrl.drift.opening import named
 from rayrl.errors import ModelError
 
@@ -52,8 +51,8 @@ def run_divergence(asked: DivergenceOptions) -> int:
     name = asked.texts.data.source
     made = build_texts(asked.texts, PromptSettings(), tokenizer, "texts")
     console, progress = Console(width=120), Console(stderr=True)
-    for reason, count in Counter(made.left_out.values()).items():
-        console.print(f"left out: {count} texts: {reason}")
+    for reason, names in made.left_out.items():
+        console.print(f"left out: {len(names)} texts: {reason}")
     progress.print(f"{len(made.texts)} texts; the base runs first", highlight=False)
     states = remember(base_policy(base, asked.device), *text_batches(made.texts, asked.microbatch_tokens), asked.device)
     with outputs[0] as rows, outputs[1] as tokens:

@@ -9,7 +9,7 @@ from rayrl.config.settings import Settings
 
 class DatasetSettings(Settings):
     source: str
-    """A dataset of rayrl/data/named.py (`gsm8k` from the hub, `gsm8k:FILE` as its authors publish it),
+    """A dataset of rayrl/data/registry.py (`gsm8k` from the hub, `gsm8k:FILE` as its authors publish it),
     `reasoning_gym:TASK`, a .jsonl, .json, .parquet or .csv file or pattern of such, a hub name, or
     `package.module:function` (called with `options`, returns rows)."""
     options: dict[str, Any] = Field(default_factory=dict)

@@ -5,8 +5,8 @@ from typing import Any
 
 from jinja2 import TemplateSyntaxError
 
-from rayrl.data.bad_rows import REFUSED, UnusableRow
-from rayrl.data.chats import Messages, Tools
+from rayrl.data.chat import Messages, Tools
+from rayrl.data.row import REFUSED, RowError
 from rayrl.errors import ConfigError
 
 MAX_ROLES = 6
@@ -27,7 +27,7 @@ class ChatTemplate:
         """The text; `answer_next`: ready for the assistant's turn.
 
         Raises:
-            UnusableRow: The template does not take these messages.
+            RowError: The template does not take these messages.
             ConfigError: It is no template.
         """
         options = {"tools": tools} if tools else {}
@@ -44,7 +44,7 @@ class ChatTemplate:
                 + ("" if self._file else ", or name a file")
             ) from error
         except Exception as error:  # a template is a program: it raises what it likes
-            raise UnusableRow(REFUSED, self._refusal(messages, error)) from error
+            raise RowError(REFUSED, self._refusal(messages, error)) from error
 
     def _refusal(self, messages: Messages, error: Exception) -> str:
         roles = [str(message.get("role")) for message in messages]

@@ -3,11 +3,40 @@
 from dataclasses import dataclass
 from typing import Any
 
+from rayrl.errors import ConfigError, DataError
+
 Row = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:
-    """A row that a filter of its dataset removed. Whoever reads the rows counts and lists it."""
+    """A row that a filter or a limit removed. Whoever reads the rows counts and lists it."""
 
     reason: str
+
+
+class RowError(DataError):
+    """One row cannot be used. `kind` says why in the words of counts, the message what is wrong with this row."""
+
+    def __init__(self, kind: str, reason: str = "") -> None:
+        super().__init__(reason or kind)  # from one argument too, as pickle makes it
+        self.kind = kind
+
+
+class MissingColumn(RowError, ConfigError):
+    """A template names a column that the row lacks: the template's fault, where no row has it."""
+
+    exit_code = ConfigError.exit_code
+
+    def __init__(self, reason: str) -> None:
+        super().__init__("a column of a template is missing", reason)
+
+
+INCOMPLETE = "no question or no answer"
+NO_QUESTION = "no question"
+NO_ANSWER = "no answer"
+NO_TEXT = "a column of a template holds no text"
+NO_CHAT = "no chat of messages with role and content"
+EMPTY_MESSAGE = "a message without text"
+REFUSED = "refused by the chat template"
+UNWRITTEN = "tools or tool calls that the chat template does not write"

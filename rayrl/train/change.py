@@ -12,7 +12,7 @@ from rayrl.config import TrainingConfig
 from rayrl.divergence.kl import TokenDivergence
 from rayrl.divergence.measure import diverged, remember, text_batches
 from rayrl.divergence.rows import divergence_row
-from rayrl.divergence.texts import read_texts
+from rayrl.divergence.text_set import read_texts
 from rayrl.drift.live import live_rows, unmatched
 from rayrl.drift.opening import open_base
 from rayrl.learner.learner import Learner

@@ -19,7 +19,7 @@ from rayrl.actors.judge_server import OwnJudge
 from rayrl.actors.verifier import VerifierActor
 from rayrl.actors.waiting import fetch, original
 from rayrl.config import HELD_OUT, TrainingConfig
-from rayrl.divergence.texts import write_texts
+from rayrl.divergence.text_set import write_texts
 from rayrl.errors import RayrlError, StoppedError
 from rayrl.metrics import JsonLines, MetricsLog, read_metrics
 from rayrl.report.page import write_report

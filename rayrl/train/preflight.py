@@ -18,10 +18,12 @@ from rayrl.config import (
     TrainingConfig,
     VerifierSettings,
 )
+from rayrl.data.chat import Encode, Render
 from rayrl.data.chat_template import ChatTemplate
-from rayrl.data.examples import ExampleFile, ExampleTokenizer, RenderChat, write_examples
-from rayrl.data.prompts import Encode, Select, build_prompts
-from rayrl.divergence.texts import build_texts
+from rayrl.data.example_tokenizer import ExampleTokenizer
+from rayrl.data.examples import ExampleFile, write_examples
+from rayrl.data.prompts import Select, build_prompts
+from rayrl.divergence.text_set import build_texts
 from rayrl.errors import ConfigError, DataError, ModelError
 from rayrl.folders import require_writable
 from rayrl.models import load_tokenizer, resolve_model
@@ -248,8 +250,7 @@ def _data(config: TrainingConfig, model: str, drafts: ExitStack) -> _Data:
     for name, settings in config.divergence.items():
         found = build_texts(settings, config.prompt, tokenizer, f"divergence.{name}")
         data.texts[name] = found.texts
-        for number, reason in found.left_out.items():
-            data.left_out.setdefault(f"divergence.{name}: {reason}", []).append(f"divergence.{name}-{number}")
+        data.left_out |= {f"divergence.{name}: {reason}": names for reason, names in found.left_out.items()}
     texts = {prompt.text for prompts in data.evaluated.values() for prompt in prompts}
     if isinstance(config, SFTConfig):
         data.examples = _examples(config, render, encode, tokenizer.eos_token, texts, drafts)
@@ -271,7 +272,7 @@ def _data(config: TrainingConfig, model: str, drafts: ExitStack) -> _Data:
 
 
 def _examples(
-    config: SFTConfig, render: RenderChat, encode: Encode, eos: str, held_out: set[str], drafts: ExitStack
+    config: SFTConfig, render: Render, encode: Encode, eos: str, held_out: set[str], drafts: ExitStack
 ) -> ExampleFile:
     """The examples of a run that goes on; else made anew, in a draft until the run's folder is opened."""
     made = run_folder(config) / EXAMPLES

@@ -5,7 +5,7 @@ from typing import Any
 
 from rayrl.config import SFTConfig
 from rayrl.data.examples import ExampleFile
-from rayrl.data.stream import ExampleOrder
+from rayrl.data.order import ExampleOrder
 from rayrl.learner.batch import sft_tree
 from rayrl.learner.objectives import sft_objective
 from rayrl.train.source import StepWork

@@ -20,8 +20,8 @@ from pathlib import Path
 
 from rayrl.config import SFTConfig
 from rayrl.data.examples import write_examples
+from rayrl.data.order import ExampleOrder
 from rayrl.data.row import Row
-from rayrl.data.stream import ExampleOrder
 
 WORDS = ("revenue", "costs", "assets", "cash", "sales", "debt", "equity", "margin", "tax", "stores")
 READ = 5000

@@ -18,7 +18,7 @@ from typing import Any
 
 from rayrl.config import FreezeSettings, LearnerSettings, ModelSettings, SFTConfig
 from rayrl.data.examples import write_examples
-from rayrl.data.stream import ExampleOrder
+from rayrl.data.order import ExampleOrder
 from rayrl.models import EMBEDDED, load_tokenizer, resolve_model
 from rayrl.types import Example
 

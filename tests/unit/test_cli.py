@@ -176,7 +176,7 @@ def test_what_stops_sft_leaves_no_draft(
         def stopped(*_: Any) -> None:
             raise error
 
-        monkeypatch.setattr("rayrl.data.examples.ExampleTokenizer.pieces", stopped)
+        monkeypatch.setattr("rayrl.data.example_tokenizer.ExampleTokenizer.pieces", stopped)
     before = sorted(tmp_path.rglob("*"))
     codes = {"name": 2, "disk": 5, "answer": 3, "folder": 2, "interrupt": 130, "full": 5}
     assert main(["sft", config, *arguments]) == codes[obstacle]

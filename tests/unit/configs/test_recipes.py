@@ -7,7 +7,8 @@ import pytest
 from transformers import AutoTokenizer
 
 from rayrl.config import GRPOConfig, SFTConfig, load_config
-from rayrl.data.examples import ExampleTokenizer, write_examples
+from rayrl.data.example_tokenizer import ExampleTokenizer
+from rayrl.data.examples import write_examples
 from rayrl.data.prompts import build_prompts
 from rayrl.errors import ConfigError
 from rayrl.models import load_tokenizer

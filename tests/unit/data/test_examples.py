@@ -12,7 +12,7 @@ from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from rayrl.config import SFTConfig
 from rayrl.data.examples import ExampleFile, write_examples
-from rayrl.data.stream import ExampleOrder
+from rayrl.data.order import ExampleOrder
 from rayrl.errors import ConfigError, DataError
 from tests.conftest import PATIENCE
 

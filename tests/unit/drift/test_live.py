@@ -11,7 +11,7 @@ import torch.multiprocessing as mp
 
 from rayrl.cli import main
 from rayrl.config import FreezeSettings, GRPOConfig, LoRASettings
-from rayrl.divergence.texts import write_texts
+from rayrl.divergence.text_set import write_texts
 from rayrl.drift.live import live_rows
 from rayrl.drift.opening import open_base
 from rayrl.errors import FreezeError

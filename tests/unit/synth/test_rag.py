@@ -11,7 +11,7 @@ import yaml
 from rayrl.cli import main
 from rayrl.config import DatasetSettings
 from rayrl.data.rag import rows
-from rayrl.data.rows import iterate_rows
+from rayrl.data.sources import iterate_rows
 from rayrl.errors import ConfigError, DataError
 from rayrl.synth.triplets import REFUSAL
 from rayrl.verify.finance.gold import read_gold

@@ -1,4 +1,4 @@
-"""Where rows come from: a dataset that has a name here, reasoning_gym, local files, the hub, or a function."""
+"""A config's dataset section -> rows: of a set with a name here, reasoning_gym, local files, the hub, or a function."""
 
 import warnings
 from collections.abc import Callable, Iterable, Iterator
@@ -6,7 +6,8 @@ from pathlib import Path
 
 from rayrl.config import DatasetSettings
 from rayrl.data.files import SUFFIXES, read_files
-from rayrl.data.named import SETS, load_from_hub, named_rows
+from rayrl.data.hub import read_hub
+from rayrl.data.registry import SETS, read_set
 from rayrl.data.row import LeftOut, Row
 from rayrl.errors import ConfigError, DataError
 from rayrl.plugins import is_import_path, load
@@ -39,7 +40,7 @@ def iterate_rows(settings: DatasetSettings, field: str) -> Iterator[Row | LeftOu
 def _source(settings: DatasetSettings, field: str) -> Iterable[Row | LeftOut]:
     source = settings.source
     if source.partition(":")[0] in SETS:
-        return named_rows(settings, field)
+        return read_set(settings, field)
     if source.startswith("reasoning_gym:"):
         return _reasoning_gym(settings, field)
     if is_import_path(source):
@@ -75,4 +76,4 @@ def _hub(settings: DatasetSettings, field: str) -> Iterable[Row]:
             f"{field}.source: {settings.source!r} is no file of {', '.join(SUFFIXES)}, no 'reasoning_gym:TASK', "
             f"'package.module:function' or hub name 'owner/dataset', and none of {', '.join(SETS)}"
         )
-    return load_from_hub(settings.source, field, **({"split": "train"} | settings.options))
+    return read_hub(settings.source, field, **({"split": "train"} | settings.options))

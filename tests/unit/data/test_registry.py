@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from rayrl.config import DatasetSettings, PromptSettings, RewardSettings
-from rayrl.data import named
+from rayrl.data import registry
 from rayrl.data.prompts import build_prompts
 from rayrl.data.row import LeftOut, Row
-from rayrl.data.rows import iterate_rows
+from rayrl.data.sources import iterate_rows
 from rayrl.errors import ConfigError, DataError
 from rayrl.verify.golds import check_golds
 
@@ -150,7 +150,7 @@ def test_mmlu_from_the_hubs_rows_and_from_the_authors_files(tmp_path: Path) -> N
 
 def test_a_row_of_another_form_is_named_with_what_it_has(tmp_path: Path) -> None:
     file = written(tmp_path, "rows.jsonl", {"problem": "1", "gold": 2})
-    for name in named.SETS:
+    for name in registry.SETS:
         with pytest.raises(DataError, match=rf"row 0 is none of {name} as published \(.*it has problem, gold"):
             rows(f"{name}:{file}")
 

@@ -6,12 +6,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from rayrl.data.bad_rows import EMPTY_MESSAGE, NO_CHAT, UNWRITTEN, UnusableRow
-from rayrl.data.row import Row
+from rayrl.data.row import EMPTY_MESSAGE, NO_CHAT, UNWRITTEN, Row, RowError
 
 Message = dict[str, Any]
 Messages = list[Message]
 Tools = list[dict[str, Any]]
+Render = Callable[..., str]
+"""Messages, whether it is the assistant's turn, and `tools` where there are any -> the chat template's text."""
+Encode = Callable[[str], list[int]]
+"""Text -> token ids, adding none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +34,7 @@ class Chat:
         """Its first messages."""
         return replace(self, messages=self.messages[:end])
 
-    def text(self, render: Callable[..., str], *answer_next: bool) -> str:
+    def text(self, render: Render, *answer_next: bool) -> str:
         """Written by a chat template; `answer_next`: whether it ends ready for the assistant's turn."""
         return render(self.messages, *answer_next, **({"tools": self.tools} if self.tools else {}))
 
@@ -48,11 +51,11 @@ def read_chat(row: Row, column: str) -> Chat:
     that are JSON in a text become mappings, as vLLM hands them to templates.
 
     Raises:
-        UnusableRow: It is none, or a message is empty: what would be learned of it is to end at once.
+        RowError: It is none, or a message is empty: what would be learned of it is to end at once.
     """
     value = row.get(column)
     if not is_chat(value):
-        raise UnusableRow(NO_CHAT, f"{column!r} is no list of messages with role and content")
+        raise RowError(NO_CHAT, f"{column!r} is no list of messages with role and content")
     messages = [_message(message, f"message {number} of {column!r}") for number, message in enumerate(value or [])]
     return Chat(messages, _tools(row.get("tools")))
 
@@ -61,12 +64,12 @@ def _message(given: Message, where: str) -> Message:
     message: Message = {key: value for key, value in given.items() if value is not None}
     calls = message.pop("tool_calls", None) or []
     if not isinstance(message.get("role"), str):
-        raise UnusableRow(NO_CHAT, f"{where} is no message with role and content; it has {', '.join(map(str, given))}")
+        raise RowError(NO_CHAT, f"{where} is no message with role and content; it has {', '.join(map(str, given))}")
     content = message.get("content", "" if calls else None)
     if content is not None and not isinstance(content, str):
-        raise UnusableRow(NO_CHAT, f"{where}: its content is no text, but {type(content).__name__}")
+        raise RowError(NO_CHAT, f"{where}: its content is no text, but {type(content).__name__}")
     if not calls and not (content or "").strip() and message["role"] in ("user", "assistant"):
-        raise UnusableRow(EMPTY_MESSAGE, f"{where} ({message['role']}) has no text")
+        raise RowError(EMPTY_MESSAGE, f"{where} ({message['role']}) has no text")
     message["content"] = content or ""
     if calls:
         message["tool_calls"] = [_call(call, where) for call in calls] if isinstance(calls, list) else _no_call(where)
@@ -87,7 +90,7 @@ def _call(call: Any, where: str) -> dict[str, Any]:
 
 
 def _no_call(where: str) -> Any:
-    raise UnusableRow(NO_CHAT, f"{where}: tool_calls is no list of calls with the name of a function")
+    raise RowError(NO_CHAT, f"{where}: tool_calls is no list of calls with the name of a function")
 
 
 def _tools(value: Any) -> Tools | None:
@@ -96,7 +99,7 @@ def _tools(value: Any) -> Tools | None:
     except json.JSONDecodeError:
         tools = value
     if tools is not None and not is_chat(tools):
-        raise UnusableRow(NO_CHAT, "'tools' is no list of functions")
+        raise RowError(NO_CHAT, "'tools' is no list of functions")
     found: Tools | None = _without_nulls(tools)
     return found
 
@@ -108,23 +111,23 @@ def _without_nulls(value: Any) -> Any:
 
 
 def require_written(chat: Chat, render: Callable[[Chat], str]) -> None:
-    """Raises UnusableRow where a template leaves the tools or a tool call out of its text."""
+    """Raises RowError where a template leaves the tools or a tool call out of its text."""
     calling = [index for index, message in enumerate(chat.messages) if "tool_calls" in message]
     if not calling and not chat.tools:
         return
     text = render(chat)
     if chat.tools and _text(render, replace(chat, tools=None)) == text:
-        raise UnusableRow(UNWRITTEN, "the chat template does not write the row's tools")
+        raise RowError(UNWRITTEN, "the chat template does not write the row's tools")
     for index in calling:
         without = {key: value for key, value in chat.messages[index].items() if key != "tool_calls"}
         silent = [*chat.messages[:index], without, *chat.messages[index + 1 :]]
         if _text(render, replace(chat, messages=silent)) == text:
-            raise UnusableRow(UNWRITTEN, f"the chat template does not write the tool calls of message {index}")
+            raise RowError(UNWRITTEN, f"the chat template does not write the tool calls of message {index}")
 
 
 def _text(render: Callable[[Chat], str], chat: Chat) -> str | None:
     """None: the template takes no such chat, so it has seen what is missing."""
     try:
         return render(chat)
-    except UnusableRow:
+    except RowError:
         return None

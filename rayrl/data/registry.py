@@ -10,6 +10,7 @@ from typing import Any
 from rayrl.config import DatasetSettings, validated
 from rayrl.data import finance_sets, maths_sets
 from rayrl.data.files import read_files
+from rayrl.data.hub import fetch_file, read_hub
 from rayrl.data.row import LeftOut, Row
 from rayrl.data.set_options import SetOptions
 from rayrl.errors import ConfigError, DataError
@@ -57,7 +58,7 @@ SETS = {
 }
 
 
-def named_rows(settings: DatasetSettings, field: str) -> Iterator[Row | LeftOut]:
+def read_set(settings: DatasetSettings, field: str) -> Iterator[Row | LeftOut]:
     """Rows of `SETS[name]` or `SETS[name]:file`, with those that its filters remove.
 
     Raises:
@@ -89,29 +90,8 @@ def _hub(name: str, known: NamedSet, options: SetOptions, field: str) -> Iterato
         )
     if known.hub_files is None:
         configuration = getattr(options, "configuration", known.configuration)
-        yield from load_from_hub(known.hub, field, name=configuration, split=split)
+        yield from read_hub(known.hub, field, name=configuration, split=split)
         return
     if split not in known.hub_files:
         raise ConfigError(f"{field}.options.split: {split!r} is none of {', '.join(known.hub_files)}")
-    import huggingface_hub
-
-    try:
-        file = huggingface_hub.hf_hub_download(known.hub, known.hub_files[split], repo_type="dataset")
-    except Exception as error:  # the hub client has dozens of its own
-        raise DataError(f"{field}.source: cannot load {known.hub!r} from the hub: {error}") from error
-    yield from read_files(file, field)
-
-
-def load_from_hub(path: str, field: str, **options: Any) -> Iterable[Row]:
-    """Rows of a set on the hub, which `datasets` keeps on disk.
-
-    Raises:
-        DataError: It cannot be loaded.
-    """
-    import datasets
-
-    try:
-        dataset = datasets.load_dataset(path, **options)
-    except Exception as error:  # the hub client has dozens of its own
-        raise DataError(f"{field}.source: cannot load {path!r} from the hub: {error}") from error
-    return (dict(row) for row in dataset)
+    yield from read_files(fetch_file(known.hub, known.hub_files[split], field), field)

@@ -7,7 +7,7 @@ import string
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rayrl.data.bad_rows import NO_TEXT, NoColumn, UnusableRow
+from rayrl.data.row import NO_TEXT, MissingColumn, RowError
 
 _PARTS = re.compile(r"\{\{|\}\}|\{([^{}]*)\}")
 _NAME = re.compile(r"[^.\[!:]*")
@@ -27,8 +27,8 @@ def fill(template: str, columns: Mapping[str, Any], field: str) -> str:
         field: Config field of the template, for messages.
 
     Raises:
-        NoColumn: A word in braces is no column of the row.
-        UnusableRow: A column has no text: it is null, or a mapping.
+        MissingColumn: A word in braces is no column of the row.
+        RowError: A column has no text: it is null, or a mapping.
     """
     formatter = _Columns(template, field, columns)
     filled: list[str] = []
@@ -47,7 +47,7 @@ def fill(template: str, columns: Mapping[str, Any], field: str) -> str:
     return "".join([*filled, template[at:]])
 
 
-def asked_columns(template: str) -> set[str]:
+def find_columns(template: str) -> set[str]:
     """Words in braces: the columns that a template asks for."""
     inner = (part[1] for part in _PARTS.finditer(template) if part[1])
     return {_name(text) for text in inner if _REFERENCE.fullmatch(text)}
@@ -82,7 +82,7 @@ class _Columns(string.Formatter):
         try:
             return self.vformat(braces, (), self.columns)
         except (LookupError, ValueError, TypeError, AttributeError) as error:
-            raise NoColumn(
+            raise MissingColumn(
                 f"{self.field}: {self.template!r} cannot be filled ({braces}: {error!r}); columns: "
                 f"{', '.join(map(str, self.columns))}; {{{braces}}} stands for {braces} as text"
             ) from error
@@ -106,7 +106,7 @@ class _Columns(string.Formatter):
             )
         else:
             return
-        raise UnusableRow(NO_TEXT, f"{self.field}: the column {reference} {reason}")
+        raise RowError(NO_TEXT, f"{self.field}: the column {reference} {reason}")
 
 
 def _entry(value: Any, attribute: str | None, key: str | None) -> Any:

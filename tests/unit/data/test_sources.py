@@ -9,10 +9,10 @@ import pyarrow.parquet
 import pytest
 
 from rayrl.config import DatasetSettings, PromptSettings
+from rayrl.data.order import PromptOrder
 from rayrl.data.prompts import build_prompts
 from rayrl.data.row import LeftOut
-from rayrl.data.rows import iterate_rows
-from rayrl.data.stream import PromptOrder
+from rayrl.data.sources import iterate_rows
 from rayrl.errors import ConfigError, DataError
 
 ROWS = [{"question": f"{n} + 1 =", "answer": str(n + 1)} for n in range(5)]
@@ -39,7 +39,7 @@ def test_the_same_rows_from_every_kind_of_file_a_pattern_and_a_function(tmp_path
     assert loaded(DatasetSettings(source=str(tmp_path / "rows.csv")), "train_data") == ROWS
     (tmp_path / "more.jsonl").write_text(json.dumps(ROWS[0]))
     assert loaded(DatasetSettings(source=str(tmp_path / "*.jsonl")), "train_data") == [ROWS[0], *ROWS]
-    own = DatasetSettings(source="tests.unit.data.test_rows:own_rows", options={"count": 3})
+    own = DatasetSettings(source="tests.unit.data.test_sources:own_rows", options={"count": 3})
     assert loaded(own, "train_data") == ROWS[:3]
 
 
@@ -100,7 +100,7 @@ def test_a_broken_file_is_refused_by_row(name: str, content: str, says: str, tmp
         ("finqa", DataError, r"name a file of its authors' repository: finqa:dataset/train.json"),
         ("nothing", DataError, "hub name"),
         ("reasoning_gym:no_such_task", ConfigError, "no_such_task"),
-        ("tests.unit.data.test_rows:absent", ConfigError, "has no 'absent'"),
+        ("tests.unit.data.test_sources:absent", ConfigError, "has no 'absent'"),
         ("no_such_package.rows:load", ConfigError, "cannot import"),
     ],
 )

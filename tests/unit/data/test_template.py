@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from rayrl.data.bad_rows import NO_TEXT, NoColumn, UnusableRow
-from rayrl.data.fill import asked_columns, fill
+from rayrl.data.row import NO_TEXT, MissingColumn, RowError
+from rayrl.data.template import fill, find_columns
 from rayrl.errors import ConfigError
 
 ROW: dict[str, Any] = {
@@ -49,7 +49,9 @@ def test_columns_are_replaced_and_other_braces_stay(template: str, text: str) ->
 
 @pytest.mark.parametrize("template", ["{problem}", "{meta[author]}", "{meta.author}", r"\mathrm{e}", "{roots[7]}"])
 def test_a_word_in_braces_that_is_no_column_is_the_templates_fault(template: str) -> None:
-    with pytest.raises(NoColumn, match=r"prompt.template: .* cannot be filled .*; columns: question, answer") as raised:
+    with pytest.raises(
+        MissingColumn, match=r"prompt.template: .* cannot be filled .*; columns: question, answer"
+    ) as raised:
         fill(template, ROW, "prompt.template")
     assert isinstance(raised.value, ConfigError)
     assert raised.value.exit_code == 2
@@ -72,10 +74,10 @@ def test_a_word_in_braces_that_is_no_column_is_the_templates_fault(template: str
     ],
 )
 def test_what_has_no_text_is_never_written_as_python_would(value: Any, template: str, says: str) -> None:
-    with pytest.raises(UnusableRow, match=f"target.template: {says}") as raised:
+    with pytest.raises(RowError, match=f"target.template: {says}") as raised:
         fill(template, {"x": value}, "target.template")
     assert raised.value.kind == NO_TEXT
 
 
 def test_the_columns_that_a_template_asks_for() -> None:
-    assert asked_columns(r"{a} {b[c]!r:>3} \boxed{} {1} {{d}}") == {"a", "b"}
+    assert find_columns(r"{a} {b[c]!r:>3} \boxed{} {1} {{d}}") == {"a", "b"}

@@ -1,0 +1,120 @@
+"""The rows of a dataset on their way into prompts, examples or texts: what is not used is counted, and listed."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from typing import TypeVar
+
+from rayrl.config import DatasetSettings
+from rayrl.data.row import INCOMPLETE, NO_ANSWER, LeftOut, MissingColumn, Row, RowError
+from rayrl.data.sources import iterate_rows
+from rayrl.data.template import is_blank
+from rayrl.errors import DataError
+
+MAX_SHOWN = 10
+T = TypeVar("T")
+
+
+class Intake:
+    """Makes something of each row of one dataset.
+
+    Args:
+        data: The dataset.
+        field: Its config field, for messages and names of rows.
+        fixes: Kind of row error -> what can be done about it, beside mending the rows and leaving them out.
+    """
+
+    def __init__(self, data: DatasetSettings, field: str, fixes: Mapping[str, str]) -> None:
+        self.data, self.field, self._fixes = data, field, fixes
+        self._removed: dict[str, list[str]] = {}
+        self._bad: dict[str, tuple[str, str]] = {}
+        self._missing_column: str | None = None
+        self._last_incomplete: Row = {}
+
+    def read(self, make: Callable[[int, Row], T | LeftOut]) -> Iterator[T]:
+        """What `make` gives for the number of a row and the row. A row that it leaves out, or that it raises RowError
+        for, is noted. Raises as `iterate_rows`.
+        """
+        for index, row in enumerate(iterate_rows(self.data, self.field)):
+            try:
+                made = row if isinstance(row, LeftOut) else make(index, row)
+            except RowError as error:
+                self._add_error(self.name(index), error)
+                continue
+            if isinstance(made, LeftOut):
+                self.note(made.reason, index)
+            else:
+                yield made
+
+    def name(self, index: int) -> str:
+        return f"{self.field}-{index}"
+
+    def note(self, reason: str, index: int) -> None:
+        """Counts a row that is not used, or not as it is."""
+        self._removed.setdefault(reason, []).append(self.name(index))
+
+    def complete(self, row: Row) -> Row | LeftOut:
+        """The row's columns with the names `question` and `answer`, where neither is blank."""
+        columns = name_columns(row, self.data)
+        if is_blank(columns.get("question")) or is_blank(columns.get("answer")):
+            self._last_incomplete = row
+            return LeftOut(INCOMPLETE)
+        return columns
+
+    @property
+    def reasons(self) -> dict[str, list[str]]:
+        """Why -> names of rows."""
+        bad: dict[str, list[str]] = {}
+        for name, (kind, _) in self._bad.items():
+            bad.setdefault(kind, []).append(name)
+        return self._removed | bad
+
+    @property
+    def left_out(self) -> dict[str, list[str]]:
+        """The same, each reason with the config field before it."""
+        return {f"{self.field}: {reason}": names for reason, names in self.reasons.items()}
+
+    def require_good(self, any_left: bool) -> None:
+        """Raises what is wrong where rows are bad and not to be skipped, or where no other row is left.
+
+        Raises:
+            DataError: With the rows, and what can be done.
+            ConfigError: A template names a column that no row has.
+        """
+        if self.data.bad_golds == "skip" and any_left:
+            return
+        if incomplete := self._removed.get(INCOMPLETE):
+            raise DataError(
+                f"{self.field}: {len(incomplete)} rows have no {self.data.question_column!r} or no "
+                f"{self.data.answer_column!r} ({', '.join(incomplete[:MAX_SHOWN])}; the last has "
+                f"{', '.join(map(str, self._last_incomplete))}); set {self.field}.question_column / answer_column, or "
+                f"leave them out by {self.field}.bad_golds: skip"
+            )
+        if self._missing_column and not any_left:
+            raise MissingColumn(self._missing_column)
+        if self._bad:
+            raise DataError(self._message())
+
+    def _add_error(self, name: str, error: RowError) -> None:
+        if not self._bad and isinstance(error, MissingColumn):
+            self._missing_column = str(error)
+        self._bad[name] = error.kind, str(error)  # not the error: its frames hold the row
+
+    def _message(self) -> str:
+        kinds = {kind for kind, _ in self._bad.values()}
+        what = "have no answer to learn" if kinds == {NO_ANSWER} else "cannot be used"
+        same = Counter(reason for _, reason in self._bad.values()).most_common(1)[0][1]
+        alike = f" ({same} for the same reason)" if same > 1 else ""
+        count = len(self._bad)
+        listed = "".join(f"\n  {name}: {reason}" for name, (_, reason) in list(self._bad.items())[:MAX_SHOWN])
+        more = f"\n  and {count - MAX_SHOWN} more" if count > MAX_SHOWN else ""
+        fixes = "".join(f"{fix}, " for fix in dict.fromkeys(self._fixes[kind] for kind in self._fixes if kind in kinds))
+        return (
+            f"{self.field}: {count} rows {what}{alike}:{listed}{more}\n"
+            f"mend them, {fixes}or leave them out by {self.field}.bad_golds: skip"
+        )
+
+
+def name_columns(row: Row, data: DatasetSettings) -> Row:
+    """The row's columns, with those of `question_column` and `answer_column` by the names `question` and `answer`."""
+    named = {"question": data.question_column, "answer": data.answer_column}
+    return row | {name: row[column] for name, column in named.items() if column in row}
