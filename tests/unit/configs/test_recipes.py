@@ -12,7 +12,7 @@ from rayrl.data.examples import write_examples
 from rayrl.data.prompts import build_prompts
 from rayrl.errors import ConfigError
 from rayrl.models import load_tokenizer
-from tests.unit.data.test_named import openr1, written
+from tests.unit.data.test_registry import openr1, written
 
 CONFIGS = Path(__file__).resolve().parents[3] / "configs"
 
