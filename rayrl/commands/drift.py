@@ -10,8 +10,9 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from rayrl.commands.output import Output
-from rayrl.drift.measure import Pairing, Spectral, measure, pair
-from rayrl.drift.opening import named, open_base, open_tuned
+from rayrl.drift.checkpoint_rows import Pairing, measure_checkpoint, pair_tensors
+from rayrl.drift.model_paths import find_model, open_base, open_tuned
+from rayrl.drift.spectrum import Spectra
 from rayrl.drift.tables import kind_table, layer_table
 from rayrl.drift.weights import SafetensorsFolder, Tuned
 
@@ -37,9 +38,9 @@ def run_drift(asked: DriftOptions) -> int:
     """
     output = Output(asked.output, asked.overwrite)
     base = open_base(asked.base)
-    found = [(named(path), open_tuned(named(path).folder, base.shapes)) for path in asked.checkpoints]
-    pairings = [pair(base, tuned) for _, tuned in found]
-    spectral = Spectral(asked.directions, asked.device) if asked.directions else None
+    found = [(find_model(path), open_tuned(find_model(path).folder, base.shapes)) for path in asked.checkpoints]
+    pairings = [pair_tensors(base, tuned) for _, tuned in found]
+    spectra = Spectra(asked.directions, asked.device) if asked.directions else None
     console = Console(width=160)
     with output, _progress() as progress:
         for (name, tuned), pairing in zip(found, pairings, strict=True):
@@ -47,7 +48,7 @@ def run_drift(asked: DriftOptions) -> int:
             task = progress.add_task(name.path, total=total)
             advance = partial(progress.advance, task)
             rows = []
-            for row in measure(base, tuned, pairing.names, name.path, name.step, spectral, advance):
+            for row in measure_checkpoint(base, tuned, pairing.names, name.path, name.step, spectra, advance):
                 rows.append(row)
                 output.write(row)
             _show(console, name.path, rows, pairing, base, tuned)

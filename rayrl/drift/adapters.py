@@ -58,7 +58,7 @@ class Adapter:
                 held = shapes.get(weight, "no such tensor")
                 raise ModelError(f"{where}: {name!r} changes a {shape} {weight!r}, the base has {held}: another base?")
 
-    def against(self, name: str, start: int, end: int, base: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def rows_and_change(self, name: str, start: int, end: int, base: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         if name in self._whole:
             rows = self._whole[name][start:end].to(base.device)
             return rows, rows.float() - base.float()

@@ -48,7 +48,7 @@ class RunCheckpoint:
         self.shapes = shapes
         self._stored = stored
 
-    def against(self, name: str, start: int, end: int, base: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def rows_and_change(self, name: str, start: int, end: int, base: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         if name not in self._stored.shapes:
             return base, torch.zeros_like(base, dtype=torch.float32)
         rows = self._stored.tensor(name)[start:end].to(base.device, base.dtype)

@@ -14,29 +14,20 @@ from rayrl.learner.freeze import layer_of
 BLOCK_ENTRIES = 1 << 22  # 16 MB in float32
 
 
-class Base(Protocol):
-    """What a checkpoint is compared with."""
-
-    shapes: dict[str, tuple[int, ...]]
-    """Of each tensor of floating-point numbers, by name, layer after layer."""
-
-    def rows(self, name: str, start: int, end: int) -> torch.Tensor:
-        """Rows (entries, of a vector) `start` to `end` of a tensor, as they are stored."""
-        ...
-
-
 class Tuned(Protocol):
     """What is compared with the base."""
 
     shapes: dict[str, tuple[int, ...]]
 
-    def against(self, name: str, start: int, end: int, base: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def rows_and_change(self, name: str, start: int, end: int, base: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """(the tuned rows, their difference to the base in float32), given the base's rows `start` to `end`."""
         ...
 
 
 class SafetensorsFolder:
     """A Hugging Face folder, its safetensors in one file or in shards.
+
+    `shapes` has each tensor of floating-point numbers by name, layer after layer; `not_floating` the other names.
 
     Raises:
         ModelError: No safetensors in the folder, or files that the index names and that are missing or damaged.
@@ -62,13 +53,14 @@ class SafetensorsFolder:
         self.shapes = {name: self.shapes[name] for name in order}
 
     def rows(self, name: str, start: int, end: int) -> torch.Tensor:
+        """Rows (entries, of a vector) `start` to `end` of a tensor, as they are stored."""
         # Opened each time: what a mapping has read counts as this process's memory until it is closed.
         with safe_open(self._files[name], "pt") as file:
             whole = not self.shapes[name]
             rows: torch.Tensor = file.get_tensor(name).reshape(1) if whole else file.get_slice(name)[start:end]
             return rows
 
-    def against(self, name: str, start: int, end: int, base: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def rows_and_change(self, name: str, start: int, end: int, base: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         rows = self.rows(name, start, end).to(base.device)
         return rows, rows.float() - base.float()
 

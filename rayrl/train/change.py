@@ -9,12 +9,12 @@ from typing import Any
 import torch.distributed as dist
 
 from rayrl.config import TrainingConfig
-from rayrl.divergence.kl import TokenDivergence
-from rayrl.divergence.measure import diverged, remember, text_batches
-from rayrl.divergence.rows import divergence_row
+from rayrl.divergence.base_states import BaseStates
+from rayrl.divergence.summary import divergence_row
 from rayrl.divergence.text_set import read_texts
-from rayrl.drift.live import live_rows, unmatched
-from rayrl.drift.opening import open_base
+from rayrl.divergence.token_kl import TokenDivergence
+from rayrl.drift.learner_rows import find_unmatched, measure_learner
+from rayrl.drift.model_paths import open_base
 from rayrl.learner.learner import Learner
 from rayrl.train.run_directory import TEXTS
 from rayrl.types import Example
@@ -37,26 +37,26 @@ class Change:
         rank, ranks = dist.get_rank(), dist.get_world_size()
         most = config.learner.microbatch_tokens
         self.states = {
-            name: remember(learner.policy, *text_batches(texts, most, rank, ranks), learner.device)
+            name: BaseStates(learner.policy, texts, most, learner.device, rank, ranks)
             for name, texts in self.texts.items()
         }
         learner.reshard()
 
     def notice(self) -> str:
         """Whose drift is not measured; empty: all is."""
-        names = unmatched(self.learner, self.base) if self.base else []
+        names = find_unmatched(self.learner, self.base) if self.base else []
         return f"{len(names)} parameters are not in the base's files as they are here ({names[0]}, …)" if names else ""
 
     def measure(self, step: int) -> None:
         """Writes the rows of the weights after `step` steps, of 0 without drift. A collective."""
         if self.base is not None and step:
-            self._write("drift.jsonl", step, live_rows(self.learner, self.base, step))
+            self._write("drift.jsonl", step, measure_learner(self.learner, self.base, step))
         if self.states:
             rows = [self._divergence(name, step) for name in self.states]
             self._write("divergence.jsonl", step, rows)
 
     def _divergence(self, name: str, step: int) -> dict[str, Any]:
-        own = diverged(self.learner.policy, self.states[name], self.learner.device)
+        own = self.states[name].compare(self.learner.policy)
         self.learner.reshard()
         gathered: list[dict[int, TokenDivergence]] = [{} for _ in range(dist.get_world_size())]
         dist.all_gather_object(gathered, own)

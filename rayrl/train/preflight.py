@@ -165,7 +165,7 @@ def _check(config: TrainingConfig, drafts: ExitStack) -> Preflight:
 
 
 def _require_drift(model: str) -> None:
-    from rayrl.drift.opening import open_base
+    from rayrl.drift.model_paths import open_base
 
     try:
         open_base(model)

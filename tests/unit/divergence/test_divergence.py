@@ -12,7 +12,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from rayrl.actors.coordinator import CoordinatorState
 from rayrl.cli import main
 from rayrl.config import LoRASettings
-from rayrl.divergence.kl import token_divergence
+from rayrl.divergence.token_kl import compare_tokens
 from rayrl.learner import head
 from rayrl.learner.head import Head
 from rayrl.train.checkpoints import Checkpoints
@@ -133,7 +133,7 @@ def test_kl_equals_float64_at_once_and_in_chunks_with_bias_and_softcap(monkeypat
     p, q = (values.log_softmax(-1) for values in logits)
     for at_once in (50, 10**6):
         monkeypatch.setattr(head, "CPU_LOGITS", at_once)
-        found = token_divergence(states[0], heads[0], states[1], heads[1])
+        found = compare_tokens(states[0], heads[0], states[1], heads[1])
         assert found.forward_kl.tolist() == pytest.approx((p.exp() * (p - q)).sum(-1).tolist(), rel=1e-12)
         assert found.reverse_kl.tolist() == pytest.approx((q.exp() * (q - p)).sum(-1).tolist(), rel=1e-12)
         assert found.base_entropy.tolist() == pytest.approx((-p.exp() * p).sum(-1).tolist(), rel=1e-12)

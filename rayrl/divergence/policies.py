@@ -7,18 +7,18 @@ import torch
 from transformers import PreTrainedModel
 
 from rayrl.config import ModelSettings
-from rayrl.drift.opening import Named
+from rayrl.drift.model_paths import ModelPath
 from rayrl.drift.run_checkpoints import is_run_checkpoint, run_checkpoint
 from rayrl.errors import ModelError
 from rayrl.learner.model import PolicyModule, load_model
 
 
-def base_policy(folder: Path, device: torch.device) -> PolicyModule:
+def load_base(folder: Path, device: torch.device) -> PolicyModule:
     """A model, in the dtype it is stored in. Raises ModelError where it cannot be loaded."""
     return _policy(load_model(str(folder)), device)
 
 
-def tuned_policy(base: Path, tuned: Named, device: torch.device) -> PolicyModule:
+def load_tuned(base: Path, tuned: ModelPath, device: torch.device) -> PolicyModule:
     """The tuned model: a folder of its own, the base with an adapter beside it, or with the weights of a checkpoint.
 
     Raises:
@@ -33,19 +33,19 @@ def tuned_policy(base: Path, tuned: Named, device: torch.device) -> PolicyModule
         return _policy(model, device)
     if is_run_checkpoint(tuned.folder):
         model = load_model(str(base))
-        _take(model, tuned)
+        _copy_weights(model, tuned)
         return _policy(model, device)
     return _policy(load_model(str(tuned.folder)), device)
 
 
-def _take(model: PreTrainedModel, tuned: Named) -> None:
+def _copy_weights(model: PreTrainedModel, tuned: ModelPath) -> None:
     if any(".lora_A." in name for name in json.loads((tuned.folder / "learner.json").read_text())["trained"]):
         raise ModelError(f"{tuned.path!r} is the training checkpoint of an adapter; name the run's model/ folder")
     parameters = dict(model.named_parameters())
     stored = run_checkpoint(tuned.folder, {name: tuple(value.shape) for name, value in parameters.items()})
     with torch.no_grad():
         for name, parameter in parameters.items():
-            parameter.copy_(stored.against(name, 0, len(parameter), parameter)[0])
+            parameter.copy_(stored.rows_and_change(name, 0, len(parameter), parameter)[0])
 
 
 def _policy(model: PreTrainedModel, device: torch.device) -> PolicyModule:

@@ -1,14 +1,12 @@
 """Every matrix of a checkpoint against the base's: the rows of drift.jsonl."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
-import torch
-
-from rayrl.drift.compare import Sums, compare
-from rayrl.drift.spectrum import Directions, directions, spectrum
-from rayrl.drift.weights import Base, Tuned
+from rayrl.drift.distance import Distance, measure_distance
+from rayrl.drift.spectrum import Spectra
+from rayrl.drift.weights import SafetensorsFolder, Tuned
 from rayrl.errors import ModelError
 from rayrl.learner.freeze import layer_of
 from rayrl.learner.freeze_table import kind_of
@@ -23,7 +21,7 @@ class Pairing:
     """Why not -> names."""
 
 
-def pair(base: Base, tuned: Tuned) -> Pairing:
+def pair_tensors(base: SafetensorsFolder, tuned: Tuned) -> Pairing:
     """Raises ModelError where not one tensor is the same in name and shape."""
     names = [name for name, shape in base.shapes.items() if tuned.shapes.get(name) == shape]
     unmatched = {
@@ -40,51 +38,36 @@ def pair(base: Base, tuned: Tuned) -> Pairing:
     return Pairing(names, {why: found for why, found in unmatched.items() if found})
 
 
-def drift_row(checkpoint: str | int, step: int | None, name: str, sums: Sums) -> dict[str, Any]:
+def drift_row(checkpoint: str | int, step: int | None, name: str, distance: Distance) -> dict[str, Any]:
     """One row of drift.jsonl, without what needs singular values."""
     about = {"checkpoint": checkpoint, "step": step, "name": name, "layer": layer_of(name), "kind": kind_of(name)}
-    return about | sums.row(name)
+    return about | distance.figures(name)
 
 
-@dataclass(slots=True)
-class Spectral:
-    """Whether and how singular values are looked at; what is known of the base serves several checkpoints."""
-
-    count: int
-    """How many of the base's directions the change is compared with."""
-    device: torch.device
-    known: dict[str, Directions] = field(default_factory=dict)
-
-    def figures(self, name: str, base: Base, tuned: Tuned) -> dict[str, Any]:
-        if name not in self.known:
-            self.known[name] = directions(name, base, self.count, self.device)
-        return spectrum(name, base, tuned, self.known[name])
-
-
-def measure(
-    base: Base,
+def measure_checkpoint(
+    base: SafetensorsFolder,
     tuned: Tuned,
     names: list[str],
     checkpoint: str,
     step: int | None,
-    spectral: Spectral | None,
+    spectra: Spectra | None,
     advance: Callable[[int], None],
 ) -> Iterator[dict[str, Any]]:
     """The rows of one checkpoint, in the base's order.
 
     Args:
         base, tuned: What is compared.
-        names: From `pair`.
+        names: From `pair_tensors`.
         checkpoint, step: As the rows name them.
-        spectral: None: only what sums over entries give.
+        spectra: None: only what sums over entries give.
         advance: Called after each tensor with its number of entries.
 
     Raises:
         ModelError: A tensor holds numbers that are not finite.
     """
     for name in names:
-        row = drift_row(checkpoint, step, name, compare(name, base, tuned))
-        if spectral is not None and len(base.shapes[name]) == 2:
-            row |= spectral.figures(name, base, tuned)
+        row = drift_row(checkpoint, step, name, measure_distance(name, base, tuned))
+        if spectra is not None and len(base.shapes[name]) == 2:
+            row |= spectra.figures(name, base, tuned)
         yield row
         advance(row["entries"])

@@ -12,8 +12,8 @@ import torch.multiprocessing as mp
 from rayrl.cli import main
 from rayrl.config import FreezeSettings, GRPOConfig, LoRASettings
 from rayrl.divergence.text_set import write_texts
-from rayrl.drift.live import live_rows
-from rayrl.drift.opening import open_base
+from rayrl.drift.learner_rows import measure_learner
+from rayrl.drift.model_paths import open_base
 from rayrl.errors import FreezeError
 from rayrl.learner.adapter import parameters
 from rayrl.learner.objectives import sft_objective
@@ -110,9 +110,9 @@ def test_divergence_of_two_ranks_is_nothing_at_the_start_and_counts_each_text_on
 def test_a_frozen_weight_that_has_moved_is_an_error(runs: tuple[Path, Path]) -> None:
     learner = make_learner(str(runs[0]), FreezeSettings(preset="attention_only"))
     base = open_base(str(runs[0]))
-    assert not any(row["frobenius"] for row in live_rows(learner, base, 1))
+    assert not any(row["frobenius"] for row in measure_learner(learner, base, 1))
     with torch.no_grad():
         value: Any = parameters(learner.policy.model)["model.layers.1.mlp.up_proj.weight"]
         getattr(value, "_local_tensor", value)[3, 4] += 1
     with pytest.raises(FreezeError, match=r"model\.layers\.1\.mlp\.up_proj\.weight"):
-        live_rows(learner, base, 1)
+        measure_learner(learner, base, 1)

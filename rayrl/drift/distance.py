@@ -6,13 +6,13 @@ from typing import Any
 
 import torch
 
-from rayrl.drift.weights import Base, Tuned, blocks
+from rayrl.drift.weights import SafetensorsFolder, Tuned, blocks
 from rayrl.errors import ModelError
 
 
 @dataclass(slots=True)
-class Sums:
-    """Over the entries of one matrix seen so far."""
+class Distance:
+    """Sums over the entries of one matrix that were seen so far."""
 
     base_square: float = 0.0
     change_square: float = 0.0
@@ -22,14 +22,14 @@ class Sums:
 
     def add(self, base: torch.Tensor, tuned: torch.Tensor, change: torch.Tensor) -> None:
         """Counts a block. Squares are summed in float32 within 2^16 entries, in float64 across."""
-        self.base_square += square_sum(base.float())
+        self.base_square += _square_sum(base.float())
         self.entries += base.numel()
         if tuned is base:
             return
-        self.change_square += square_sum(change)
+        self.change_square += _square_sum(change)
         self.changed += int((tuned.bfloat16() != base.bfloat16()).sum())
 
-    def row(self, name: str) -> dict[str, Any]:
+    def figures(self, name: str) -> dict[str, Any]:
         """The figures of drift.jsonl.
 
         relative_frobenius: ||W - B||_F / ||B||_F (arXiv:2507.10616); None where B is 0 and W is not.
@@ -50,7 +50,7 @@ class Sums:
         }
 
 
-def square_sum(values: torch.Tensor) -> float:
+def _square_sum(values: torch.Tensor) -> float:
     """Sum of squares of a float32 tensor."""
     flat = values.reshape(-1)
     whole = flat.numel() // _RUN * _RUN
@@ -61,10 +61,10 @@ def square_sum(values: torch.Tensor) -> float:
 _RUN = 1 << 16
 
 
-def compare(name: str, base: Base, tuned: Tuned) -> Sums:
+def measure_distance(name: str, base: SafetensorsFolder, tuned: Tuned) -> Distance:
     """Reads one tensor of both, block by block."""
-    sums = Sums()
+    distance = Distance()
     for start, end in blocks(base.shapes[name]):
         rows = base.rows(name, start, end)
-        sums.add(rows, *tuned.against(name, start, end, rows))
-    return sums
+        distance.add(rows, *tuned.rows_and_change(name, start, end, rows))
+    return distance

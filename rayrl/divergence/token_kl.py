@@ -23,7 +23,7 @@ class TokenDivergence:
 
 
 @torch.no_grad()
-def token_divergence(base: torch.Tensor, base_head: Head, tuned: torch.Tensor, head: Head) -> TokenDivergence:
+def compare_tokens(base: torch.Tensor, base_head: Head, tuned: torch.Tensor, head: Head) -> TokenDivergence:
     """Of the distributions that two heads make of two models' last hidden states, at temperature 1.
 
     At most `logits_at_once` logits of each exist at a time, in float32 (float64 of float64).

@@ -9,8 +9,8 @@ import torch.distributed as dist
 from torch.distributed.tensor import DTensor
 
 from rayrl.drift.adapters import Adapter
-from rayrl.drift.compare import Sums, compare
-from rayrl.drift.measure import drift_row
+from rayrl.drift.checkpoint_rows import drift_row
+from rayrl.drift.distance import Distance, measure_distance
 from rayrl.drift.weights import SafetensorsFolder, blocks
 from rayrl.errors import FreezeError
 from rayrl.learner import adapter
@@ -18,7 +18,7 @@ from rayrl.learner.checkpoint import gathered
 from rayrl.learner.learner import Learner
 
 
-def unmatched(learner: Learner, base: SafetensorsFolder) -> list[str]:
+def find_unmatched(learner: Learner, base: SafetensorsFolder) -> list[str]:
     """Parameters that the base's files hold under another name or in another shape: their drift is not measured."""
     if learner.adapter_settings is not None:
         return []
@@ -26,21 +26,21 @@ def unmatched(learner: Learner, base: SafetensorsFolder) -> list[str]:
     return [name for name, value in parameters.items() if base.shapes.get(name) != tuple(value.shape)]
 
 
-def live_rows(learner: Learner, base: SafetensorsFolder, step: int) -> list[dict[str, Any]]:
+def measure_learner(learner: Learner, base: SafetensorsFolder, step: int) -> list[dict[str, Any]]:
     """The rows that `rayrl drift --no-spectral` gives for the model that the learner would export. A collective.
 
     Raises:
         FreezeError: A frozen weight is no longer the base's.
     """
-    sums = _of_weights(learner, base) if learner.adapter_settings is None else _of_adapter(learner, base)
-    return [drift_row(step, step, name, found) for name, found in _over_ranks(sums, learner.device).items()]
+    distances = _of_weights(learner, base) if learner.adapter_settings is None else _of_adapter(learner, base)
+    return [drift_row(step, step, name, found) for name, found in _over_ranks(distances, learner.device).items()]
 
 
-def _of_weights(learner: Learner, base: SafetensorsFolder) -> dict[str, Sums]:
+def _of_weights(learner: Learner, base: SafetensorsFolder) -> dict[str, Distance]:
     """This rank's rows of every parameter. FSDP2 gives each rank an equal number of rows, the last ones fewer."""
     parameters = adapter.parameters(learner.policy.model)
     exported = learner.policy.model.config.dtype
-    sums: dict[str, Sums] = {}
+    distances: dict[str, Distance] = {}
     for name in base.shapes:
         if name not in parameters or base.shapes[name] != tuple(parameters[name].shape):
             continue
@@ -48,33 +48,33 @@ def _of_weights(learner: Learner, base: SafetensorsFolder) -> dict[str, Sums]:
         sharded = isinstance(value, DTensor)
         first = -(-len(value) // dist.get_world_size()) * dist.get_rank() if sharded else 0
         own = value.to_local() if isinstance(value, DTensor) else value
-        sums[name] = Sums()
+        distances[name] = Distance()
         for start, end in blocks(tuple(own.shape)):
             rows = base.rows(name, first + start, first + end).to(own.device)
             if not learner.trainable[name] and not torch.equal(own[start:end], rows.to(own.dtype)):
-                sums[name].moved = 1.0
+                distances[name].moved = 1.0
             tuned = own[start:end].to(exported)
-            sums[name].add(rows, tuned, tuned.float() - rows.float())
-    return sums
+            distances[name].add(rows, tuned, tuned.float() - rows.float())
+    return distances
 
 
-def _of_adapter(learner: Learner, base: SafetensorsFolder) -> dict[str, Sums]:
+def _of_adapter(learner: Learner, base: SafetensorsFolder) -> dict[str, Distance]:
     """Whole matrices, dealt out over the ranks; the adapter is small and gathered on each."""
     assert learner.adapter_settings is not None
     parameters = adapter.parameters(learner.policy.model)
     tensors = {name: gathered(parameters[name], torch.float32) for name, trains in learner.trainable.items() if trains}
     config = adapter.adapter_config(learner.policy.model, learner.source)
     tuned = Adapter("adapter", config, tensors, base.shapes, learner.adapter_settings.merge)
-    sums = {name: Sums() for name in base.shapes}
+    distances = {name: Distance() for name in base.shapes}
     for name in list(base.shapes)[dist.get_rank() :: dist.get_world_size()]:
-        sums[name] = compare(name, base, tuned)
-    return sums
+        distances[name] = measure_distance(name, base, tuned)
+    return distances
 
 
-def _over_ranks(sums: Mapping[str, Sums], device: torch.device) -> dict[str, Sums]:
-    table = torch.tensor([astuple(found) for found in sums.values()], dtype=torch.float64, device=device)
+def _over_ranks(distances: Mapping[str, Distance], device: torch.device) -> dict[str, Distance]:
+    table = torch.tensor([astuple(found) for found in distances.values()], dtype=torch.float64, device=device)
     dist.all_reduce(table)
-    total = {name: Sums(*values) for name, values in zip(sums, table.tolist(), strict=True)}
+    total = {name: Distance(*values) for name, values in zip(distances, table.tolist(), strict=True)}
     for name, found in total.items():
         if found.moved:
             raise FreezeError(f"the frozen parameter {name!r} is no longer what the base's files hold")

@@ -8,11 +8,11 @@ from rayrl.drift.adapters import peft_adapter
 from rayrl.drift.run_checkpoints import is_run_checkpoint, run_checkpoint
 from rayrl.drift.weights import SafetensorsFolder, Tuned
 from rayrl.errors import ModelError
-from rayrl.models import resolve_model
+from rayrl.models import model_folder
 
 
 @dataclass(frozen=True, slots=True)
-class Named:
+class ModelPath:
     """A checkpoint as it was named, the folder that was found there, and the step it was written after, if known."""
 
     path: str
@@ -20,7 +20,7 @@ class Named:
     step: int | None
 
 
-def named(path: str) -> Named:
+def find_model(path: str) -> ModelPath:
     """Finds the folder: a run directory stands for its exported model, else for its newest checkpoint.
 
     Raises:
@@ -32,29 +32,15 @@ def named(path: str) -> Named:
         found = [exported] if exported.is_dir() else sorted((folder / "checkpoints").glob("step_*[0-9]"))
         if not found:
             raise ModelError(f"{path!r} is a run without a model or a checkpoint yet")
-        return Named(path, found[-1], _step(found[-1]))
+        return ModelPath(path, found[-1], _step(found[-1]))
     if is_run_checkpoint(folder) or (folder / "adapter_config.json").is_file():
-        return Named(path, folder, _step(folder))
-    return Named(path, model_folder(path), None)
-
-
-def model_folder(path: str) -> Path:
-    """The folder of a model's files, fetched from the hub where it is not here.
-
-    Raises:
-        ModelError: There is no such model.
-    """
-    if not Path(path).is_dir():
-        found = resolve_model(path)
-        if not Path(found).is_dir():
-            return _from_hub(found)
-        path = found
-    return Path(path)
+        return ModelPath(path, folder, _step(folder))
+    return ModelPath(path, model_folder(path), None)
 
 
 def open_base(path: str) -> SafetensorsFolder:
     """Raises ModelError where the base is no whole model."""
-    found = named(path)
+    found = find_model(path)
     if (found.folder / "adapter_config.json").is_file() or is_run_checkpoint(found.folder):
         raise ModelError(f"BASE: {path!r} is no whole model; name the model that it was trained from")
     return SafetensorsFolder(found.folder)
@@ -72,12 +58,3 @@ def open_tuned(folder: Path, shapes: dict[str, tuple[int, ...]]) -> Tuned:
 def _step(folder: Path) -> int | None:
     found = re.fullmatch(r"step_(\d+)", folder.name)
     return int(found[1]) if found else None
-
-
-def _from_hub(name: str) -> Path:
-    from huggingface_hub import snapshot_download
-
-    try:
-        return Path(snapshot_download(name, allow_patterns=["*.json", "*.safetensors", "*.jinja", "*.txt", "*.model"]))
-    except Exception as error:  # the hub client has dozens of its own
-        raise ModelError(f"{name!r} cannot be had from the hub: {error}") from error

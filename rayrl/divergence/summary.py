@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from rayrl.divergence.kl import TokenDivergence
+from rayrl.divergence.token_kl import TokenDivergence
 from rayrl.types import Example
 
 TENTHS = 10
