@@ -38,7 +38,8 @@ def run_drift(asked: DriftOptions) -> int:
     """
     output = Output(asked.output, asked.overwrite)
     base = open_base(asked.base)
-    found = [(find_model(path), open_tuned(find_model(path).folder, base.shapes)) for path in asked.checkpoints]
+    named = [find_model(path) for path in asked.checkpoints]
+    found = [(name, open_tuned(name, base.shapes)) for name in named]
     pairings = [pair_tensors(base, tuned) for _, tuned in found]
     spectra = Spectra(asked.directions, asked.device) if asked.directions else None
     console = Console(width=160)

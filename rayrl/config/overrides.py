@@ -82,7 +82,8 @@ def _guessed(text: str) -> Any:
         return text
     if isinstance(value, dict) and None in value.values():  # {column} of a template, to YAML a key without a value
         return text
-    return _number(value) if isinstance(value, str) else value  # YAML 1.1 reads 1e-5 as a string
+    # YAML 1.1 reads 1e-5 as a string: https://github.com/yaml/pyyaml/issues/173
+    return _number(value) if isinstance(value, str) else value
 
 
 def _number(text: str) -> Any:

@@ -47,8 +47,9 @@ def is_chat(value: object) -> bool:
 def read_chat(row: Row, column: str) -> Chat:
     """The chat in a column, and the tools in the column `tools` (a list, or that as JSON), as TRL reads them.
 
-    What is null is left out of messages and tools: tables write every key of every row. Arguments of tool calls
-    that are JSON in a text become mappings, as vLLM hands them to templates.
+    What is null is left out of messages and tools: tables write every key of every row
+    (https://github.com/modelscope/ms-swift/pull/10125). Arguments of tool calls that are JSON in a text become
+    mappings, as vLLM hands them to templates (https://github.com/vllm-project/vllm/pull/28820).
 
     Raises:
         RowError: It is none, or a message is empty: what would be learned of it is to end at once.

@@ -4,27 +4,20 @@ A dataset source: `train_data.source: rayrl.data.rag:rows`, with the fields of `
 """
 
 import random
-import re
 from collections.abc import Iterable, Iterator
-from functools import lru_cache
 from itertools import tee
 from pathlib import Path
 from typing import Any, Literal
 
-import bm25s
-import numpy as np
 from pydantic import Field
 
 from rayrl.config import Settings, validated
+from rayrl.data.retrieval import Retriever, covers, tells
+from rayrl.data.row import Row
 from rayrl.errors import DataError
 from rayrl.synth.chunks import Chunk
 from rayrl.synth.journal import read_jsonl
-from rayrl.synth.support import quoted, squeezed
 from rayrl.synth.triplets import REFUSAL
-
-Row = dict[str, Any]
-COVERED = 0.9
-"""A chunk that has this share of an unanswerable question's words might answer it: it is no distractor there."""
 
 
 class RagOptions(Settings):
@@ -74,10 +67,10 @@ def rows(**options: Any) -> Iterator[Row]:
         raise DataError(
             f"options.chunks: {str(chunks)!r} lacks {len(absent)} chunks of {settings.file}, as {absent[0]!r}"
         )
-    return _rows(groups, _Retriever(pool), settings)
+    return _rows(groups, Retriever(pool), settings)
 
 
-def _rows(groups: dict[str, list[Row]], retriever: "_Retriever", settings: RagOptions) -> Iterator[Row]:
+def _rows(groups: dict[str, list[Row]], retriever: Retriever, settings: RagOptions) -> Iterator[Row]:
     for name, group in groups.items():
         draw = random.Random(f"{settings.seed}/{name}")
         missing = [row["answerable"] and draw.random() < settings.gold_missing for row in group]
@@ -85,7 +78,7 @@ def _rows(groups: dict[str, list[Row]], retriever: "_Retriever", settings: RagOp
         ranked = retriever.ranked(gold, [row["question"] for row in group])
         unanswerable = [row["question"] for row in group if not row["answerable"]]
         harmless: Iterator[Chunk] = (
-            chunk for chunk in ranked if not any(_covers(chunk, question) for question in unanswerable)
+            chunk for chunk in ranked if not any(covers(chunk, question) for question in unanswerable)
         )
         for without in (False, True):
             members = [row for row, left_out in zip(group, missing, strict=True) if left_out == without]
@@ -93,7 +86,7 @@ def _rows(groups: dict[str, list[Row]], retriever: "_Retriever", settings: RagOp
                 continue
             harmless, candidates = tee(harmless)
             if without:
-                candidates = _silent(candidates, members)
+                candidates = _exclude_telling(candidates, members)
             shown = _shown(gold, candidates, without, draw, settings)
             labels = {chunk.id: _label(index) for index, chunk in enumerate(shown)}
             context = "\n\n".join(_block(labels[chunk.id], chunk) for chunk in shown)
@@ -101,9 +94,9 @@ def _rows(groups: dict[str, list[Row]], retriever: "_Retriever", settings: RagOp
                 yield _row(row, context, without, labels, name)
 
 
-def _silent(chunks: Iterable[Chunk], members: list[Row]) -> Iterator[Chunk]:
+def _exclude_telling(chunks: Iterable[Chunk], members: list[Row]) -> Iterator[Chunk]:
     """Those that tell the answer to none of the rows."""
-    return (chunk for chunk in chunks if not any(_tells(chunk, row) for row in members))
+    return (chunk for chunk in chunks if not any(tells(chunk, row) for row in members))
 
 
 def _row(row: Row, context: str, without: bool, labels: dict[str, str], gold: str) -> Row:
@@ -146,26 +139,6 @@ def _shown(
     return [*taken, gold] if settings.order == "gold_last" else [gold, *taken]
 
 
-class _Retriever:
-    """BM25 over the chunks of some documents."""
-
-    def __init__(self, pool: list[Chunk]) -> None:
-        self.pool = pool
-        self.by_id = {chunk.id: chunk for chunk in pool}
-        self._index = bm25s.BM25()
-        self._index.index(
-            bm25s.tokenize([c.text for c in pool], stopwords="en", show_progress=False), show_progress=False
-        )
-
-    def ranked(self, gold: Chunk, questions: list[str]) -> list[Chunk]:
-        """Chunks that match the questions at all, best first, without `gold` and what overlaps it."""
-        query = bm25s.tokenize(" ".join(questions), stopwords="en", return_ids=False, show_progress=False)[0]
-        scores = self._index.get_scores(query)
-        order = np.argsort(-scores, kind="stable")[: int(np.count_nonzero(scores > 0))]
-        found = (self.pool[index] for index in order)
-        return [c for c in found if c.document != gold.document or c.end <= gold.start or c.start >= gold.end]
-
-
 def _label(index: int) -> str:
     """A, B, …, Z, AA, AB, …: letters, which no one takes for a figure."""
     letters = ""
@@ -183,42 +156,3 @@ def _block(label: str, chunk: Chunk) -> str:
         else f"pages {chunk.page_start}-{chunk.page_end}"
     )
     return f"[{label}] {chunk.document}, {pages}\n{chunk.text}"
-
-
-_WORD = re.compile(r"[a-z]{3,}|\d+(?:\.\d+)?")
-
-
-def _covers(chunk: Chunk, question: str) -> bool:
-    """Whether a chunk has nearly all words of a question."""
-    asked = set(_WORD.findall(squeezed(question))) - _ASKING
-    return len(asked & _words(chunk)) >= COVERED * len(asked)
-
-
-@lru_cache(maxsize=4096)
-def _words(chunk: Chunk) -> frozenset[str]:
-    return frozenset(_WORD.findall(squeezed(chunk.text)))
-
-
-_ASKING = frozenset(
-    re.findall(
-        r"\S+",
-        "what which how much many high was were did does the and for from with end its report figure fiscal "
-        "year between percentage change decimal place places round one two increase decrease comparing there",
-    )
-)
-
-
-def _tells(chunk: Chunk, row: Row) -> bool:
-    """Whether a chunk states what the answer of a row rests on: its evidence, or its figures."""
-    if any(quoted(passage, chunk.text) for passage in row["evidence"]):
-        return True
-    stated = _words(chunk)
-    answer = _figures([row["answer"]])
-    evidence = _figures(row["evidence"])
-    return bool(answer and answer <= stated) or bool(evidence and evidence <= stated)
-
-
-def _figures(texts: Iterable[str]) -> set[str]:
-    """Numbers of three characters or more that are no years."""
-    found = re.findall(r"\d+(?:\.\d+)?", squeezed(" ".join(texts)))
-    return {number for number in found if len(number) > 2 and not re.fullmatch(r"(?:19|20)\d\d", number)}

@@ -83,7 +83,7 @@ def read_set(settings: DatasetSettings, field: str) -> Iterator[Row | LeftOut]:
 
 def _hub(name: str, known: NamedSet, options: SetOptions, field: str) -> Iterator[Row]:
     split = options.split or known.split
-    if known.hub is None:
+    if known.hub is None:  # https://github.com/huggingface/datasets/pull/7592
         raise DataError(
             f"{field}.source: {name} cannot be loaded from the hub (its copies there are scripts, which `datasets` no "
             f"longer runs); name a file of its authors' repository: {name}:dataset/train.json"

@@ -100,10 +100,8 @@ class _Columns(string.Formatter):
     def _require_text(self, value: Any, reference: str, whole: bool) -> None:
         if is_null(value):
             reason = "is null; write an empty text into the row where nothing is meant"
-        elif whole and _is_structure(value):
-            reason = (
-                f"is {_kind(value)}, which is no text; name a column with text, or a part of it: {{{reference}[…]}}"
-            )
+        elif whole and (kind := _structure(value)):
+            reason = f"is {kind}, which is no text; name a column with text, or a part of it: {{{reference}[…]}}"
         else:
             return
         raise RowError(NO_TEXT, f"{self.field}: the column {reference} {reason}")
@@ -118,14 +116,12 @@ def _entry(value: Any, attribute: str | None, key: str | None) -> Any:
     return getattr(value, str(attribute))
 
 
-def _is_structure(value: Any) -> bool:
-    """Whether a value has no plain text: mappings, bytes, and lists that hold such or nulls."""
+def _structure(value: Any) -> str | None:
+    """What a value without plain text is (a mapping, bytes, a list of such or with nulls); None: it has text."""
     if isinstance(value, list):
-        return any(is_null(item) or _is_structure(item) for item in value)
-    return isinstance(value, Mapping | bytes | tuple | set)
-
-
-def _kind(value: Any) -> str:
-    if isinstance(value, list):
-        return "a list with nulls" if any(map(is_null, value)) else "a list of mappings"
-    return "a mapping" if isinstance(value, Mapping) else f"of type {type(value).__name__}"
+        if any(map(is_null, value)):
+            return "a list with nulls"
+        return "a list of mappings" if any(map(_structure, value)) else None
+    if isinstance(value, Mapping):
+        return "a mapping"
+    return f"of type {type(value).__name__}" if isinstance(value, bytes | tuple | set) else None

@@ -8,7 +8,7 @@ from transformers import PreTrainedModel
 
 from rayrl.config import ModelSettings
 from rayrl.drift.model_paths import ModelPath
-from rayrl.drift.run_checkpoints import is_run_checkpoint, run_checkpoint
+from rayrl.drift.run_checkpoints import run_checkpoint
 from rayrl.errors import ModelError
 from rayrl.learner.model import PolicyModule, load_model
 
@@ -24,14 +24,14 @@ def load_tuned(base: Path, tuned: ModelPath, device: torch.device) -> PolicyModu
     Raises:
         ModelError: It cannot be loaded, is of another base, or is the training checkpoint of an adapter.
     """
-    if (tuned.folder / "adapter_config.json").is_file():
+    if tuned.kind == "adapter":
         model = load_model(str(base))
         try:
             model.load_adapter(str(tuned.folder))
         except (RuntimeError, ValueError, OSError) as error:
             raise ModelError(f"{tuned.path!r}: the adapter does not go onto the base: {error}") from error
         return _policy(model, device)
-    if is_run_checkpoint(tuned.folder):
+    if tuned.kind == "checkpoint":
         model = load_model(str(base))
         _copy_weights(model, tuned)
         return _policy(model, device)

@@ -3,12 +3,15 @@
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from rayrl.drift.adapters import peft_adapter
-from rayrl.drift.run_checkpoints import is_run_checkpoint, run_checkpoint
+from rayrl.drift.run_checkpoints import run_checkpoint
 from rayrl.drift.weights import SafetensorsFolder, Tuned
 from rayrl.errors import ModelError
 from rayrl.models import model_folder
+
+Kind = Literal["model", "adapter", "checkpoint"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +20,7 @@ class ModelPath:
 
     path: str
     folder: Path
+    kind: Kind
     step: int | None
 
 
@@ -32,29 +36,30 @@ def find_model(path: str) -> ModelPath:
         found = [exported] if exported.is_dir() else sorted((folder / "checkpoints").glob("step_*[0-9]"))
         if not found:
             raise ModelError(f"{path!r} is a run without a model or a checkpoint yet")
-        return ModelPath(path, found[-1], _step(found[-1]))
-    if is_run_checkpoint(folder) or (folder / "adapter_config.json").is_file():
-        return ModelPath(path, folder, _step(folder))
-    return ModelPath(path, model_folder(path), None)
+        folder = found[-1]
+    kind: Kind = "model"
+    if (folder / "learner.json").is_file():
+        kind = "checkpoint"
+    elif (folder / "adapter_config.json").is_file():
+        kind = "adapter"
+    elif folder == Path(path):
+        return ModelPath(path, model_folder(path), kind, None)
+    step = re.fullmatch(r"step_(\d+)", folder.name)
+    return ModelPath(path, folder, kind, int(step[1]) if step else None)
 
 
 def open_base(path: str) -> SafetensorsFolder:
     """Raises ModelError where the base is no whole model."""
     found = find_model(path)
-    if (found.folder / "adapter_config.json").is_file() or is_run_checkpoint(found.folder):
+    if found.kind != "model":
         raise ModelError(f"BASE: {path!r} is no whole model; name the model that it was trained from")
     return SafetensorsFolder(found.folder)
 
 
-def open_tuned(folder: Path, shapes: dict[str, tuple[int, ...]]) -> Tuned:
-    """What is at `folder`, on a base with these shapes. Raises ModelError where it does not fit or cannot be read."""
-    if is_run_checkpoint(folder):
-        return run_checkpoint(folder, shapes)
-    if (folder / "adapter_config.json").is_file():
-        return peft_adapter(folder, shapes)
-    return SafetensorsFolder(folder)
-
-
-def _step(folder: Path) -> int | None:
-    found = re.fullmatch(r"step_(\d+)", folder.name)
-    return int(found[1]) if found else None
+def open_tuned(found: ModelPath, shapes: dict[str, tuple[int, ...]]) -> Tuned:
+    """What was found, on a base with these shapes. Raises ModelError where it does not fit or cannot be read."""
+    if found.kind == "checkpoint":
+        return run_checkpoint(found.folder, shapes)
+    if found.kind == "adapter":
+        return peft_adapter(found.folder, shapes)
+    return SafetensorsFolder(found.folder)

@@ -17,10 +17,6 @@ from rayrl.errors import ModelError
 _PREFIX = "weight/"
 
 
-def is_run_checkpoint(folder: Path) -> bool:
-    return (folder / "learner.json").is_file()
-
-
 def run_checkpoint(folder: Path, shapes: dict[str, tuple[int, ...]]) -> "RunCheckpoint | Adapter":
     """The model that a checkpoint stands for, as the run would export it, on a base with these shapes.
 
@@ -78,7 +74,7 @@ class _Stored:
             self._latest = None
             whole = torch.empty(self.shapes[name], dtype=self._dtypes[name])
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # that this is one process
+                warnings.simplefilter("ignore")  # one process: https://github.com/pytorch/pytorch/issues/118554
                 load({f"{_PREFIX}{name}": whole}, checkpoint_id=self._folder, no_dist=True)
             self._latest = (name, whole)
         return self._latest[1]

@@ -54,7 +54,8 @@ class SafetensorsFolder:
 
     def rows(self, name: str, start: int, end: int) -> torch.Tensor:
         """Rows (entries, of a vector) `start` to `end` of a tensor, as they are stored."""
-        # Opened each time: what a mapping has read counts as this process's memory until it is closed.
+        # Opened each time: what a mapping has read counts as this process's memory until it is closed
+        # (https://github.com/safetensors/safetensors/issues/443).
         with safe_open(self._files[name], "pt") as file:
             whole = not self.shapes[name]
             rows: torch.Tensor = file.get_tensor(name).reshape(1) if whole else file.get_slice(name)[start:end]

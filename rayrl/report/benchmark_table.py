@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from rayrl.metrics import wilson_interval
+from rayrl.intervals import wilson_interval
 from rayrl.report.paired import PairedChange, paired_change
 from rayrl.report.results import Row, Scores, benchmark_scores, by_step
 

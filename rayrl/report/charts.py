@@ -3,7 +3,7 @@
 from collections import Counter
 from dataclasses import dataclass
 
-from rayrl.metrics import wilson_interval
+from rayrl.intervals import wilson_interval
 from rayrl.report import figures
 from rayrl.report.figures import Figure, value
 from rayrl.report.run import Row, Run

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from statistics import median
 
-from rayrl.metrics import wilson_interval
+from rayrl.intervals import wilson_interval
 from rayrl.report.charts import eval_counts
 from rayrl.report.figures import series, value
 from rayrl.report.paired import PairedChange

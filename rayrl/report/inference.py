@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from rayrl.metrics import wilson_interval
+from rayrl.intervals import wilson_interval
 
 RESAMPLES = 10_000
 Array = npt.NDArray[np.float64]

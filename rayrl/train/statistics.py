@@ -7,7 +7,7 @@ from typing import Any
 
 from rayrl.actors.coordinator import StepBatch
 from rayrl.config import HELD_OUT, ObjectiveSettings
-from rayrl.metrics import mean_interval
+from rayrl.intervals import mean_interval
 from rayrl.types import STATUSES
 
 

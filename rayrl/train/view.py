@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from rayrl.config import HELD_OUT, TrainingConfig
-from rayrl.metrics import wilson_interval
+from rayrl.intervals import wilson_interval
 from rayrl.train.cluster import generator_replicas, verifier_actors
 from rayrl.train.memory import GB
 from rayrl.train.preflight import Preflight

@@ -7,7 +7,7 @@ from statistics import fmean
 import numpy as np
 import pytest
 
-from rayrl.metrics import wilson_interval
+from rayrl.intervals import wilson_interval
 from rayrl.report.inference import difference, holm, share, sign_flip
 
 

@@ -1,0 +1,74 @@
+"""Which chunks retrieval finds for a question, and whether one of them answers it."""
+
+import re
+from collections.abc import Iterable
+from functools import lru_cache
+
+import bm25s
+import numpy as np
+
+from rayrl.data.row import Row
+from rayrl.synth.chunks import Chunk
+from rayrl.synth.support import quoted, squeezed
+
+COVERED = 0.9
+"""A chunk that has this share of an unanswerable question's words might answer it: it is no distractor there."""
+
+
+class Retriever:
+    """BM25 over the chunks of some documents."""
+
+    def __init__(self, pool: list[Chunk]) -> None:
+        self.pool = pool
+        self.by_id = {chunk.id: chunk for chunk in pool}
+        self._index = bm25s.BM25()
+        self._index.index(
+            bm25s.tokenize([c.text for c in pool], stopwords="en", show_progress=False), show_progress=False
+        )
+
+    def ranked(self, gold: Chunk, questions: list[str]) -> list[Chunk]:
+        """Chunks that match the questions at all, best first, without `gold` and what overlaps it."""
+        query = bm25s.tokenize(" ".join(questions), stopwords="en", return_ids=False, show_progress=False)[0]
+        scores = self._index.get_scores(query)
+        order = np.argsort(-scores, kind="stable")[: int(np.count_nonzero(scores > 0))]
+        found = (self.pool[index] for index in order)
+        return [c for c in found if c.document != gold.document or c.end <= gold.start or c.start >= gold.end]
+
+
+_WORD = re.compile(r"[a-z]{3,}|\d+(?:\.\d+)?")
+
+
+def covers(chunk: Chunk, question: str) -> bool:
+    """Whether a chunk has nearly all words of a question."""
+    asked = set(_WORD.findall(squeezed(question))) - _ASKING
+    return len(asked & _words(chunk)) >= COVERED * len(asked)
+
+
+@lru_cache(maxsize=4096)
+def _words(chunk: Chunk) -> frozenset[str]:
+    return frozenset(_WORD.findall(squeezed(chunk.text)))
+
+
+_ASKING = frozenset(
+    re.findall(
+        r"\S+",
+        "what which how much many high was were did does the and for from with end its report figure fiscal "
+        "year between percentage change decimal place places round one two increase decrease comparing there",
+    )
+)
+
+
+def tells(chunk: Chunk, row: Row) -> bool:
+    """Whether a chunk states what the answer of a row rests on: its evidence, or its figures."""
+    if any(quoted(passage, chunk.text) for passage in row["evidence"]):
+        return True
+    stated = _words(chunk)
+    answer = _figures([row["answer"]])
+    evidence = _figures(row["evidence"])
+    return bool(answer and answer <= stated) or bool(evidence and evidence <= stated)
+
+
+def _figures(texts: Iterable[str]) -> set[str]:
+    """Numbers of three characters or more that are no years."""
+    found = re.findall(r"\d+(?:\.\d+)?", squeezed(" ".join(texts)))
+    return {number for number in found if len(number) > 2 and not re.fullmatch(r"(?:19|20)\d\d", number)}
