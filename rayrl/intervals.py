@@ -20,10 +20,10 @@ def wilson_interval(correct: float, total: float, z: float = 1.96) -> tuple[floa
         return 0.0, 1.0
     share = correct / total
     scale = 1 + z * z / total
-    centre = (share + z * z / (2 * total)) / scale
+    center = (share + z * z / (2 * total)) / scale
     half = z * math.sqrt(share * (1 - share) / total + z * z / (4 * total * total)) / scale
-    low = 0.0 if correct == 0 else max(0.0, centre - half)
-    high = 1.0 if correct == total else min(1.0, centre + half)
+    low = 0.0 if correct == 0 else max(0.0, center - half)
+    high = 1.0 if correct == total else min(1.0, center + half)
     return low, high
 
 

@@ -31,7 +31,7 @@ class GRPOConfig(TrainingConfig):
     group_size: int = Field(8, ge=2)
     """G: completions of each prompt, whose mean reward is the baseline."""
     updates_per_step: int = Field(1, ge=1)
-    """Optimiser updates made of one step's groups, each of its own share. Above 1 the later ones are clipped against
+    """Optimizer updates made of one step's groups, each of its own share. Above 1 the later ones are clipped against
     the policy before the first, which costs a forward pass over their groups."""
     max_staleness: int = Field(0, ge=0)
     """Most updates by which the sampling policy may be behind the learner. 0: strictly on-policy."""

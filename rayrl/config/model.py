@@ -18,7 +18,7 @@ class ModelSettings(Settings):
     attention: Literal["blocks", "flex"] = "blocks"
     """Attention of the learner. blocks: plain matmuls over what each segment sees; flex: FlexAttention (CUDA)."""
     compute_dtype: Literal["bfloat16", "float32"] = Field(default_factory=processor.compute_dtype)
-    """Type of forward and backward. Weights that train, and the optimiser, are float32. Left out: bfloat16, but float32
+    """Type of forward and backward. Weights that train, and the optimizer, are float32. Left out: bfloat16, but float32
     on x86 processors without AVX-512, whose bfloat16 is slow (generators on them do likewise)."""
 
     @field_validator("chat_template")
@@ -58,7 +58,7 @@ class LoRASettings(Settings):
     quantize: Literal["nf4"] | None = None
     """nf4: the base's linear weights are held in 4 bits by bitsandbytes (QLoRA, arXiv:2305.14314)."""
     double_quantization: bool = True
-    """With nf4: the scales of the blocks are quantised too."""
+    """With nf4: the scales of the blocks are quantized too."""
     merge: bool = False
     """What is exported. False: a PEFT folder. True: a whole model, the adapter added to the base's own weights (with
     nf4 to the original ones, not to those rounded to 4 bits that it was trained on)."""

@@ -13,12 +13,12 @@ Band = tuple[Annotated[float, Field(ge=0)], float]
 class ObjectiveSettings(Settings):
     name: Literal["grpo", "dr_grpo", "dapo", "gspo", "rloo", "cispo"] = "dr_grpo"
     """Preset of the parts below: a part left at None takes the preset's value.
-    dr_grpo (arXiv:2503.20783): mean, no std, token ratio, constant normaliser, ppo surrogate, clip 0.2.
-    grpo (arXiv:2402.03300): the same with std and the sequence normaliser.
-    dapo (arXiv:2503.14476): std, token normaliser, clip_high 0.28, truncated completions masked.
+    dr_grpo (arXiv:2503.20783): mean, no std, token ratio, constant normalizer, ppo surrogate, clip 0.2.
+    grpo (arXiv:2402.03300): the same with std and the sequence normalizer.
+    dapo (arXiv:2503.14476): std, token normalizer, clip_high 0.28, truncated completions masked.
     gspo (arXiv:2507.18071): grpo with the sequence ratio, clip 3e-4 and 4e-4.
     rloo (arXiv:2402.14740): dr_grpo with the leave-one-out baseline.
-    cispo (arXiv:2506.13585): std, token normaliser, cispo surrogate, clip 1 (no lower bound) and 4 (a ratio of at most
+    cispo (arXiv:2506.13585): std, token normalizer, cispo surrogate, clip 1 (no lower bound) and 4 (a ratio of at most
     5, arXiv:2510.13786)."""
     baseline: Literal["mean", "leave_one_out"] | None = None
     """What a reward is compared with: its group's mean, or the mean of the group's other rewards."""

@@ -13,9 +13,9 @@ class RunSettings(Settings):
     dir: Path = Path("runs")
     """Folder of all runs. On several machines: a folder that all of them see."""
     seed: int = 42
-    """Seeds prompts' order, sampling, initialisation and dropout."""
+    """Seeds prompts' order, sampling, initialization and dropout."""
     resume: bool = False
-    """Go on from the newest checkpoint of a run of this name. False: a run of this name must not exist yet."""
+    """Resume from the newest checkpoint of a run of this name. False: a run of this name must not exist yet."""
     overwrite: bool = False
     """Remove a run of this name first."""
     max_failures: int = Field(2, ge=0)
@@ -31,6 +31,6 @@ class RunSettings(Settings):
 
 class CheckpointSettings(Settings):
     every_steps: int = Field(10, ge=1)
-    """Full state (weights, optimiser, cursor, RNG) every so many steps, and after the last."""
+    """Full state (weights, optimizer, cursor, RNG) every so many steps, and after the last."""
     keep: int = Field(1, ge=1)
     """Newest full checkpoints that are kept."""

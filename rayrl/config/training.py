@@ -102,7 +102,7 @@ class TrainingConfig(Settings):
 
     @property
     def updates(self) -> int:
-        """Optimiser updates of the whole run."""
+        """Optimizer updates of the whole run."""
         return self.steps
 
     @property

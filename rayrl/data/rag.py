@@ -5,7 +5,6 @@ A dataset source: `train_data.source: rayrl.data.rag:rows`, with the fields of `
 
 import random
 from collections.abc import Iterable, Iterator
-from itertools import tee
 from pathlib import Path
 from typing import Any, Literal
 
@@ -77,26 +76,21 @@ def _rows(groups: dict[str, list[Row]], retriever: Retriever, settings: RagOptio
         gold = retriever.by_id[name]
         ranked = retriever.ranked(gold, [row["question"] for row in group])
         unanswerable = [row["question"] for row in group if not row["answerable"]]
-        harmless: Iterator[Chunk] = (
-            chunk for chunk in ranked if not any(covers(chunk, question) for question in unanswerable)
-        )
         for without in (False, True):
             members = [row for row, left_out in zip(group, missing, strict=True) if left_out == without]
             if not members:
                 continue
-            harmless, candidates = tee(harmless)
-            if without:
-                candidates = _exclude_telling(candidates, members)
+            candidates = (
+                chunk
+                for chunk in ranked
+                if not any(covers(chunk, question) for question in unanswerable)
+                and not (without and any(tells(chunk, row) for row in members))
+            )
             shown = _shown(gold, candidates, without, draw, settings)
             labels = {chunk.id: _label(index) for index, chunk in enumerate(shown)}
             context = "\n\n".join(_block(labels[chunk.id], chunk) for chunk in shown)
             for row in members:
                 yield _row(row, context, without, labels, name)
-
-
-def _exclude_telling(chunks: Iterable[Chunk], members: list[Row]) -> Iterator[Chunk]:
-    """Those that tell the answer to none of the rows."""
-    return (chunk for chunk in chunks if not any(tells(chunk, row) for row in members))
 
 
 def _row(row: Row, context: str, without: bool, labels: dict[str, str], gold: str) -> Row:
@@ -150,9 +144,6 @@ def _label(index: int) -> str:
 
 
 def _block(label: str, chunk: Chunk) -> str:
-    pages = (
-        f"page {chunk.page_start}"
-        if chunk.page_start == chunk.page_end
-        else f"pages {chunk.page_start}-{chunk.page_end}"
-    )
+    first, last = chunk.page_start, chunk.page_end
+    pages = f"page {first}" if first == last else f"pages {first}-{last}"
     return f"[{label}] {chunk.document}, {pages}\n{chunk.text}"

@@ -33,7 +33,7 @@ def pair_tensors(base: SafetensorsFolder, tuned: Tuned) -> Pairing:
         first = next(iter(tuned.shapes), "none")
         raise ModelError(
             f"the checkpoint has no tensor of the base's names and shapes (its first is {first!r}): is it another "
-            "model, or is it quantised? Name a checkpoint that was trained from this base"
+            "model, or is it quantized? Name a checkpoint that was trained from this base"
         )
     return Pairing(names, {why: found for why, found in unmatched.items() if found})
 
