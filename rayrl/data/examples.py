@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Set
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -153,11 +154,5 @@ class _Examples:
 
 
 def _batches(rows: Iterator[dict[str, Any]]) -> Iterator[pa.RecordBatch]:
-    held: list[dict[str, Any]] = []
-    for row in rows:
-        held.append(row)
-        if len(held) == ROWS_PER_BATCH:
-            yield pa.RecordBatch.from_pylist(held, schema=SCHEMA)
-            held = []
-    if held:
+    while held := list(islice(rows, ROWS_PER_BATCH)):
         yield pa.RecordBatch.from_pylist(held, schema=SCHEMA)

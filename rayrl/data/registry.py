@@ -4,7 +4,7 @@ A new one is a function from a published row to ours, and a line in `SETS`.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from rayrl.config import DatasetSettings, validated
@@ -33,15 +33,14 @@ class NamedSet:
     """Of .csv files without a header."""
 
 
+_MMLU = NamedSet(
+    maths_sets.mmlu, maths_sets.MmluOptions, "cais/mmlu", "test", "all", csv_columns=maths_sets.MMLU_COLUMNS
+)
 SETS = {
     "openr1_math": NamedSet(maths_sets.openr1_math, maths_sets.OpenR1Options, "open-r1/OpenR1-Math-220k"),
     "gsm8k": NamedSet(maths_sets.gsm8k, maths_sets.Gsm8kOptions, "openai/gsm8k", configuration="main"),
-    "mmlu": NamedSet(
-        maths_sets.mmlu, maths_sets.MmluOptions, "cais/mmlu", "test", "all", csv_columns=maths_sets.MMLU_COLUMNS
-    ),
-    "mmlu_stem": NamedSet(
-        maths_sets.mmlu_stem, maths_sets.MmluOptions, "cais/mmlu", "test", "all", csv_columns=maths_sets.MMLU_COLUMNS
-    ),
+    "mmlu": _MMLU,
+    "mmlu_stem": replace(_MMLU, map=maths_sets.mmlu_stem),
     "tatqa": NamedSet(
         finance_sets.tatqa,
         SetOptions,

@@ -4,10 +4,11 @@ from collections.abc import Mapping, Sequence
 from statistics import fmean
 from typing import Any
 
-from rich.table import Table
+from rich.table import Column, Table
 
 Rows = Sequence[Mapping[str, Any]]
 _ORDER = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
+_FIGURES = ("relative_frobenius", "changed_bf16", "spectral_norm", "stable_rank", "effective_rank", "alignment")
 
 
 def _kinds(rows: Rows) -> list[str]:
@@ -22,9 +23,8 @@ def layer_table(rows: Rows) -> Table:
     """Relative Frobenius change of each tensor in a layer; the last row has means over layers."""
     rows = [row for row in rows if row["layer"] is not None]
     kinds = _kinds(rows)
-    table = Table("layer", *(kind.replace(".", "\n") for kind in kinds), title="|W - B| / |B| (Frobenius)")
-    for column in table.columns:
-        column.justify = "right"
+    columns = (Column(name, justify="right") for name in ("layer", *(kind.replace(".", "\n") for kind in kinds)))
+    table = Table(*columns, title="|W - B| / |B| (Frobenius)")
     for layer in sorted({row["layer"] for row in rows}):
         found = {row["kind"]: row["relative_frobenius"] for row in rows if row["layer"] == layer}
         table.add_row(str(layer), *(_number(found.get(kind)) for kind in kinds))
@@ -36,21 +36,9 @@ def layer_table(rows: Rows) -> Table:
 
 def kind_table(rows: Rows) -> Table:
     """Means over the layers of each kind."""
-    figures = [
-        name
-        for name in (
-            "relative_frobenius",
-            "changed_bf16",
-            "spectral_norm",
-            "stable_rank",
-            "effective_rank",
-            "alignment",
-        )
-        if any(name in row for row in rows)
-    ]
-    table = Table("kind", "tensors", *(name.replace("_", " ") for name in figures), title="means over layers")
-    for column in table.columns[1:]:
-        column.justify = "right"
+    figures = [name for name in _FIGURES if any(name in row for row in rows)]
+    numbers = (Column(name.replace("_", " "), justify="right") for name in ("tensors", *figures))
+    table = Table("kind", *numbers, title="means over layers")
     for kind in _kinds(rows):
         own = [row for row in rows if row["kind"] == kind]
         table.add_row(kind, str(len(own)), *(_number(_mean(own, figure)) for figure in figures))
