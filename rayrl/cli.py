@@ -182,7 +182,8 @@ def _sweep(path: Path, overrides: list[str], dry_run: bool) -> int:
 
 def _synth(path: Path, overrides: list[str], dry_run: bool) -> int:
     from rayrl.commands.synth import print_plan, run_synth
-    from rayrl.config import SynthConfig, load_config, parse_overrides
+    from rayrl.config import load_config, parse_overrides
+    from rayrl.synth.settings import SynthConfig
 
     config = load_config(path, parse_overrides(overrides, SynthConfig), SynthConfig)
     return print_plan(config) if dry_run else run_synth(config)

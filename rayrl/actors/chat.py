@@ -11,9 +11,9 @@ from rayrl.actors.chat_prompts import ChatPrompts, whole_text
 from rayrl.actors.generator import GeneratorActor, RestartedError, engine_settings
 from rayrl.actors.replicas import Replicas
 from rayrl.actors.waiting import expect, original
-from rayrl.config import SynthConfig
 from rayrl.errors import ConfigError, ModelError
 from rayrl.models import resolve_model
+from rayrl.synth.settings import SynthConfig
 from rayrl.synth.triplets import SCHEMA
 from rayrl.types import Rollout, Sampling
 

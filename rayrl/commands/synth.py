@@ -10,7 +10,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from rayrl.config import ChunkSettings, SynthConfig, dump_config
+from rayrl.config import dump_config
 from rayrl.folders import require_writable
 from rayrl.synth.chunks import Ruler, characters
 from rayrl.synth.documents import find_files
@@ -20,6 +20,7 @@ from rayrl.synth.filters import check_languages
 from rayrl.synth.model_writer import Chat, ModelWriter
 from rayrl.synth.pipeline import Synthesis
 from rayrl.synth.rules import RuleWriter
+from rayrl.synth.settings import ChunkSettings, SynthConfig
 
 
 def run_synth(config: SynthConfig) -> int:

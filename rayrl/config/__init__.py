@@ -12,7 +12,7 @@ What a setting does is said under its field, in the file of its section:
     evaluation, benchmarks                          evaluation.py
     divergence                                      data.py (TextSettings)
     steps and other keys without a section          training.py, grpo.py, sft.py
-    all of `rayrl synth`                            synth.py
+    all of `rayrl synth`                            ../synth/settings.py
 
 A value is checked where it stands: bounds with the field, several fields together in a validator of their class. What
 needs the model, the rows or the disk is checked in rayrl/train/preflight.py. Four words speak of batch sizes and
@@ -35,15 +35,4 @@ from rayrl.config.rewards import BUILT_IN_REWARDS, RewardSettings, VerifierSetti
 from rayrl.config.run import CheckpointSettings, RunSettings
 from rayrl.config.settings import Settings, validated
 from rayrl.config.sft import SFTConfig
-from rayrl.config.synth import (
-    ChunkSettings,
-    EndpointSettings,
-    FilterSettings,
-    QuestionClass,
-    QuestionSettings,
-    SplitSettings,
-    SynthConfig,
-    SynthDocuments,
-    SynthRun,
-)
 from rayrl.config.training import TrainingConfig

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from glob import glob
 from pathlib import Path
 
-from rayrl.config import SynthDocuments
 from rayrl.errors import DataError
 from rayrl.synth.encoding import decode
 from rayrl.synth.furniture import without_furniture
@@ -17,6 +16,7 @@ from rayrl.synth.hypertext import html_pages, is_html
 from rayrl.synth.journal import Journal
 from rayrl.synth.pdf import read_pdf
 from rayrl.synth.raised import settle
+from rayrl.synth.settings import SynthDocuments
 from rayrl.synth.submission import is_submission, plain_text, read_submission, without_uuencoded
 
 HTML = (".html", ".htm")

@@ -6,9 +6,10 @@ from typing import Any
 
 import httpx
 
-from rayrl.config import EndpointSettings, SamplingSettings
+from rayrl.config import SamplingSettings
 from rayrl.errors import ConfigError, DataError, ResourceError
 from rayrl.synth.model_writer import Messages
+from rayrl.synth.settings import EndpointSettings
 from rayrl.synth.triplets import SCHEMA
 
 FIRST_PAUSE_S = 0.5

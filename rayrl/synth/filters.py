@@ -4,11 +4,11 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from rayrl.config import FilterSettings
 from rayrl.errors import ConfigError, DataError
 from rayrl.synth.chunks import Chunk
 from rayrl.synth.language import LANGUAGES, language
 from rayrl.synth.near import NearDuplicates
+from rayrl.synth.settings import FilterSettings
 from rayrl.synth.support import quoted, squeezed, unsupported
 from rayrl.synth.triplets import Triplet
 from rayrl.verify.finance.gold import read_gold

@@ -6,9 +6,9 @@ from typing import Protocol
 
 import jinja2
 
-from rayrl.config import QuestionSettings
 from rayrl.errors import ConfigError, DataError
 from rayrl.synth.chunks import Chunk
+from rayrl.synth.settings import QuestionSettings
 from rayrl.synth.triplets import REFUSAL, Written, parse_reply
 
 TEMPLATE = Path(__file__).parent / "templates" / "questions.md.j2"

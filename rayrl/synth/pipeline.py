@@ -11,7 +11,6 @@ from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
 
-from rayrl.config import SynthConfig
 from rayrl.errors import DataError
 from rayrl.synth.chunks import Chunk, Ruler, cut
 from rayrl.synth.companies import Company
@@ -21,6 +20,7 @@ from rayrl.synth.filters import Judged, judge
 from rayrl.synth.journal import Journal, Record, read_jsonl, write_jsonl
 from rayrl.synth.near import NearDuplicates, SharedText
 from rayrl.synth.report import Report
+from rayrl.synth.settings import SynthConfig
 from rayrl.synth.split import held_out
 from rayrl.synth.triplets import Triplet, Writer
 

@@ -5,11 +5,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import combinations
 
-from rayrl.config import QuestionClass
 from rayrl.synth.chunks import Chunk
 from rayrl.synth.companies import MAX_COMPANIES, Company
 from rayrl.synth.facts import Fact, Measure, Section
 from rayrl.synth.filings import Filing
+from rayrl.synth.settings import QuestionClass
 from rayrl.synth.triplets import REFUSAL, Triplet, Written
 
 NEVER_REPORTED = (

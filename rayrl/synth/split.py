@@ -4,8 +4,8 @@ import random
 import re
 from collections.abc import Iterable, Set
 
-from rayrl.config import SplitSettings
 from rayrl.errors import DataError
+from rayrl.synth.settings import SplitSettings
 
 
 def held_out(

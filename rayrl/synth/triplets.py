@@ -5,9 +5,9 @@ import re
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol, get_args
 
-from rayrl.config import QuestionClass
 from rayrl.errors import DataError
 from rayrl.synth.chunks import Chunk
+from rayrl.synth.settings import QuestionClass
 
 REFUSAL = "This cannot be answered from the context."
 CLASSES: tuple[QuestionClass, ...] = get_args(QuestionClass)

@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
-from rayrl.config import GRPOConfig, SFTConfig, SynthConfig, TextSettings, load_config, parse_overrides
+from rayrl.config import GRPOConfig, SFTConfig, TextSettings, load_config, parse_overrides
 from rayrl.errors import ConfigError
 from rayrl.study.settings import StudyConfig, SweepConfig
+from rayrl.synth.settings import SynthConfig
 
 DEMO = Path(__file__).resolve().parents[3] / "configs" / "demo" / "grpo.yaml"
 TEXTS = [

@@ -6,10 +6,11 @@ from typing import Any
 import pytest
 import yaml
 
-from rayrl.config import EndpointSettings, GRPOConfig, SFTConfig, SynthConfig, dump_config, load_config, parse_overrides
+from rayrl.config import GRPOConfig, SFTConfig, dump_config, load_config, parse_overrides
 from rayrl.data.rag import RagOptions
 from rayrl.errors import ConfigError
 from rayrl.study.settings import StudyConfig, SweepConfig
+from rayrl.synth.settings import EndpointSettings, SynthConfig
 
 ROOT = Path(__file__).resolve().parents[3]
 SETTINGS: dict[str, Any] = {

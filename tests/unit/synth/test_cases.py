@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from rayrl.config import SynthDocuments
 from rayrl.synth.documents import read_pages
 from rayrl.synth.filters import unsupported
+from rayrl.synth.settings import SynthDocuments
 
 CASES = Path(__file__).resolve().parents[4] / "shared" / "data" / "cases" / "documents"
 pytestmark = pytest.mark.skipif(not CASES.is_dir(), reason="needs ../shared/data/cases/documents")

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from rayrl.config import SynthDocuments
 from rayrl.synth.documents import read_pages
+from rayrl.synth.settings import SynthDocuments
 from tests.unit.synth.pdf_files import Placed, write_pdf
 
 TABLE: list[Placed] = [

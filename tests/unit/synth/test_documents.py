@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from rayrl.config import SynthDocuments
 from rayrl.errors import DataError
 from rayrl.synth.documents import find_files, read_all, read_pages
 from rayrl.synth.hypertext import html_pages
 from rayrl.synth.journal import Journal
+from rayrl.synth.settings import SynthDocuments
 from rayrl.synth.table import row
 from tests.unit.synth.pdf_files import STATEMENT, write_pdf
 

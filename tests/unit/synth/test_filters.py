@@ -5,12 +5,12 @@ from dataclasses import replace
 
 import pytest
 
-from rayrl.config import FilterSettings, SplitSettings
 from rayrl.errors import ConfigError, DataError
 from rayrl.synth.chunks import Chunk
 from rayrl.synth.filters import check_languages, judge
 from rayrl.synth.language import language
 from rayrl.synth.near import NearDuplicates, SharedText, jaccard, shingles
+from rayrl.synth.settings import FilterSettings, SplitSettings
 from rayrl.synth.split import held_out
 from rayrl.synth.support import quoted, unsupported
 from rayrl.synth.triplets import REFUSAL, Triplet

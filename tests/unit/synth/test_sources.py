@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from rayrl.config import SynthConfig, SynthDocuments
 from rayrl.errors import DataError
 from rayrl.synth.documents import read_file, read_pages
 from rayrl.synth.furniture import without_furniture
 from rayrl.synth.hypertext import html_pages
 from rayrl.synth.pipeline import Synthesis
+from rayrl.synth.settings import SynthConfig, SynthDocuments
 
 SETTINGS = SynthDocuments()
 UU = "begin 644 logo.jpg\n" + "M_]C_X``02D9)1@`!`0$`8`!@``#_X0`B17AI9@``34T`*@````@``0$2``,`\n" * 3 + "`\nend\n"

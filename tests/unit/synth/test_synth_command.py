@@ -13,10 +13,11 @@ from typing import Any
 import pytest
 import yaml
 
-from rayrl.config import SynthConfig, validated
+from rayrl.config import validated
 from rayrl.synth.chunks import characters
 from rayrl.synth.documents import Document
 from rayrl.synth.pipeline import Synthesis
+from rayrl.synth.settings import SynthConfig
 from tests.conftest import PATIENCE
 from tests.unit.synth.pdf_files import STATEMENT, write_pdf
 from tests.unit.synth.service import completion, questions, serve

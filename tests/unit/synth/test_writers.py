@@ -6,12 +6,13 @@ from typing import Any
 
 import pytest
 
-from rayrl.config import EndpointSettings, QuestionSettings, SamplingSettings
+from rayrl.config import SamplingSettings
 from rayrl.errors import ConfigError, DataError, ResourceError
 from rayrl.synth import endpoint as endpoint_module
 from rayrl.synth.chunks import Chunk
 from rayrl.synth.endpoint import Endpoint
 from rayrl.synth.model_writer import ModelWriter
+from rayrl.synth.settings import EndpointSettings, QuestionSettings
 from rayrl.synth.triplets import REFUSAL, parse_reply
 from tests.unit.synth.service import Answer, completion, item, serve
 
