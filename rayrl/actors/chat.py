@@ -59,7 +59,7 @@ class GeneratorChat:
                 await asyncio.sleep(0.5)
 
     async def reply(self, messages: list[dict[str, str]], seed: int) -> str:
-        """See `rayrl.synth.model_writer.Chat`.
+        """See `rayrl.synth.writers.model_writer.Chat`.
 
         Raises:
             DataError: The prompt is longer than `prompt_tokens`, or the reply was cut at `sampling.max_tokens`.

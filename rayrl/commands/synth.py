@@ -13,14 +13,14 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rayrl.config import dump_config
 from rayrl.folders import require_writable
 from rayrl.synth.chunks import Ruler, characters
-from rayrl.synth.documents import find_files
-from rayrl.synth.endpoint import Endpoint
-from rayrl.synth.filings import Filing
-from rayrl.synth.filters import check_languages
-from rayrl.synth.model_writer import Chat, ModelWriter
+from rayrl.synth.documents.files import find_files
+from rayrl.synth.filters.triplet_filters import check_languages
 from rayrl.synth.pipeline import Synthesis
-from rayrl.synth.rules import RuleWriter
+from rayrl.synth.rules.filings import Filing
+from rayrl.synth.rules.questions import RuleWriter
 from rayrl.synth.settings import ChunkSettings, SynthConfig
+from rayrl.synth.writers.endpoint import Endpoint
+from rayrl.synth.writers.model_writer import Chat, ModelWriter
 
 
 def run_synth(config: SynthConfig) -> int:

@@ -9,7 +9,7 @@ import numpy as np
 
 from rayrl.data.row import Row
 from rayrl.synth.chunks import Chunk
-from rayrl.synth.support import quoted, squeezed
+from rayrl.synth.filters.evidence import is_quoted, squeeze
 
 COVERED = 0.9
 """A chunk that has this share of an unanswerable question's words might answer it: it is no distractor there."""
@@ -40,13 +40,13 @@ _WORD = re.compile(r"[a-z]{3,}|\d+(?:\.\d+)?")
 
 def covers(chunk: Chunk, question: str) -> bool:
     """Whether a chunk has nearly all words of a question."""
-    asked = set(_WORD.findall(squeezed(question))) - _ASKING
+    asked = set(_WORD.findall(squeeze(question))) - _ASKING
     return len(asked & _words(chunk)) >= COVERED * len(asked)
 
 
 @lru_cache(maxsize=4096)
 def _words(chunk: Chunk) -> frozenset[str]:
-    return frozenset(_WORD.findall(squeezed(chunk.text)))
+    return frozenset(_WORD.findall(squeeze(chunk.text)))
 
 
 _ASKING = frozenset(
@@ -60,7 +60,7 @@ _ASKING = frozenset(
 
 def tells(chunk: Chunk, row: Row) -> bool:
     """Whether a chunk states what the answer of a row rests on: its evidence, or its figures."""
-    if any(quoted(passage, chunk.text) for passage in row["evidence"]):
+    if any(is_quoted(passage, chunk.text) for passage in row["evidence"]):
         return True
     stated = _words(chunk)
     answer = _figures([row["answer"]])
@@ -70,5 +70,5 @@ def tells(chunk: Chunk, row: Row) -> bool:
 
 def _figures(texts: Iterable[str]) -> set[str]:
     """Numbers of three characters or more that are no years."""
-    found = re.findall(r"\d+(?:\.\d+)?", squeezed(" ".join(texts)))
+    found = re.findall(r"\d+(?:\.\d+)?", squeeze(" ".join(texts)))
     return {number for number in found if len(number) > 2 and not re.fullmatch(r"(?:19|20)\d\d", number)}

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from rayrl.synth.documents import PAGE_BREAK, Document
+from rayrl.synth.documents.files import PAGE_BREAK, Document
 
 Ruler = Callable[[str], Sequence[int]]
 """Text -> where each of its units (tokens or characters) begins, in characters."""

@@ -13,13 +13,13 @@ from pathlib import Path
 
 from rayrl.errors import DataError
 from rayrl.synth.chunks import Chunk, Ruler, cut
-from rayrl.synth.companies import Company
-from rayrl.synth.documents import Document, find_files, read_all
-from rayrl.synth.filings import Filing
-from rayrl.synth.filters import Judged, judge
+from rayrl.synth.documents.files import Document, find_files, read_all
+from rayrl.synth.filters.near_duplicates import NearDuplicates, SharedText
+from rayrl.synth.filters.triplet_filters import Decision, review
 from rayrl.synth.journal import Journal, Record, read_jsonl, write_jsonl
-from rayrl.synth.near import NearDuplicates, SharedText
 from rayrl.synth.report import Report
+from rayrl.synth.rules.companies import Company
+from rayrl.synth.rules.filings import Filing
 from rayrl.synth.settings import SynthConfig
 from rayrl.synth.split import held_out
 from rayrl.synth.triplets import Triplet, Writer
@@ -174,7 +174,7 @@ class Synthesis:
             DataError: Nothing was written, or nothing is left.
         """
         report = self.report
-        judged = list(judge(self._written(), self.config.filters))
+        judged = list(review(self._written(), self.config.filters))
         report.count(judged)
         kept = [one for one in judged if one.removed is None]
         if not kept:
@@ -223,7 +223,7 @@ class Synthesis:
         draft.replace(path)
 
 
-def _row(one: Judged) -> Record:
+def _row(one: Decision) -> Record:
     chunk, triplet = one.chunk, one.triplet
     return {
         "context": chunk.text,

@@ -6,7 +6,7 @@ from typing import Any
 
 from rich.table import Table
 
-from rayrl.synth.filters import REASONS, Judged
+from rayrl.synth.filters.triplet_filters import REASONS, Decision
 from rayrl.synth.triplets import CLASSES
 
 
@@ -38,7 +38,7 @@ class Report:
         self.failures.update(failures)
         self.without_questions += not questions
 
-    def count(self, judged: list[Judged]) -> None:
+    def count(self, judged: list[Decision]) -> None:
         """Counts what the filters did."""
         for one in judged:
             counts = self.by_class.setdefault(one.triplet.kind, Counter())

@@ -86,7 +86,7 @@ class QuestionSettings(Settings):
     )
     """Questions of each class asked of a chunk. Fewer come where the chunk has no matter for them."""
     template: Path | None = None
-    """Jinja file of the prompt. None: rayrl/synth/templates/questions.md.j2."""
+    """Jinja file of the prompt. None: rayrl/synth/writers/templates/questions.md.j2."""
     replies: int = Field(2, ge=1)
     """Times that a chunk is asked until a reply can be read; then it counts as failed."""
     concurrency: int = Field(32, ge=1)

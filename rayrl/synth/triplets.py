@@ -37,7 +37,7 @@ class Triplet:
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
+class Outcome:
     """What a writer made of one chunk. failures: why a reply, or a question in it, could not be used."""
 
     triplets: list[Triplet]
@@ -48,7 +48,7 @@ class Written:
 class Writer(Protocol):
     """Writes questions on chunks."""
 
-    async def write(self, chunk: Chunk) -> Written:
+    async def write(self, chunk: Chunk) -> Outcome:
         """Questions on one chunk.
 
         Raises:

@@ -21,8 +21,8 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT))
 
 from rayrl.synth.chunks import Chunk, characters, cut  # noqa: E402
-from rayrl.synth.documents import Document  # noqa: E402
-from rayrl.synth.pdf import read_pdf  # noqa: E402
+from rayrl.synth.documents.files import Document  # noqa: E402
+from rayrl.synth.documents.pdf import read_pdf  # noqa: E402
 
 DATA = ROOT.parent / "shared" / "data" / "financebench"
 ENOUGH = 0.95

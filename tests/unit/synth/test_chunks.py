@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rayrl.synth.chunks import Chunk, Ruler, characters, cut
-from rayrl.synth.documents import Document
+from rayrl.synth.documents.files import Document
 
 
 def words(text: str) -> list[int]:

@@ -15,12 +15,12 @@ import yaml
 
 from rayrl.config import validated
 from rayrl.synth.chunks import characters
-from rayrl.synth.documents import Document
+from rayrl.synth.documents.files import Document
 from rayrl.synth.pipeline import Synthesis
 from rayrl.synth.settings import SynthConfig
 from tests.conftest import PATIENCE
-from tests.unit.synth.pdf_files import STATEMENT, write_pdf
-from tests.unit.synth.service import completion, questions, serve
+from tests.unit.synth.documents.pdf_files import STATEMENT, write_pdf
+from tests.unit.synth.writers.service import completion, questions, serve
 
 ROOT = Path(__file__).resolve().parent.parent.parent.parent
 OUTPUTS = ("chunks.jsonl", "train.jsonl", "test.jsonl", "removed.jsonl")
