@@ -18,6 +18,7 @@ _FRACTION = re.compile(rf"(\d?) ?{OPEN}\s*(\d{{1,2}})\s*{CLOSE}\s*[/⁄]\s*([₀
 
 _MARK = r"[(\[]?(?:\d{1,2}|[a-zA-Z]|[ivx]{2,4})[)\]]?"
 _MARKS = re.compile(rf"{_MARK}(?:(?:[\s,;]+|(?<=[)\]])|(?=[(\[])){_MARK})*")
+_LINE_END = re.compile(r"[\n\v\f\x1c-\x1f]")
 _ORDINAL = re.compile(r"(?:\d(?:st|nd|rd|th|o|er)|\b[Nn]os?)\Z", re.IGNORECASE)
 
 _POWERS = [
@@ -36,7 +37,10 @@ _GAS = re.compile(r"\b(?:CO|NO|SO)\Z")
 _THOUSANDS = ("3", "6", "9")
 
 _SCALE = r"(?:thousand|million|billion|trillion|percent|per cent|basis points?|bps?|mn|bn|tn|[kKmMbB]|x)\b"
-_REST = re.compile(rf"(?<=\d)((?: \[\w{{1,4}}\])+)((?:\s?[)%])+(?:\s?{_SCALE})?|\s?{_SCALE}(?:\s?\))*)")
+_BLANK = r"[^\S\n\v\f\x1c-\x1f]?"
+_REST = re.compile(
+    rf"(?<=\d)((?: \[\w{{1,4}}\])+)((?:{_BLANK}[)%])+(?:{_BLANK}{_SCALE})?|{_BLANK}{_SCALE}(?:{_BLANK}\))*)"
+)
 
 
 def mark_superscript(text: str) -> str:
@@ -65,8 +69,8 @@ def _fraction(match: re.Match[str]) -> str:
 
 def _written(match: re.Match[str]) -> str:
     inner = match[1].strip()
-    before = re.split(r"[\n\v\f]", match.string[max(0, match.start() - 60) : match.start()])[-1]
-    rest = re.split(r"[\n\v\f]", match.string[match.end() : match.end() + 60])[0]
+    before = _LINE_END.split(match.string[max(0, match.start() - 60) : match.start()])[-1]
+    rest = _LINE_END.split(match.string[match.end() : match.end() + 60])[0]
     after, follows = rest[:1], before[-1:].isdigit()
     if _is_power(inner, before, rest):
         return inner.translate(_TO_UPPER)

@@ -6,7 +6,6 @@ import pytest
 
 from rayrl.errors import DataError
 from rayrl.synth.documents.files import find_files, read_all, read_pages
-from rayrl.synth.documents.html import read_html
 from rayrl.synth.documents.table_rows import join_cells
 from rayrl.synth.journal import Journal
 from rayrl.synth.settings import SynthDocuments
@@ -35,45 +34,6 @@ def test_a_pdf_keeps_its_pages_rows_and_columns(tmp_path: Path) -> None:
 )
 def test_signs_and_brackets_stay_with_their_number(cells: list[str], expected: str) -> None:
     assert join_cells(cells) == expected
-
-
-def test_html_keeps_rows_pages_and_nested_text_and_drops_scripts() -> None:
-    source = """<html><head><title>no</title><style>p {}</style></head><body>
-    <p>Acme &amp; Sons<br>Annual report</p><script>var x = "no";</script><div style="display: none">no</div>
-    <table><tr><th>Fiscal years</th><th>2023</th><th>2022</th></tr>
-    <tr><td><p>Net sales</p></td><td>$</td><td>4,210</td><td>$ 3,905</td></tr></table>
-    <hr style="page-break-after: always">
-    <div>Second <b>page</b></div><p>Unclosed <i>tags<p>are fine</body></html>"""
-    assert read_html(source) == [
-        "Acme & Sons\nAnnual report\n\nFiscal years | 2023 | 2022\nNet sales | $4,210 | $3,905",
-        "Second page\n\nUnclosed tags\n\nare fine",
-    ]
-
-
-BREAK = "<hr style='page-break-after: always'>"
-INNER = "<table><tr><td>Revenue</td><td>$</td><td>100</td></tr><tr><td>Cost</td><td>60</td></tr></table>"
-
-
-@pytest.mark.parametrize(
-    ("source", "pages"),
-    [
-        ("<table><tr><td>Revenue<td>100<td>90<tr><td>Cost<td>60</table>b", ["Revenue | 100 | 90\nCost | 60\nb"]),
-        ("<table><thead><tr><th>Year<th>2023<tbody><tr><td>Revenue<td>100", ["Year | 2023\nRevenue | 100"]),
-        (f"<table><tr><td><p>a</p>{INNER}after<td>b</table>", ["a\n\nRevenue | $100\nCost | 60\nafter\nb"]),
-        ("<table><tr><td>Cash<td><table><tr><td>$<td>100</table><td>90</table>", ["Cash | $100 | 90"]),
-        (f"<table><tr><td><p>one</p>{BREAK}{INNER}</table>two", ["one", "Revenue | $100\nCost | 60\ntwo"]),
-        ("<table><tr><td>x<td>2<tr style='page-break-before:always'><td>y<td>3</table>", ["x | 2", "y | 3"]),
-        ("<p style='display:none'>x<p>Revenue was 5", ["Revenue was 5"]),
-        ("<p style='display:none'>x<div>Revenue was 5</div>", ["Revenue was 5"]),
-        ("<ul><li style='display:none'>x<li>y</ul>", ["y"]),
-        ("<div style='display:none'><p>x<table><tr><td>y</table></div>seen", ["seen"]),
-        ("<head><title>no</title><body><p>Revenue", ["Revenue"]),
-        ("<div>a<table><tr><td>Revenue</div></p><td>5</table>b</div>", ["a\nRevenue | 5\nb"]),
-        ("", [""]),
-    ],
-)
-def test_html_that_leaves_out_end_tags_or_nests_tables_is_read_as_browsers_do(source: str, pages: list[str]) -> None:
-    assert read_html(source) == pages
 
 
 def test_text_ends_pages_at_form_feeds(tmp_path: Path) -> None:
