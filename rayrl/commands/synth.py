@@ -17,7 +17,7 @@ from rayrl.synth.documents.files import find_files
 from rayrl.synth.filters.triplet_filters import check_languages
 from rayrl.synth.pipeline import Synthesis
 from rayrl.synth.rules.filings import Filing
-from rayrl.synth.rules.questions import RuleWriter
+from rayrl.synth.rules.rule_writer import RuleWriter
 from rayrl.synth.settings import ChunkSettings, SynthConfig
 from rayrl.synth.writers.endpoint import Endpoint
 from rayrl.synth.writers.model_writer import Chat, ModelWriter

@@ -1,25 +1,12 @@
 """What invented filings state: facts with certain values, in sections of text that name company, unit and year."""
 
 from dataclasses import dataclass
-from typing import Literal
 
 from rayrl.synth.documents.table_rows import join_cells
+from rayrl.synth.rules.measures import Kind, Measure
 
-Kind = Literal["money", "per_share", "count", "percent"]
 Line = str | list[str]
 """A line of prose, or the cells of a table's row."""
-
-
-@dataclass(frozen=True, slots=True)
-class Measure:
-    """A thing that filings report. phrase: its name within a sentence. stock: at a year's end, not over a year.
-    plural: `were`, not `was`."""
-
-    key: str
-    phrase: str
-    kind: Kind = "money"
-    stock: bool = False
-    plural: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,4 +80,4 @@ def test_a_page_that_breaks_at_a_cell_breaks_at_its_row() -> None:
 
 def test_a_mark_of_a_footnote_stays_in_its_line() -> None:
     assert read_html("Sales of 12<sup>2</sup><p>m") == ["Sales of 12 [2]\n\nm"]
-    assert read_html("<p>a<hr><sup>2</sup> b") == ["a\n[2] b"]
+    assert read_html("<p>a<hr><sup>2</sup> b") == ["a\n\n[2] b"]

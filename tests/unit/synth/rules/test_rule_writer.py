@@ -11,7 +11,7 @@ from rayrl.synth.documents.files import Document
 from rayrl.synth.documents.html import read_html
 from rayrl.synth.rules.companies import Company
 from rayrl.synth.rules.filings import Filing
-from rayrl.synth.rules.questions import RuleWriter
+from rayrl.synth.rules.rule_writer import RuleWriter
 from rayrl.synth.triplets import CLASSES, REFUSAL, Triplet
 from rayrl.verify.finance.gold import read_gold
 from rayrl.verify.finance.verdict import verify
