@@ -14,7 +14,7 @@ from rayrl.actors.waiting import expect, original
 from rayrl.errors import ConfigError, ModelError
 from rayrl.models import resolve_model
 from rayrl.synth.settings import SynthConfig
-from rayrl.synth.triplets import SCHEMA
+from rayrl.synth.writers.replies import SCHEMA
 from rayrl.types import Rollout, Sampling
 
 RESTARTS = 3

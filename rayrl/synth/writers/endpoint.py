@@ -9,8 +9,8 @@ import httpx
 from rayrl.config import SamplingSettings
 from rayrl.errors import ConfigError, DataError, ResourceError
 from rayrl.synth.settings import EndpointSettings
-from rayrl.synth.triplets import SCHEMA
 from rayrl.synth.writers.model_writer import Messages
+from rayrl.synth.writers.replies import SCHEMA
 
 FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 30.0

@@ -9,7 +9,8 @@ import jinja2
 from rayrl.errors import ConfigError, DataError
 from rayrl.synth.chunks import Chunk
 from rayrl.synth.settings import QuestionSettings
-from rayrl.synth.triplets import REFUSAL, Outcome, parse_reply
+from rayrl.synth.triplets import REFUSAL, Outcome
+from rayrl.synth.writers.replies import parse_reply
 
 TEMPLATE = Path(__file__).parent / "templates" / "questions.md.j2"
 _PARTING = "\n===\n"

@@ -10,10 +10,11 @@ from rayrl.config import SamplingSettings
 from rayrl.errors import ConfigError, DataError, ResourceError
 from rayrl.synth.chunks import Chunk
 from rayrl.synth.settings import EndpointSettings, QuestionSettings
-from rayrl.synth.triplets import REFUSAL, parse_reply
+from rayrl.synth.triplets import REFUSAL
 from rayrl.synth.writers import endpoint as endpoint_module
 from rayrl.synth.writers.endpoint import Endpoint
 from rayrl.synth.writers.model_writer import ModelWriter
+from rayrl.synth.writers.replies import parse_reply
 from tests.unit.synth.writers.service import Answer, completion, item, serve
 
 CHUNK = Chunk("acme#0", "acme.pdf", "Net sales | $4,210", 3, 4, 0, 18)
