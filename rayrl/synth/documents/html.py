@@ -36,9 +36,10 @@ _RAISED = re.compile(
 )
 _SMALL_ON_TOP = re.compile(
     r"(?=.*vertical-align\s*:\s*top)(?=.*font-size\s*:\s*(?:[1-7](?:\.\d+)?pt|[1-9](?:\.\d+)?px|[5-8]\d%|0?\.\d+em|x?x?-?small))",
-    re.IGNORECASE,
+    re.IGNORECASE | re.DOTALL,
 )
 _UNSEEN = re.compile("[\x06-\x08\x0e-\x1b\x7f\u200b\u2060\ufeff]")
+_BLANKS = re.compile(r"\s{2,}|[^\S ]")
 _NUMBERED = re.compile(rf"^({PAGE_NUMBER})\n+(?:{_RULE}|(?=table of contents$))", re.IGNORECASE | re.MULTILINE)
 _LINKED = re.compile(rf"^([\w ]{{3,40}}){_LINK}$", re.MULTILINE)
 _REST = re.compile(f"[{OPEN}{CLOSE}{_LINK}{_ROW}{_RULE}]")
@@ -72,8 +73,8 @@ def read_html(source: str) -> list[str]:
         return [""]
     _mark_contents_links(root)
     _leave_out_hidden(root)
-    _mark_breaks(root)
-    _mark_superscripts(root)
+    _mark_blocks(root)
+    _mark_styles(root)
     _write_tables(root)
     text = _text(root.text()).replace(_NEW_PARAGRAPH, "\n\n").replace(_NEW_LINE, "\n")
     text = _LINKED.sub(rf"{_NEW_PAGE}\1", _NUMBERED.sub(rf"\1{_NEW_PAGE}", text))
@@ -116,31 +117,27 @@ def _leave_out_hidden(root: LexborNode) -> None:
             node.replace_with(_MARKS.get(node.tag or "", ""))
 
 
-def _mark_breaks(root: LexborNode) -> None:
+def _mark_blocks(root: LexborNode) -> None:
     for node in root.css(",".join(_MARKS)):
         mark = _MARKS[node.tag or ""]
         node.insert_before(_RULE if node.tag == "hr" else mark)
         node.insert_after(mark)
-    for node in root.css("[style]"):
-        page = _PAGE.search(_style(node))
-        place = node.parent if node.tag in _CELLS else node
-        if page and place is not None:
-            (place.insert_before if page[1].lower() == "before" else place.insert_after)(_NEW_PAGE)
 
 
-def _mark_superscripts(root: LexborNode) -> None:
+def _mark_styles(root: LexborNode) -> None:
+    """Ends of pages, and superscripts; within one there is no other."""
     inside: set[int] = set()
     for node in root.css("sup,[style]"):
-        if node.mem_id not in inside and _is_raised(node):
+        tag, style = node.tag, _style(node)
+        page = _PAGE.search(style)
+        place = node.parent if tag in _CELLS else node
+        if page and place is not None:
+            (place.insert_before if page[1].lower() == "before" else place.insert_after)(_NEW_PAGE)
+        looks = tag not in _MARKS and tag not in _CELLS and (_RAISED.search(style) or _SMALL_ON_TOP.match(style))
+        if (tag == "sup" or looks) and node.mem_id not in inside:
             inside.update(inner.mem_id for inner in node.css("sup,[style]"))
             node.insert_before(OPEN)
             node.insert_after(CLOSE)
-
-
-def _is_raised(node: LexborNode) -> bool:
-    if node.tag == "sup" or node.tag in _MARKS or node.tag in _CELLS:
-        return node.tag == "sup"
-    return bool(_RAISED.search(_style(node)) or _SMALL_ON_TOP.search(_style(node)))
 
 
 def _write_tables(root: LexborNode) -> None:
@@ -175,7 +172,7 @@ def _span(attributes: dict[str, str | None], name: str) -> int:
 
 def _text(source: str) -> str:
     """Text of a part of the tree, blanks and marks between words as one."""
-    return resolve_superscripts(re.sub(r"\s+", _strongest, _UNSEEN.sub("", source.replace(_ROW, ""))))
+    return resolve_superscripts(_BLANKS.sub(_strongest, _UNSEEN.sub("", source.replace(_ROW, ""))))
 
 
 def _strongest(run: re.Match[str]) -> str:
