@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from transformers import AutoTokenizer
 
-from rayrl.commands.output import Output
+from rayrl.commands.output import open_output
 from rayrl.config import PromptSettings, TextSettings
 from rayrl.divergence.base_states import BaseStates
 from rayrl.divergence.policies import load_base, load_tuned
@@ -43,7 +43,8 @@ def run_divergence(asked: DivergenceOptions) -> int:
         DataError: No usable texts.
         ModelError: A path that is no model, does not fit the base, or has no chat template.
     """
-    outputs = Output(asked.output, asked.overwrite), Output(asked.tokens, asked.overwrite, "--tokens")
+    row_output = open_output(asked.output, asked.overwrite)
+    token_output = open_output(asked.tokens, asked.overwrite, "--tokens")
     base, found = find_model(asked.base).folder, [find_model(path) for path in asked.checkpoints]
     tokenizer: Any = AutoTokenizer.from_pretrained(base)
     if tokenizer.chat_template is None:
@@ -55,16 +56,16 @@ def run_divergence(asked: DivergenceOptions) -> int:
         console.print(f"left out: {len(names)} texts: {reason}")
     progress.print(f"{len(made.texts)} texts; the base runs first", highlight=False)
     states = BaseStates(load_base(base, asked.device), made.texts, asked.microbatch_tokens, asked.device)
-    with outputs[0] as rows, outputs[1] as tokens:
+    with row_output as write_row, token_output as write_token:
         for checkpoint in found:
             gc.collect()
             progress.print(checkpoint.path, highlight=False, markup=False)
             by_index = states.compare(load_tuned(base, checkpoint, asked.device))
             items = [by_index[index] for index in range(len(made.texts))]
             row = divergence_row(checkpoint.path, checkpoint.step, name, made.texts, items)
-            rows.write(row)
+            write_row(row)
             for token_row in token_rows(checkpoint.path, checkpoint.step, name, made.texts, items):
-                tokens.write(token_row)
+                write_token(token_row)
             _show(console, row)
     return 0
 

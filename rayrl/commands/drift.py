@@ -9,7 +9,7 @@ import torch
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from rayrl.commands.output import Output
+from rayrl.commands.output import open_output
 from rayrl.drift.checkpoint_rows import Pairing, measure_checkpoint, pair_tensors
 from rayrl.drift.model_paths import find_model, open_base, open_tuned
 from rayrl.drift.spectrum import Spectra
@@ -36,14 +36,14 @@ def run_drift(asked: DriftOptions) -> int:
         ConfigError: The output exists and `overwrite` is off.
         ModelError: A path that is no model, or does not fit the base.
     """
-    output = Output(asked.output, asked.overwrite)
+    output = open_output(asked.output, asked.overwrite)
     base = open_base(asked.base)
     named = [find_model(path) for path in asked.checkpoints]
     found = [(name, open_tuned(name, base.shapes)) for name in named]
     pairings = [pair_tensors(base, tuned) for _, tuned in found]
     spectra = Spectra(asked.directions, asked.device) if asked.directions else None
     console = Console(width=160)
-    with output, _progress() as progress:
+    with output as write, _progress() as progress:
         for (name, tuned), pairing in zip(found, pairings, strict=True):
             total = sum(torch.Size(base.shapes[tensor]).numel() for tensor in pairing.names)
             task = progress.add_task(name.path, total=total)
@@ -51,7 +51,7 @@ def run_drift(asked: DriftOptions) -> int:
             rows = []
             for row in measure_checkpoint(base, tuned, pairing.names, name.path, name.step, spectra, advance):
                 rows.append(row)
-                output.write(row)
+                write(row)
             _show(console, name.path, rows, pairing, base, tuned)
     return 0
 

@@ -1,13 +1,16 @@
-"""`--output`: rows as JSON lines, written aside and put in place when whole."""
+"""`--output`: rows as JSON lines, in place once they are whole."""
 
-import json
-import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
-from types import TracebackType
-from typing import IO, Any, Self
+from typing import Any
 
 from rayrl.errors import ConfigError
+from rayrl.files import draft_of
 from rayrl.folders import require_writable
+from rayrl.jsonl import encode_line
+
+Write = Callable[[Mapping[str, Any]], object]
 
 
 def require_output(path: Path, overwrite: bool, option: str = "--output") -> None:
@@ -22,37 +25,19 @@ def require_output(path: Path, overwrite: bool, option: str = "--output") -> Non
     require_writable(folder, option)
 
 
-class Output:
-    """A context manager; without a path it takes rows and keeps none.
+def open_output(path: Path | None, overwrite: bool, option: str = "--output") -> AbstractContextManager[Write]:
+    """A context whose value writes one row; without a path it takes rows and keeps none.
 
     Raises:
-        ConfigError: As `require_output`.
+        ConfigError: As `require_output`, at once.
     """
+    if path is None:
+        return nullcontext(lambda row: None)
+    require_output(path, overwrite, option)
+    return _rows(path)
 
-    def __init__(self, path: Path | None, overwrite: bool, option: str = "--output") -> None:
-        self._path = path
-        self._file: IO[str] | None = None
-        if path is None:
-            return
-        require_output(path, overwrite, option)
-        self._aside = path.with_name(f".{path.name}.{os.getpid()}")
 
-    def __enter__(self) -> Self:
-        if self._path is not None:
-            self._file = self._aside.open("w", encoding="utf-8")
-        return self
-
-    def write(self, row: dict[str, Any]) -> None:
-        if self._file is not None:
-            self._file.write(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n")
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._path is None or self._file is None:
-            return
-        self._file.close()
-        if kind is None:
-            self._aside.replace(self._path)
-        else:
-            self._aside.unlink()
+@contextmanager
+def _rows(path: Path) -> Iterator[Write]:
+    with draft_of(path) as draft, draft.open("wb") as file:
+        yield lambda row: file.write(encode_line(row))

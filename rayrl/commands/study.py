@@ -7,6 +7,7 @@ from rich.console import Console
 
 from rayrl.config import TrainingConfig, dump_config
 from rayrl.errors import RayrlError
+from rayrl.files import write_whole
 from rayrl.folders import require_writable
 from rayrl.study.arms import with_place
 from rayrl.study.directory import open_study, require_study, study_folder
@@ -37,7 +38,7 @@ def run_study(config: StudyConfig, dry_run: bool = False) -> int:
     if config.study.resume:
         ledger.adopt(configs)
     ledger.save()
-    (folder / "study.yaml").write_text(dump_config(config))
+    write_whole(folder / "study.yaml", dump_config(config))
     try:
         run_ledger(ledger, configs, config.study, max(plan.bytes for plan in plans))
     except KeyboardInterrupt:

@@ -10,6 +10,7 @@ from rich.table import Table
 
 from rayrl.config import TrainingConfig, dump_config
 from rayrl.errors import ConfigError, RayrlError
+from rayrl.files import write_whole
 from rayrl.folders import require_writable
 from rayrl.study.arms import UNTRAINED, merged, run_config, with_place
 from rayrl.study.directory import open_study, require_study, study_folder
@@ -43,7 +44,7 @@ def run_sweep(config: SweepConfig, dry_run: bool = False) -> int:
     if config.sweep.resume:
         ledger.adopt(configs)
     ledger.save()
-    (folder / "sweep.yaml").write_text(dump_config(config))
+    write_whole(folder / "sweep.yaml", dump_config(config))
     try:
         _run(config, ledger, configs, run_bytes)
     except KeyboardInterrupt:
@@ -218,7 +219,7 @@ def write_best(config: SweepConfig, ledger: Ledger, name: str) -> Path:
     run = made.run.model_copy(update={"name": f"{config.sweep.name}-best", "dir": config.sweep.dir})
     evaluation = made.evaluation.model_copy(update={"at_start": True})
     path = ledger.folder / "best.yaml"
-    path.write_text(dump_config(made.model_copy(update={"run": run, "evaluation": evaluation})))
+    write_whole(path, dump_config(made.model_copy(update={"run": run, "evaluation": evaluation})))
     return path
 
 

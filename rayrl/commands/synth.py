@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from rayrl.config import dump_config
+from rayrl.files import write_whole
 from rayrl.folders import require_writable
 from rayrl.synth.chunks import Ruler, characters
 from rayrl.synth.documents.files import find_files
@@ -35,7 +36,7 @@ def run_synth(config: SynthConfig) -> int:
     if config.run.overwrite:
         shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "config.yaml").write_text(dump_config(config.model_copy(update={"run": _going_on(config)})))
+    write_whole(folder / "config.yaml", dump_config(config.model_copy(update={"run": _going_on(config)})))
     console = Console(stderr=True)
     with _progress(console) as progress:
         synthesis = Synthesis(config, folder, progress)

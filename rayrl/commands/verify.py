@@ -98,7 +98,6 @@ def _verify_rest(asked: VerifyOptions, reward: RewardSettings, verdicts: Verdict
         for rows, results in judge(actors, asked.settings, islice(read_rows(asked.input), verdicts.done, None)):
             for row, verdict in zip(rows, results, strict=True):
                 verdicts.append(row, verdict)
-            verdicts.flush()
             progress.advance(task, len(rows))
         return time.monotonic() - started
 

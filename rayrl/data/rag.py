@@ -14,8 +14,8 @@ from rayrl.config import Settings, validated
 from rayrl.data.retrieval import Retriever, covers, tells
 from rayrl.data.row import Row
 from rayrl.errors import DataError
+from rayrl.jsonl import read_jsonl
 from rayrl.synth.chunks import Chunk
-from rayrl.synth.journal import read_jsonl
 from rayrl.synth.triplets import REFUSAL
 
 

@@ -14,6 +14,7 @@ from rayrl.data.question import prompt_chat, template_fixes
 from rayrl.data.row import LeftOut, Row
 from rayrl.data.template import fill
 from rayrl.errors import DataError
+from rayrl.files import write_whole
 from rayrl.types import Example
 
 
@@ -64,7 +65,7 @@ def build_texts(settings: TextSettings, prompt: PromptSettings, tokenizer: Any, 
 
 def write_texts(path: Path, sets: dict[str, list[Example]]) -> None:
     """For the ranks of a run, which `read_texts` from it."""
-    path.write_text(json.dumps({name: [asdict(text) for text in texts] for name, texts in sets.items()}))
+    write_whole(path, json.dumps({name: [asdict(text) for text in texts] for name, texts in sets.items()}))
 
 
 def read_texts(path: Path) -> dict[str, Sequence[Example]]:

@@ -1,7 +1,6 @@
 """Pages that need no network and run no script but their own."""
 
 import json
-import os
 import re
 import secrets
 from collections.abc import Iterable
@@ -12,6 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
+from rayrl.files import write_whole
 from rayrl.report import text
 from rayrl.report.charts import Chart
 
@@ -48,9 +48,8 @@ def render_page(template: str, drawn: Iterable[Chart], **values: Any) -> str:
 
 def write_page(folder: Path, page: str) -> Path:
     """Writes `folder`/report.html in one move; returns its path."""
-    target, draft = folder / "report.html", folder / f".report.{os.getpid()}.tmp"
-    draft.write_text(page, encoding="utf-8", errors="backslashreplace")
-    draft.replace(target)
+    target = folder / "report.html"
+    write_whole(target, page)
     return target
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from rayrl.errors import DataError
-from rayrl.metrics import read_jsonl
+from rayrl.jsonl import read_jsonl
 
 Row = dict[str, Any]
 Scores = dict[str, bool | None]

@@ -9,7 +9,8 @@ from typing import Any
 import yaml
 
 from rayrl.errors import DataError
-from rayrl.metrics import read_jsonl, read_metrics
+from rayrl.jsonl import read_jsonl
+from rayrl.metrics import read_metrics
 from rayrl.report.results import read_plan, read_rows
 
 Row = dict[str, Any]
@@ -124,7 +125,7 @@ def _files(folder: Path, kind: str, logged: set[int]) -> list[tuple[int, Path]]:
 
 
 def _samples(files: list[tuple[int, Path]]) -> Samples | None:
-    return Samples(files[0][0], read_jsonl(files[0][1])) if files else None
+    return Samples(files[0][0], list(read_jsonl(files[0][1]))) if files else None
 
 
 def _started(records: list[Row], file: Path) -> str:

@@ -1,13 +1,13 @@
 """trials.json: every trial of a study and how it stands, written so that a kill leaves the old file or the new one."""
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from rayrl.config import TrainingConfig
+from rayrl.files import write_whole
 from rayrl.metrics import read_metrics
 from rayrl.study.same import require_same
 
@@ -66,10 +66,8 @@ class Ledger:
         self.save()
 
     def save(self) -> None:
-        path = self.folder / "trials.json"
-        aside = path.with_suffix(".tmp")
-        aside.write_text(json.dumps([asdict(trial) for trial in self.trials.values()], indent=1, default=str))
-        os.replace(aside, path)
+        trials = [asdict(trial) for trial in self.trials.values()]
+        write_whole(self.folder / "trials.json", json.dumps(trials, indent=1, default=str))
 
 
 def _records(run: Path) -> list[dict[str, Any]]:

@@ -4,7 +4,6 @@ that was cut off, or whose settings changed, makes only what is missing."""
 import asyncio
 import hashlib
 import json
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import groupby
@@ -12,11 +11,12 @@ from operator import itemgetter
 from pathlib import Path
 
 from rayrl.errors import DataError
+from rayrl.files import write_whole
+from rayrl.jsonl import Journal, Record, read_jsonl, write_jsonl
 from rayrl.synth.chunks import Chunk, Ruler, cut
 from rayrl.synth.documents.files import Document, find_files, read_all
 from rayrl.synth.filters.near_duplicates import NearDuplicates, SharedText
 from rayrl.synth.filters.triplet_filters import Decision, review
-from rayrl.synth.journal import Journal, Record, read_jsonl, write_jsonl
 from rayrl.synth.report import Report
 from rayrl.synth.rules.companies import Company
 from rayrl.synth.rules.filings import Filing
@@ -49,9 +49,7 @@ class Synthesis:
             path = folder / filing.name
             if not path.exists():
                 folder.mkdir(exist_ok=True)
-                draft = path.with_suffix(".draft")
-                draft.write_text(filing.source, encoding="utf-8")
-                draft.replace(path)
+                write_whole(path, filing.source)
         return filings
 
     def read(self) -> list[Document]:
@@ -217,10 +215,8 @@ class Synthesis:
         return held_out(set(home.values()), asked, alike, self.config.split, self.config.run.seed)
 
     def _write_report(self) -> None:
-        path = self.folder / "synth_report.json"
-        draft = path.with_suffix(".draft")
-        draft.write_text(json.dumps(self.report.tree(), indent=2, ensure_ascii=False) + os.linesep, encoding="utf-8")
-        draft.replace(path)
+        written = json.dumps(self.report.tree(), indent=2, ensure_ascii=False)
+        write_whole(self.folder / "synth_report.json", f"{written}\n")
 
 
 def _row(one: Decision) -> Record:

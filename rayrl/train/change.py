@@ -1,7 +1,5 @@
 """What training does to the model, measured at each checkpoint: drift.jsonl and divergence.jsonl of a run."""
 
-import json
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +13,7 @@ from rayrl.divergence.text_set import read_texts
 from rayrl.divergence.token_kl import TokenDivergence
 from rayrl.drift.learner_rows import find_unmatched, measure_learner
 from rayrl.drift.model_paths import open_base
+from rayrl.jsonl import read_jsonl, write_jsonl
 from rayrl.learner.learner import Learner
 from rayrl.train.run_directory import TEXTS
 from rayrl.types import Example
@@ -69,9 +68,5 @@ class Change:
         if dist.get_rank():
             return
         path = self.folder / file
-        before = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
-        aside = path.with_suffix(".tmp")
-        with aside.open("w", encoding="utf-8") as lines:
-            for row in [*(row for row in before if row["step"] < step), *rows]:
-                lines.write(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n")
-        os.replace(aside, path)
+        before = read_jsonl(path) if path.exists() else ()
+        write_jsonl(path, [*(row for row in before if row["step"] < step), *rows])

@@ -21,14 +21,16 @@ from rayrl.actors.waiting import fetch, original
 from rayrl.config import HELD_OUT, TrainingConfig
 from rayrl.divergence.text_set import write_texts
 from rayrl.errors import RayrlError, StoppedError
-from rayrl.metrics import JsonLines, MetricsLog, read_metrics
+from rayrl.files import write_whole
+from rayrl.jsonl import JsonLines, write_jsonl
+from rayrl.metrics import MetricsLog, read_metrics
 from rayrl.report.page import write_report
 from rayrl.report.results import identity
 from rayrl.train.cluster import ANYWHERE, connect, generator_replicas, require_resources, verifier_actors
 from rayrl.train.entry import fit
 from rayrl.train.interrupt import terminated_as_interrupt
 from rayrl.train.preflight import Preflight, check, longest_verdict
-from rayrl.train.run_directory import EXAMPLES, TEXTS, open_run_directory, write_rows
+from rayrl.train.run_directory import EXAMPLES, TEXTS, open_run_directory
 from rayrl.train.view import View, memory_line
 from rayrl.verify.finance.own_judge import own_judges
 
@@ -58,7 +60,7 @@ def train(config: TrainingConfig, watch: Watch = lambda record: None) -> int:
         write_texts(folder / TEXTS, plan.texts)
     view = View(config, folder)
     view.show_plan(plan)
-    (folder / "plan.json").write_text(json.dumps(plan.record(), indent=1))
+    write_whole(folder / "plan.json", json.dumps(plan.record(), indent=1))
     writer = Writer(folder, config)
     try:
         with terminated_as_interrupt(), connect() as cluster, view:
@@ -239,7 +241,7 @@ class Writer:
             groups = values.pop("samples", [])[: self.config.run.samples_per_step]
             if groups:
                 rows = [row for group in groups for row in group]
-                write_rows(self.folder / "rollouts" / f"step_{self.step:06d}.jsonl", rows)
+                write_jsonl(self.folder / "rollouts" / f"step_{self.step:06d}.jsonl", rows)
         values["elapsed_s"] = round(time.monotonic() - self.started, 3)
         self.log.append(kind, self.step, values)
         if self.tracker is not None:
@@ -249,7 +251,7 @@ class Writer:
         """Completions of each set to rollouts/; what each item scored to benchmarks.jsonl."""
         for name, rows in sets.items():
             stem = "eval" if name == HELD_OUT else f"benchmark_{name}"
-            write_rows(self.folder / "rollouts" / f"{stem}_{self.step:06d}.jsonl", rows)
+            write_jsonl(self.folder / "rollouts" / f"{stem}_{self.step:06d}.jsonl", rows)
             for index, row in enumerate(rows):
                 item = {"step": self.step, "benchmark": name, "index": index, "item": identity(row)}
                 item |= {"score": row["score"], "status": row["status"], "completion_tokens": row["tokens"]}

@@ -1,15 +1,14 @@
 """The folder of a run: made fresh, or gone on with."""
 
 import errno
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 from rayrl.config import TrainingConfig, dump_config
 from rayrl.errors import ResourceError
+from rayrl.files import write_whole
 from rayrl.train.place import open_place, place, require_place
 
 MARKER = "config.yaml"
@@ -30,7 +29,7 @@ def require_run_directory(config: TrainingConfig) -> None:
 def open_run_directory(config: TrainingConfig) -> Path:
     """`run.dir`/`run.name`, made or found as `run.resume` and `run.overwrite` say; raises as `require_place`."""
     folder = open_place(config.run, "run", MARKER, "rollouts")
-    (folder / MARKER).write_text(dump_config(config))
+    write_whole(folder / MARKER, dump_config(config))
     return folder
 
 
@@ -50,8 +49,3 @@ def draft_folder(config: TrainingConfig) -> Iterator[Path]:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS):
             raise
         raise ResourceError(f"run.dir: cannot write in {there}: {error}; name another folder, or make room") from error
-
-
-def write_rows(path: Path, rows: list[dict[str, Any]]) -> None:
-    """One JSON object a line."""
-    path.write_text("".join(json.dumps(row, ensure_ascii=False, default=str) + "\n" for row in rows))

@@ -2,13 +2,14 @@
 
 import hashlib
 import json
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from rayrl.errors import DataError
+from rayrl.files import put_in_place
+from rayrl.jsonl import JsonLines, read_jsonl
 from rayrl.types import Verdict
 
 MAX_SHOWN = 10
@@ -117,23 +118,16 @@ class VerdictFile:
         self._path = path
         self._partial = path.with_name(f".{path.name}.{fingerprint[:16]}.partial")
         self.verdicts: list[tuple[str, float | None, str]] = []  # status, score, reason
-        kept = 0
-        if self._partial.exists():
-            for line in self._partial.read_bytes().splitlines(keepends=True):
-                if not line.endswith(b"\n"):
-                    break
-                row = json.loads(line)
-                self.verdicts.append((row["status"], row["score"], row["reason"]))
-                kept += len(line)
-        self._file: IO[bytes] = self._partial.open("r+b" if self._partial.exists() else "wb")
-        self._file.truncate(kept)
-        self._file.seek(kept)
+        self._lines = JsonLines(self._partial)
+        for row in read_jsonl(self._partial):
+            self.verdicts.append((row["status"], row["score"], row["reason"]))
 
     @property
     def done(self) -> int:
         return len(self.verdicts)
 
     def append(self, row: Row, verdict: Verdict) -> None:
+        """After this the verdict survives the end of the process."""
         record = {
             "line": row.line,
             **({} if row.id is None else {"id": row.id}),
@@ -142,19 +136,13 @@ class VerdictFile:
             "extracted": verdict.extracted,
             "reason": verdict.reason,
         }
-        self._file.write(json.dumps(record).encode() + b"\n")
+        self._lines.append(record)
         self.verdicts.append((verdict.status, verdict.score, verdict.reason))
-
-    def flush(self) -> None:
-        """After a flush, what was appended survives the end of this process."""
-        self._file.flush()
 
     def finish(self) -> None:
         """Gives the complete file its name."""
-        self.flush()
-        os.fsync(self._file.fileno())
-        self._file.close()
-        self._partial.replace(self._path)
+        self.close()
+        put_in_place(self._partial, self._path)
 
     def close(self) -> None:
-        self._file.close()
+        self._lines.close()

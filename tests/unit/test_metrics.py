@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from rayrl.errors import DataError
-from rayrl.metrics import MetricsLog, read_jsonl, read_metrics
+from rayrl.jsonl import read_jsonl
+from rayrl.metrics import MetricsLog, read_metrics
 
 
 class Scalar:
@@ -67,4 +68,4 @@ def test_broken_line_in_the_middle_is_named(tmp_path: Path) -> None:
         read_metrics(path)
     path.write_text("[1]\n")
     with pytest.raises(DataError, match="a JSON object is wanted"):
-        read_jsonl(path)
+        list(read_jsonl(path))

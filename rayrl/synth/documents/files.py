@@ -10,13 +10,13 @@ from glob import glob
 from pathlib import Path
 
 from rayrl.errors import DataError
+from rayrl.jsonl import Journal
 from rayrl.synth.documents.encoding import decode
 from rayrl.synth.documents.html import is_html, read_html
 from rayrl.synth.documents.pdf import read_pdf
 from rayrl.synth.documents.running_heads import strip_running_heads
 from rayrl.synth.documents.submissions import is_submission, read_plain_text, read_submission, strip_uuencoded
 from rayrl.synth.documents.superscripts import resolve_superscripts
-from rayrl.synth.journal import Journal
 from rayrl.synth.settings import SynthDocuments
 
 HTML = (".html", ".htm")

@@ -16,6 +16,7 @@ from pydantic import Field, model_validator
 
 from rayrl.config import Settings
 from rayrl.errors import DataError, RayrlError
+from rayrl.files import write_whole
 
 MAX_CHARACTERS = 20_000
 MAX_REPLY = 1 << 20
@@ -141,7 +142,5 @@ def ask_judge(settings: JudgeSettings, question: str, gold: str, response: str) 
     correct, reason = read_reply(_post(settings.url, settings, _messages(rubric, question, gold, response)))
     if path is not None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        fresh = path.with_suffix(f".{os.getpid()}.tmp")
-        fresh.write_text(json.dumps({"correct": correct, "reason": reason}))
-        fresh.replace(path)
+        write_whole(path, json.dumps({"correct": correct, "reason": reason}))
     return correct, reason

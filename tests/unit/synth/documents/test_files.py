@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from rayrl.errors import DataError
+from rayrl.jsonl import Journal
 from rayrl.synth.documents.files import find_files, read_all, read_pages
 from rayrl.synth.documents.table_rows import join_cells
-from rayrl.synth.journal import Journal
 from rayrl.synth.settings import SynthDocuments
 from tests.unit.synth.documents.pdf_files import STATEMENT, write_pdf
 

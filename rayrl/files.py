@@ -1,0 +1,33 @@
+"""Whole files: written to a draft beside, put in place in one move, so that no reader ever sees half of one."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def draft_of(path: Path) -> Iterator[Path]:
+    """A name beside `path` to write to. At the end the draft takes the place of `path`; after an error it is removed.
+
+    Two processes that write the same file have drafts of their own: the last to end wins.
+    """
+    draft = path.with_name(f".{path.name}.{os.getpid()}.draft")
+    try:
+        yield draft
+        put_in_place(draft, path)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def put_in_place(draft: Path, path: Path) -> None:
+    """Gives a complete `draft`, in the same folder, the name `path`, once its contents are on the disk."""
+    with draft.open("rb") as file:
+        os.fsync(file.fileno())
+    draft.replace(path)
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Writes a text file in UTF-8. A lone surrogate becomes `\\udXXX`, which is its escape in JSON too."""
+    with draft_of(path) as draft:
+        draft.write_text(text, encoding="utf-8", errors="backslashreplace")
