@@ -1,4 +1,4 @@
-.PHONY: setup demo test check lock
+.PHONY: setup demo test check docs lock
 python := .venv/bin/python
 
 setup: ## make .venv and install the pinned set
@@ -15,6 +15,9 @@ check: setup ## lint, format, types, import boundaries
 	@$(python) -m ruff format --check .
 	@$(python) -m mypy
 	@.venv/bin/lint-imports
+
+docs: setup ## docs/metrics.md from the table of metrics
+	@$(python) docs/metrics.py
 
 lock: setup ## resolve the pinned sets anew
 	@$(python) launch/lock.py

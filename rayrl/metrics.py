@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from rayrl.jsonl import JsonLines, read_jsonl
+from rayrl.metric_table import find_metric
 
 
 class MetricsLog:
@@ -17,7 +18,13 @@ class MetricsLog:
         self._lines = JsonLines(path)
 
     def append(self, kind: str, step: int, values: Mapping[str, Any]) -> None:
-        """Write `{"kind", "step", "time" (UTC, ISO 8601), **values}`."""
+        """Write `{"kind", "step", "time" (UTC, ISO 8601), **values}`.
+
+        Raises ValueError where a figure (its name has a slash) is not in `rayrl.metric_table`.
+        """
+        for name in values:
+            if "/" in name:
+                find_metric(name)
         now = datetime.now(UTC).isoformat(timespec="seconds")
         self._lines.append({"kind": kind, "step": step, "time": now, **values})
 

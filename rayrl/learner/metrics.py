@@ -1,13 +1,16 @@
 """Metrics as sums, so that they merge over micro-batches and ranks; and of a step's updates together."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from statistics import fmean
 from typing import Any
 
 import torch
 import torch.distributed as dist
 
-COUNTS = ("train/packed_tokens", "train/loss_tokens", "train/microbatches", "train/skipped_updates")
+from rayrl.metric_table import find_metric
+
+_TOGETHER: dict[str, Callable[[list[float]], float]] = {"sum": sum, "max": max, "mean": fmean}
 
 
 class MetricSums:
@@ -77,14 +80,7 @@ def _over_ranks(values: dict[str, torch.Tensor], operation: dist.ReduceOp.RedOpT
 
 
 def over_updates(updates: Sequence[Mapping[str, float]]) -> dict[str, float]:
-    """The metrics of a step's updates as one: counts add up, of maxima (`_max`) the largest, of all else the mean over
-    the updates that have it."""
+    """The metrics of a step's updates as one, by `Metric.over_updates`; a mean is over those that have the figure."""
     names = dict.fromkeys(name for update in updates for name in update)
     found = {name: [update[name] for update in updates if name in update] for name in names}
-
-    def together(name: str, values: list[float]) -> float:
-        if name in COUNTS:
-            return sum(values)
-        return max(values) if name.endswith("_max") else sum(values) / len(values)
-
-    return {name: together(name, values) for name, values in found.items()}
+    return {name: _TOGETHER[find_metric(name).over_updates](values) for name, values in found.items()}

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from rayrl.config import GRPOConfig, Settings, SettingsOf, SFTConfig
+from rayrl.metric_table import find_metric
 
 NAME = re.compile(r"[A-Za-z0-9_.-]+")
 Method = Literal["base", "grpo", "sft"]
@@ -136,13 +137,19 @@ class AshaSettings(Settings):
     """Successive halving (arXiv:1810.05934): trials that are behind the others at the same step are stopped."""
 
     metric: str = "reward/mean"
-    """Of metrics.jsonl's steps or evaluations, such as `train/loss` or `benchmark/held_out/accuracy`."""
+    """A name of docs/metrics.md, such as `train/loss` or `benchmark/held_out/accuracy`."""
     mode: Literal["max", "min"] = "max"
     """Whether more of it is better."""
     grace_steps: int = Field(4, ge=1)
     """No trial is stopped before."""
     reduction: float = Field(3.0, gt=1)
     """One in so many goes on from each rung, which are this factor apart in steps."""
+
+    @field_validator("metric")
+    @classmethod
+    def known(cls, metric: str) -> str:
+        find_metric(metric)
+        return metric
 
 
 class SweepSettings(TrialsSettings):

@@ -145,13 +145,18 @@ def test_the_mismatch_does_not_depend_on_micro_batches() -> None:
 def test_the_metrics_of_a_steps_updates_are_put_together() -> None:
     """Counts add up, so that a skipped update is seen; it has no figures to take part in a mean with."""
     skipped = {"train/skipped_updates": 1.0, "train/loss_tokens": 0.0}
-    update = {"train/skipped_updates": 0.0, "train/loss_tokens": 30.0, "policy/clip_frac": 0.2, "sync/x_max": 1.0}
-    other = update | {"train/loss_tokens": 12.0, "policy/clip_frac": 0.4, "sync/x_max": 0.5}
+    update = {
+        "train/skipped_updates": 0.0,
+        "train/loss_tokens": 30.0,
+        "policy/clip_frac": 0.2,
+        "sync/logprob_diff_max": 1.0,
+    }
+    other = update | {"train/loss_tokens": 12.0, "policy/clip_frac": 0.4, "sync/logprob_diff_max": 0.5}
     assert over_updates([update, skipped, other]) == {
         "train/skipped_updates": 1.0,
         "train/loss_tokens": 42.0,
         "policy/clip_frac": pytest.approx(0.3),
-        "sync/x_max": 1.0,
+        "sync/logprob_diff_max": 1.0,
     }
     assert over_updates([update]) == update
     assert over_updates([]) == {}
