@@ -1,12 +1,10 @@
 """A language model as judge of free text: any OpenAI-compatible endpoint, a written rubric, verdicts cached on disk."""
 
+import asyncio
 import hashlib
 import json
-import os
 import re
 import secrets
-import urllib.error
-import urllib.request
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -38,10 +36,17 @@ class JudgeSettings(Settings):
     """Folder of cached verdicts; None: none are kept."""
     deadline_s: float = Field(30.0, gt=0)
     """Longest wait for the endpoint, in seconds. `verifier.deadline_s` holds over all of it: set that above."""
-    api_key_env: str = "OPENAI_API_KEY"
-    """Environment variable with the key; sent if it is set."""
+    api_key_variable: str | None = "OPENAI_API_KEY"
+    """Environment variable with the key, which is sent if it is set. None: no key is sent."""
     max_tokens: int = Field(200, ge=1)
     """Longest reply."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def refuse_old_name(cls, values: Any) -> Any:
+        if isinstance(values, dict) and "api_key_env" in values:
+            raise ValueError("api_key_env is called api_key_variable, as in endpoint; rename it")
+        return values
 
     @model_validator(mode="after")
     def one_judge(self) -> Self:
@@ -99,26 +104,12 @@ def read_reply(reply: str) -> tuple[bool, str]:
     return words == {"correct"}, str(verdicts[-1].get("reason", ""))[:200]
 
 
-def _post(url: str, settings: JudgeSettings, messages: list[dict[str, str]]) -> str:
-    body = {"model": settings.model, "messages": messages, "temperature": 0, "max_tokens": settings.max_tokens}
-    headers = {"Content-Type": "application/json"}
-    key = os.environ.get(settings.api_key_env)
-    if key:
-        headers["Authorization"] = f"Bearer {key}"
-    request = urllib.request.Request(
-        f"{url.rstrip('/')}/chat/completions", data=json.dumps(body).encode(), headers=headers
-    )
-    try:
-        with urllib.request.urlopen(request, timeout=settings.deadline_s) as reply:
-            answer: Any = json.loads(reply.read(MAX_REPLY))
-        return str(answer["choices"][0]["message"]["content"])
-    except urllib.error.HTTPError as error:
-        with error:
-            raise JudgeError(f"HTTP {error.code} from {url}: {error.read(200)!r}") from error
-    except OSError as error:
-        raise JudgeError(f"no reply from {url} within {settings.deadline_s:g} s: {error}") from error
-    except (ValueError, LookupError, TypeError) as error:
-        raise JudgeError(f"{url} does not speak the chat completions protocol: {error!r}") from error
+async def _reply(url: str, settings: JudgeSettings, messages: list[dict[str, str]]) -> str:
+    from rayrl.chat_client import ChatClient  # httpx takes long to import, and most verifiers have no judge
+
+    variable, deadline_s = settings.api_key_variable, settings.deadline_s
+    async with ChatClient(url, str(settings.model), variable, deadline_s=deadline_s) as client:
+        return (await client.reply(messages, temperature=0, max_tokens=settings.max_tokens)).text
 
 
 def ask_judge(settings: JudgeSettings, question: str, gold: str, response: str) -> tuple[bool, str]:
@@ -139,7 +130,11 @@ def ask_judge(settings: JudgeSettings, question: str, gold: str, response: str) 
     if path is not None and path.is_file():
         kept = json.loads(path.read_text())
         return bool(kept["correct"]), str(kept["reason"])
-    correct, reason = read_reply(_post(settings.url, settings, _messages(rubric, question, gold, response)))
+    try:
+        reply = asyncio.run(_reply(settings.url, settings, _messages(rubric, question, gold, response)))
+    except RayrlError as error:
+        raise JudgeError(str(error)) from error
+    correct, reason = read_reply(reply)
     if path is not None:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(path, json.dumps({"correct": correct, "reason": reason}))

@@ -37,7 +37,7 @@ def judged_at(rewards: Sequence[RewardSettings], url: str, model: str) -> list[R
         judge = _judge(reward)
         if judge is not None and judge.generators:
             own = judge.model_dump(mode="json", exclude_none=True)
-            own |= {"generators": False, "url": url, "model": model, "api_key_env": ""}
+            own |= {"generators": False, "url": url, "model": model, "api_key_variable": None}
             reward = reward.model_copy(update={"options": reward.options | {"judge": own}})
         placed.append(reward)
     return placed

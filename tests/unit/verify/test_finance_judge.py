@@ -64,7 +64,7 @@ def endpoint(monkeypatch: pytest.MonkeyPatch) -> Iterator[Endpoint]:
 
 
 def judged(endpoint: Endpoint, response: str = RESPONSE, gold: str = GOLD, **settings: Any):
-    settings = {"url": endpoint.url, "model": "m", "api_key_env": "JUDGE_KEY", "deadline_s": 5.0} | settings
+    settings = {"url": endpoint.url, "model": "m", "api_key_variable": "JUDGE_KEY", "deadline_s": 5.0} | settings
     return verify(response, gold, question=QUESTION, judge=settings)
 
 
@@ -109,8 +109,8 @@ def test_what_needs_no_judge_does_not_reach_it(endpoint, response, gold, status)
     ("reply", "reason"),
     [
         (500, "HTTP 500"),
-        (b"not JSON", "does not speak the chat completions protocol"),
-        (b'{"choices": []}', "does not speak"),
+        (b"not JSON", "reply is no chat completion"),
+        (b'{"choices": []}', "reply is no chat completion"),
         ("I think so.", "without one verdict"),
         ('{"verdict": "correct"} {"verdict": "incorrect"}', "without one verdict"),
         ('{"verdict": "maybe"}', "without one verdict"),
@@ -155,6 +155,8 @@ def test_settings_and_rubric_are_checked(tmp_path):
         verify(RESPONSE, GOLD, judge={"url": "http://x"})
     with pytest.raises(ConfigError, match="judge"):
         function_paths([RewardSettings(function="finance", options={"judge": {"url": "ftp://x", "model": "m"}})])
+    with pytest.raises(ConfigError, match="api_key_env is called api_key_variable"):
+        verify(RESPONSE, GOLD, judge={"url": "http://x", "model": "m", "api_key_env": "KEY"})
     missing = {"url": "http://127.0.0.1:1", "model": "m", "rubric": str(tmp_path / "no.md")}
     assert "no.md" in verify(RESPONSE, GOLD, judge=missing).reason
 

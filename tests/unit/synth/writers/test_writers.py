@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
+from rayrl import chat_client
 from rayrl.config import SamplingSettings
 from rayrl.errors import ConfigError, DataError, ResourceError
 from rayrl.synth.chunks import Chunk
 from rayrl.synth.settings import EndpointSettings, QuestionSettings
 from rayrl.synth.triplets import REFUSAL
-from rayrl.synth.writers import endpoint as endpoint_module
 from rayrl.synth.writers.endpoint import Endpoint
 from rayrl.synth.writers.model_writer import ModelWriter
 from rayrl.synth.writers.replies import parse_reply
@@ -91,7 +91,7 @@ async def test_unreadable_replies_are_asked_again_and_then_counted() -> None:
 
 
 async def test_a_service_that_fails_is_asked_again_after_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(endpoint_module, "FIRST_PAUSE_S", 0.01)
+    monkeypatch.setattr(chat_client, "FIRST_PAUSE_S", 0.01)
     busy: dict[int, Answer] = {1: (429, {}), 2: (503, "down")}
     with serve(lambda number, body: busy.get(number, completion(reply(GOOD)))) as service:
         asks, chat = writer(service.url)
