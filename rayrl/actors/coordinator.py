@@ -20,6 +20,7 @@ from rayrl.actors.waiting import expect, original
 from rayrl.config import EvaluationSet, GRPOConfig, SFTConfig
 from rayrl.data.order import PromptOrder
 from rayrl.errors import RayrlError, SyncError
+from rayrl.rollout_row import EvaluationRow, evaluation_row
 from rayrl.types import Prompt, Rollout, RolloutGroup, Sampling
 
 LOST = (RayActorError, RestartedError)
@@ -176,7 +177,7 @@ class Coordinator:
         await asyncio.gather(*(self._push(generator, [*base, *packets]) for generator in self.generators.handles))
         self._admit()
 
-    async def evaluate(self, step: int) -> dict[str, list[dict[str, Any]]]:
+    async def evaluate(self, step: int) -> dict[str, list[EvaluationRow]]:
         """One completion of each prompt of every evaluated set, scored: a row each, in order, by the set's name.
 
         No training prompt is admitted meanwhile. Each set has `run.deadline_s`.
@@ -188,12 +189,12 @@ class Coordinator:
             self.open = was_open
             self._admit()
 
-    async def _evaluate(self, chosen: EvaluationSet) -> list[dict[str, Any]]:
+    async def _evaluate(self, chosen: EvaluationSet) -> list[EvaluationRow]:
         prompts = self.evaluated[chosen.name]
         sampling = Sampling(chosen.temperature, chosen.top_p, chosen.max_tokens, seed=self.config.run.seed)
         done = 0
 
-        async def one(prompt: Prompt) -> dict[str, Any]:
+        async def one(prompt: Prompt) -> EvaluationRow:
             nonlocal done
             group = await self._group(prompt, sampling, benchmark=chosen.name)
             done += 1
@@ -376,21 +377,3 @@ class CoordinatorActor(Coordinator):
 
 async def _nothing(handle: Any) -> None:
     await handle.ping.remote()
-
-
-def evaluation_row(group: RolloutGroup) -> dict[str, Any]:
-    """What is kept of one held-out problem."""
-    verdict = group.verdicts[0] if group.verdicts else None
-    score = verdict.score if verdict else group.rewards[0]
-    return {
-        "prompt_id": group.prompt.id,
-        "prompt": group.prompt.columns.get("question"),
-        "gold": group.prompt.columns.get("answer"),
-        "completion": group.rollouts[0].text,
-        "score": score,
-        "status": verdict.status if verdict else None,
-        "extracted": verdict.extracted if verdict else None,
-        "reason": verdict.reason if verdict else "",
-        "tokens": len(group.rollouts[0].token_ids),
-        "finish_reason": group.rollouts[0].finish_reason,
-    }

@@ -8,8 +8,9 @@ from itertools import product
 
 import numpy as np
 
+from rayrl.config import HELD_OUT
 from rayrl.report.inference import Array, Difference, Share, difference, holm, share, sign_flip
-from rayrl.report.results import HELD_OUT, Scores
+from rayrl.report.results import Scores
 from rayrl.report.trials import Arm, Study, Trial
 
 IN_DOMAIN, KNOWLEDGE = "in-domain", "knowledge"

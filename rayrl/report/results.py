@@ -1,19 +1,17 @@
 """What a run measured of its model beside its metrics: benchmarks, drift of the weights, divergence from the base."""
 
 import json
-from collections.abc import Iterable, Mapping
-from hashlib import sha256
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from rayrl.errors import DataError
 from rayrl.jsonl import read_jsonl
+from rayrl.rollout_row import correct
 
 Row = dict[str, Any]
 Scores = dict[str, bool | None]
 """{item: answered correctly, None where it could not be scored}"""
-
-HELD_OUT = "held_out"
 
 
 def read_rows(path: Path, key: Iterable[str]) -> list[Row]:
@@ -31,20 +29,6 @@ def read_plan(path: Path) -> Row:
     except ValueError as error:
         raise DataError(f"{path}: not JSON ({error}); the run writes it again when it goes on") from error
     return plan if isinstance(plan, dict) else {}
-
-
-def correct(row: Mapping[str, Any]) -> bool | None:
-    score = row.get("score")
-    return score >= 1 if isinstance(score, int | float) else None
-
-
-def identity(row: Mapping[str, Any]) -> str:
-    """Which problem a row of rollouts/ is of: its number in the data set, and a digest of the question and its gold.
-
-    The same under every prompt template and length limit; another as soon as the data are.
-    """
-    asked = json.dumps([row.get("prompt"), row.get("gold")], default=str)
-    return f"{row.get('prompt_id')} {sha256(asked.encode()).hexdigest()[:12]}"
 
 
 def by_step(rows: Iterable[Row]) -> dict[int, list[Row]]:

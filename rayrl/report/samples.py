@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from rayrl.report.charts import VERDICTS
-from rayrl.report.results import Scores, correct, identity
+from rayrl.report.results import Scores
 from rayrl.report.run import Row, Run, Samples
 from rayrl.report.text import number, printable
+from rayrl.rollout_row import correct, identity
 
 # How many pairs of each kind are shown where there are enough; room that one kind leaves goes to the others in order.
 QUOTAS = {"gained": 5, "lost": 4, "still wrong": 2, "still correct": 1, "not scored": 0}

@@ -3,9 +3,10 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from rayrl.report.results import Row, correct, identity
+from rayrl.report.results import Row
 from rayrl.report.samples import Sample, problem, sample
 from rayrl.report.trials import Arm, Study, Trial
+from rayrl.rollout_row import correct, identity
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,10 @@ from typing import Any
 
 import yaml
 
+from rayrl.config import HELD_OUT
 from rayrl.errors import DataError
 from rayrl.report import figures
-from rayrl.report.results import HELD_OUT, Scores, benchmark_scores, by_step
+from rayrl.report.results import Scores, benchmark_scores, by_step
 from rayrl.report.run import Run, Samples, read_run
 from rayrl.report.samples import outcomes
 

@@ -25,7 +25,7 @@ from rayrl.files import write_whole
 from rayrl.jsonl import JsonLines, write_jsonl
 from rayrl.metrics import MetricsLog, read_metrics
 from rayrl.report.page import write_report
-from rayrl.report.results import identity
+from rayrl.rollout_row import EvaluationRow, identity
 from rayrl.train.cluster import ANYWHERE, connect, generator_replicas, require_resources, verifier_actors
 from rayrl.train.entry import fit
 from rayrl.train.interrupt import terminated_as_interrupt
@@ -247,7 +247,7 @@ class Writer:
         if self.tracker is not None:
             self.tracker.log({key: value for key, value in values.items() if "/" in key}, step=self.step)
 
-    def _write_evaluation(self, sets: dict[str, list[dict[str, Any]]]) -> None:
+    def _write_evaluation(self, sets: dict[str, list[EvaluationRow]]) -> None:
         """Completions of each set to rollouts/; what each item scored to benchmarks.jsonl."""
         for name, rows in sets.items():
             stem = "eval" if name == HELD_OUT else f"benchmark_{name}"

@@ -8,6 +8,7 @@ from typing import Any
 from rayrl.actors.coordinator import StepBatch
 from rayrl.config import HELD_OUT, ObjectiveSettings
 from rayrl.intervals import mean_interval
+from rayrl.rollout_row import EvaluationRow, training_rows
 from rayrl.types import STATUSES
 
 
@@ -48,34 +49,11 @@ def rollout_statistics(batch: StepBatch, step: int, objective: ObjectiveSettings
     for status in STATUSES:
         if verdicts:
             result[f"verify/{status}_frac"] = _share(verdict.status == status for verdict in verdicts)
-    result["samples"] = [sample_rows(group, step) for group in groups]
+    result["samples"] = [training_rows(group, step + 1) for group in groups]
     return result
 
 
-def sample_rows(group: Any, step: int) -> list[dict[str, Any]]:
-    """One readable row per completion of a group."""
-    rows = []
-    for index, (rollout, reward) in enumerate(zip(group.rollouts, group.rewards, strict=True)):
-        verdict = group.verdicts[index] if group.verdicts else None
-        rows.append(
-            {
-                "step": step + 1,
-                "prompt_id": group.prompt.id,
-                "prompt": group.prompt.columns.get("question"),
-                "gold": group.prompt.columns.get("answer"),
-                "completion": rollout.text,
-                "reward": reward,
-                "status": verdict.status if verdict else None,
-                "extracted": verdict.extracted if verdict else None,
-                "reason": verdict.reason if verdict else "",
-                "finish_reason": rollout.finish_reason,
-                "tokens": len(rollout.token_ids),
-            }
-        )
-    return rows
-
-
-def evaluation_statistics(sets: Mapping[str, list[dict[str, Any]]]) -> dict[str, float]:
+def evaluation_statistics(sets: Mapping[str, list[EvaluationRow]]) -> dict[str, float]:
     """Of each set: accuracy over the rows that could be scored, and how many could not; `eval/` is the held-out one."""
     result: dict[str, float] = {}
     for name, rows in sets.items():

@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from rayrl.metrics import MetricsLog
-from rayrl.report.results import identity
+from rayrl.rollout_row import identity
 
 KINDS = {
     "self_attn.q_proj": 331776,

@@ -11,8 +11,9 @@ from fake_study import ARMS, FakeArm, Shape, write_study
 from rayrl.errors import DataError
 from rayrl.report.benchmark_table import benchmark_changes
 from rayrl.report.comparison import KNOWLEDGE, Benchmarks
-from rayrl.report.results import benchmark_scores, identity, read_rows
+from rayrl.report.results import benchmark_scores, read_rows
 from rayrl.report.trials import Study, read_study
+from rayrl.rollout_row import identity
 from rayrl.train.driver import Writer
 
 

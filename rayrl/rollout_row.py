@@ -1,0 +1,82 @@
+"""The row of a completion in rollouts/: what the driver writes, the report reads and people look at."""
+
+import json
+from collections.abc import Mapping
+from hashlib import sha256
+from typing import Any, TypedDict
+
+from rayrl.types import FinishReason, RolloutGroup, Status
+
+
+class RolloutRow(TypedDict):
+    """One completion with its verdict, in words instead of token ids."""
+
+    prompt_id: str
+    prompt: Any
+    """The question, as the data set has it; None where it has none."""
+    gold: Any
+    """The reference answer."""
+    completion: str
+    status: Status | None
+    """None: no reward is a verifier, so there is no verdict."""
+    extracted: str | None
+    reason: str
+    tokens: int
+    finish_reason: FinishReason
+
+
+class TrainingRow(RolloutRow):
+    """A completion that a step was trained on, of rollouts/step_000001.jsonl."""
+
+    step: int
+    reward: float | None
+    """Weighted sum over the reward functions; None: not trained on."""
+
+
+class EvaluationRow(RolloutRow):
+    """The answer to an evaluated item, of rollouts/eval_000001.jsonl and rollouts/benchmark_NAME_000001.jsonl."""
+
+    score: float | None
+    """1.0 correct, 0.0 not; None: it could not be scored."""
+
+
+def rollout_row(group: RolloutGroup, index: int) -> RolloutRow:
+    """The row of completion `index` of a group."""
+    rollout, verdict = group.rollouts[index], group.verdicts[index] if group.verdicts else None
+    return {
+        "prompt_id": group.prompt.id,
+        "prompt": group.prompt.columns.get("question"),
+        "gold": group.prompt.columns.get("answer"),
+        "completion": rollout.text,
+        "status": verdict.status if verdict else None,
+        "extracted": verdict.extracted if verdict else None,
+        "reason": verdict.reason if verdict else "",
+        "tokens": len(rollout.token_ids),
+        "finish_reason": rollout.finish_reason,
+    }
+
+
+def training_rows(group: RolloutGroup, step: int) -> list[TrainingRow]:
+    """The rows of a group that step `step` (counted from 1) was trained on."""
+    return [{"step": step, **rollout_row(group, at), "reward": reward} for at, reward in enumerate(group.rewards)]
+
+
+def evaluation_row(group: RolloutGroup) -> EvaluationRow:
+    """The row of an evaluated item, whose group has one completion."""
+    score = group.verdicts[0].score if group.verdicts else group.rewards[0]
+    return {**rollout_row(group, 0), "score": score}
+
+
+def correct(row: Mapping[str, Any]) -> bool | None:
+    """Whether an evaluated item was answered correctly; None where it could not be scored."""
+    score = row.get("score")
+    return score >= 1 if isinstance(score, int | float) else None
+
+
+def identity(row: Mapping[str, Any]) -> str:
+    """Which problem a row is of: its number in the data set, and a digest of the question and its gold.
+
+    The same under every prompt template and length limit; another as soon as the data are.
+    """
+    asked = json.dumps([row.get("prompt"), row.get("gold")], default=str)
+    return f"{row.get('prompt_id')} {sha256(asked.encode()).hexdigest()[:12]}"
