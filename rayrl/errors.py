@@ -1,5 +1,15 @@
 """Every error that rayrl raises on purpose. The command line prints the message alone and exits with `exit_code`."""
 
+from collections.abc import Sequence
+
+MAX_SHOWN = 10
+
+
+def listed(problems: Sequence[str]) -> str:
+    """Lines for a message: the first ten problems, and how many more there are."""
+    more = [f"and {len(problems) - MAX_SHOWN} more"] if len(problems) > MAX_SHOWN else []
+    return "\n".join(f"  {line}" for line in [*problems[:MAX_SHOWN], *more])
+
 
 class RayrlError(Exception):
     """Base of all: the message names the field, the value and the fix."""

@@ -7,9 +7,10 @@ from typing import Any
 
 import torch
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.progress import TaskProgressColumn
 
 from rayrl.commands.output import open_output
+from rayrl.commands.progress import progress_bars
 from rayrl.drift.checkpoint_rows import Pairing, measure_checkpoint, pair_tensors
 from rayrl.drift.model_paths import find_model, open_base, open_tuned
 from rayrl.drift.spectrum import Spectra
@@ -43,7 +44,7 @@ def run_drift(asked: DriftOptions) -> int:
     pairings = [pair_tensors(base, tuned) for _, tuned in found]
     spectra = Spectra(asked.directions, asked.device) if asked.directions else None
     console = Console(width=160)
-    with output as write, _progress() as progress:
+    with output as write, progress_bars(Console(stderr=True), TaskProgressColumn) as progress:
         for (name, tuned), pairing in zip(found, pairings, strict=True):
             total = sum(torch.Size(base.shapes[tensor]).numel() for tensor in pairing.names)
             task = progress.add_task(name.path, total=total)
@@ -71,9 +72,3 @@ def _show(
     matrices = {name for name, shape in base.shapes.items() if len(shape) == 2}
     console.print(layer_table([row for row in rows if row["name"] in matrices]))
     console.print(kind_table(rows))
-
-
-def _progress() -> Progress:
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}", markup=False), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
-    return Progress(*columns, console=console, disable=not console.is_terminal)

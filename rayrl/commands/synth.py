@@ -8,8 +8,8 @@ from contextlib import contextmanager, nullcontext
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from rayrl.commands.progress import progress_bars
 from rayrl.config import dump_config
 from rayrl.files import write_whole
 from rayrl.folders import require_writable
@@ -122,8 +122,7 @@ def _ruler(settings: ChunkSettings) -> Ruler:
 @contextmanager
 def _progress(console: Console) -> Iterator[Any]:
     """A function that shows how far a stage is: a bar on a terminal, nothing elsewhere."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, disable=not console.is_terminal) as bars:
+    with progress_bars(console) as bars:
         tasks: dict[str, Any] = {}
 
         def show(stage: str, done: int, total: int) -> None:

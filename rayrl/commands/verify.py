@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from rayrl.commands.agreement import agreement
 from rayrl.commands.output import require_output
+from rayrl.commands.progress import progress_bars
 from rayrl.config import RewardSettings, VerifierSettings
-from rayrl.errors import ConfigError, DataError, DeadlineError
+from rayrl.errors import ConfigError, DataError, DeadlineError, listed
 from rayrl.folders import require_writable
 from rayrl.types import STATUSES, Verdict
 from rayrl.verify.files import Row, VerdictFile, check_rows, read_rows
@@ -92,7 +92,7 @@ def _verify_rest(asked: VerifyOptions, reward: RewardSettings, verdicts: Verdict
     total = sum(1 for _ in read_rows(asked.input))
     if verdicts.done == total:
         return 0.0
-    with _verifiers(reward, asked.settings) as actors, _progress(console) as progress:
+    with _verifiers(reward, asked.settings) as actors, progress_bars(console) as progress:
         started = time.monotonic()
         task = progress.add_task(f"verify {asked.verifier}", total=total, completed=verdicts.done)
         for rows, results in judge(actors, asked.settings, islice(read_rows(asked.input), verdicts.done, None)):
@@ -113,24 +113,12 @@ def _bad_golds(asked: VerifyOptions, reward: RewardSettings) -> int:
 
     problems = check_golds(golds(), [reward], "gold", asked.settings)
     if problems and (not asked.skip_bad_golds or len(problems) == len(lines)):
-        listed = "\n".join(f"  line {lines[index]}: {reason}" for index, reason in problems[:10])
-        more = f"\n  and {len(problems) - 10} more" if len(problems) > 10 else ""
+        named = listed([f"line {lines[index]}: {reason}" for index, reason in problems])
         raise DataError(
-            f"--input: {len(problems)} of {len(lines)} golds cannot be read:\n{listed}{more}\n"
+            f"--input: {len(problems)} of {len(lines)} golds cannot be read:\n{named}\n"
             "mend them, or pass --bad-golds skip: their rows then get status error and no score"
         )
     return len(problems)
-
-
-def _progress(console: Console) -> Progress:
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=console,
-        disable=not console.is_terminal,
-    )
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
 
-from rayrl.errors import DataError
+from rayrl.errors import DataError, listed
 from rayrl.files import write_whole
 from rayrl.jsonl import Journal, Record, read_jsonl, write_jsonl
 from rayrl.synth.chunks import Chunk, Ruler, cut
@@ -23,8 +23,6 @@ from rayrl.synth.rules.filings import Filing
 from rayrl.synth.settings import SynthConfig
 from rayrl.synth.split import held_out
 from rayrl.synth.triplets import Triplet, Writer
-
-MAX_SHOWN = 10
 
 
 @dataclass
@@ -79,10 +77,9 @@ class Synthesis:
         self.report.documents = len(documents)
         problems = self.report.problems
         if problems and (settings.bad == "error" or not documents):
-            listed = "\n".join(f"  {name}: {problem}" for name, problem in list(problems.items())[:MAX_SHOWN])
-            more = f"\n  and {len(problems) - MAX_SHOWN} more" if len(problems) > MAX_SHOWN else ""
+            named = listed([f"{name}: {problem}" for name, problem in problems.items()])
             raise DataError(
-                f"documents: {len(problems)} of {len(files)} files cannot be read:\n{listed}{more}\n"
+                f"documents: {len(problems)} of {len(files)} files cannot be read:\n{named}\n"
                 "mend or remove them, or leave them out by documents.bad: skip"
             )
         return documents

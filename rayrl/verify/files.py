@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rayrl.errors import DataError
+from rayrl.errors import DataError, listed
 from rayrl.files import put_in_place
 from rayrl.jsonl import JsonLines, read_jsonl
 from rayrl.types import Verdict
 
-MAX_SHOWN = 10
 FIELDS: dict[str, tuple[type, ...]] = {
     "gold": (str, int, float, bool, list),
     "response": (str,),
@@ -92,7 +91,7 @@ def check_rows(path: Path, label_column: str | None = None) -> str:
                     rows += 1
                     row, problem = _parse(line, label_column)
                     if problem:
-                        problems.append(f"  line {number}: {problem}")
+                        problems.append(f"line {number}: {problem}")
                     elif label_column:
                         labels += row.get(label_column) is not None
     except OSError as error:
@@ -100,9 +99,7 @@ def check_rows(path: Path, label_column: str | None = None) -> str:
     if not rows:
         raise DataError(f"--input: {str(path)!r} has no rows; give JSON lines with 'gold' and 'response'")
     if problems:
-        more = f"\n  and {len(problems) - MAX_SHOWN} more" if len(problems) > MAX_SHOWN else ""
-        listed = "\n".join(problems[:MAX_SHOWN])
-        raise DataError(f"--input: {len(problems)} of {rows} rows of {str(path)!r} cannot be used:\n{listed}{more}")
+        raise DataError(f"--input: {len(problems)} of {rows} rows of {str(path)!r} cannot be used:\n{listed(problems)}")
     if label_column and not labels:
         raise DataError(f"--label-column: no row of {str(path)!r} has {label_column!r}; name the column of labels")
     return digest.hexdigest()
