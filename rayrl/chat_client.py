@@ -7,8 +7,7 @@ import ssl
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import httpx
 
@@ -98,16 +97,8 @@ class ChatClient:
             raise DataError("reply is no chat completion") from error
         return Reply(text if isinstance(text, str) else "", ended == "length")
 
-    async def close(self) -> None:
+    async def aclose(self) -> None:
         await self._client.aclose()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.close()
 
 
 @cache

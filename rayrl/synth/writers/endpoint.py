@@ -55,4 +55,4 @@ class Endpoint:
         return reply.text
 
     async def close(self) -> None:
-        await self._client.close()
+        await self._client.aclose()

@@ -5,6 +5,7 @@ import hashlib
 import json
 import re
 import secrets
+from contextlib import aclosing
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -108,7 +109,7 @@ async def _reply(url: str, settings: JudgeSettings, messages: list[dict[str, str
     from rayrl.chat_client import ChatClient  # httpx takes long to import, and most verifiers have no judge
 
     variable, deadline_s = settings.api_key_variable, settings.deadline_s
-    async with ChatClient(url, str(settings.model), variable, deadline_s=deadline_s) as client:
+    async with aclosing(ChatClient(url, str(settings.model), variable, deadline_s=deadline_s)) as client:
         return (await client.reply(messages, temperature=0, max_tokens=settings.max_tokens)).text
 
 
