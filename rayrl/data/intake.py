@@ -8,9 +8,8 @@ from rayrl.config import DatasetSettings
 from rayrl.data.row import INCOMPLETE, NO_ANSWER, LeftOut, MissingColumn, Row, RowError
 from rayrl.data.sources import iterate_rows
 from rayrl.data.template import is_blank
-from rayrl.errors import DataError
+from rayrl.errors import MAX_SHOWN, DataError, listed
 
-MAX_SHOWN = 10
 T = TypeVar("T")
 
 
@@ -105,11 +104,10 @@ class Intake:
         same = Counter(reason for _, reason in self._bad.values()).most_common(1)[0][1]
         alike = f" ({same} for the same reason)" if same > 1 else ""
         count = len(self._bad)
-        listed = "".join(f"\n  {name}: {reason}" for name, (_, reason) in list(self._bad.items())[:MAX_SHOWN])
-        more = f"\n  and {count - MAX_SHOWN} more" if count > MAX_SHOWN else ""
+        problems = listed([f"{name}: {reason}" for name, (_, reason) in self._bad.items()])
         fixes = "".join(f"{fix}, " for fix in dict.fromkeys(self._fixes[kind] for kind in self._fixes if kind in kinds))
         return (
-            f"{self.field}: {count} rows {what}{alike}:{listed}{more}\n"
+            f"{self.field}: {count} rows {what}{alike}:\n{problems}\n"
             f"mend them, {fixes}or leave them out by {self.field}.bad_golds: skip"
         )
 

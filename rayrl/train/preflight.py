@@ -24,7 +24,7 @@ from rayrl.data.example_tokenizer import ExampleTokenizer
 from rayrl.data.examples import ExampleFile, write_examples
 from rayrl.data.prompts import Select, build_prompts
 from rayrl.divergence.text_set import build_texts
-from rayrl.errors import ConfigError, DataError, ModelError
+from rayrl.errors import ConfigError, DataError, ModelError, listed
 from rayrl.folders import require_writable
 from rayrl.models import load_tokenizer, resolve_model
 from rayrl.plugins import load
@@ -286,9 +286,9 @@ def _readable_golds(
 ) -> tuple[list[Prompt], list[str]]:
     problems = check_golds([prompt.columns for prompt in prompts], rewards, "answer", verifier)
     if problems and (data.bad_golds == "error" or len(problems) == len(prompts)):
-        listed = "\n".join(f"  {prompts[index].id}: {reason}" for index, reason in problems[:10])
+        named = listed([f"{prompts[index].id}: {reason}" for index, reason in problems])
         raise DataError(
-            f"{field}: {len(problems)} of {len(prompts)} gold answers cannot be read:\n{listed}\n"
+            f"{field}: {len(problems)} of {len(prompts)} gold answers cannot be read:\n{named}\n"
             f"mend them, set {field}.answer_column, or leave them out by {field}.bad_golds: skip"
         )
     bad = {index for index, _ in problems}
