@@ -11,7 +11,7 @@ from rayrl.config import RewardSettings, VerifierSettings
 from rayrl.types import Verdict
 from rayrl.verify.finance.own_judge import judged_at
 from rayrl.verify.rewards import ScoredGroup, combine, function_paths, jobs, verdict_of
-from rayrl.verify.workers import WorkerPool
+from rayrl.verify.workers.pool import WorkerPool
 
 
 class VerifierActor:

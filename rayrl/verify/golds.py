@@ -8,11 +8,11 @@ from rich.console import Console
 from rich.progress import track
 
 from rayrl.config import RewardSettings, VerifierSettings
-from rayrl.verify.jobs import Check
 from rayrl.verify.registry import VERIFIERS
 from rayrl.verify.rewards import verdict_of
 from rayrl.verify.text import gold_text
-from rayrl.verify.workers import WorkerPool
+from rayrl.verify.workers.jobs import Check
+from rayrl.verify.workers.pool import WorkerPool
 
 FEW = 200
 

@@ -9,9 +9,9 @@ from rayrl.config import RewardSettings
 from rayrl.errors import ConfigError, DataError, RewardError
 from rayrl.plugins import load
 from rayrl.types import Verdict
-from rayrl.verify.jobs import Call, Check, Job, Outcome
 from rayrl.verify.registry import VERIFIERS
 from rayrl.verify.text import gold_text
+from rayrl.verify.workers.jobs import Call, Check, Job, Outcome
 
 FUNCTIONS = {"format": "rayrl.verify.formats:think_answer", "length": "rayrl.verify.formats:soft_overlong"}
 

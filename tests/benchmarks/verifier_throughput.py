@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from rayrl.verify import maths
-from rayrl.verify.jobs import Check
-from rayrl.verify.workers import WorkerPool
+from rayrl.verify.workers.jobs import Check
+from rayrl.verify.workers.pool import WorkerPool
 
 PASSES = 3
 WARM_UP = 50

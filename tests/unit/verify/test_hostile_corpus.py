@@ -10,8 +10,8 @@ import hostile
 import pytest
 
 from rayrl.verify.finance.verdict import verify
-from rayrl.verify.jobs import Check
-from rayrl.verify.workers import WorkerPool
+from rayrl.verify.workers.jobs import Check
+from rayrl.verify.workers.pool import WorkerPool
 
 DEADLINE_S = 2.0
 STATUSES = {"correct", "incorrect", "refusal", "unparseable"}

@@ -4,8 +4,8 @@ from rayrl.config import RewardSettings
 from rayrl.errors import ConfigError, DataError, RewardError
 from rayrl.types import Verdict
 from rayrl.verify.golds import check_golds
-from rayrl.verify.jobs import Call, Check, Outcome
 from rayrl.verify.rewards import combine, function_paths, jobs, reward_names
+from rayrl.verify.workers.jobs import Call, Check, Outcome
 
 MATHS = RewardSettings(function="maths")
 FORMAT = RewardSettings(function="format", weight=0.2)

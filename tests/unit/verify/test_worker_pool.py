@@ -1,3 +1,4 @@
+import io
 import mmap
 import os
 import socket
@@ -12,11 +13,11 @@ import psutil
 import pytest
 
 from rayrl.errors import ConfigError
-from rayrl.verify.channel import Channel, Progress
-from rayrl.verify.jobs import Call, Check, Outcome
-from rayrl.verify.nursery import Worker
-from rayrl.verify.tasks import Task, Together
-from rayrl.verify.workers import WorkerPool
+from rayrl.verify.workers.channel import Channel
+from rayrl.verify.workers.fork_server import Worker
+from rayrl.verify.workers.jobs import Call, Check, Outcome
+from rayrl.verify.workers.pool import WorkerEnd, WorkerPool
+from rayrl.verify.workers.tasks import Submission, Task
 
 HERE = "reward_functions:"
 
@@ -67,32 +68,30 @@ def test_a_loop_in_c_is_killed_at_its_deadline_and_only_it(pool):
 
 @pytest.mark.parametrize("dies", [False, True])
 def test_who_hangs_or_dies_is_blamed_and_what_it_had_done_but_not_told_is_asked_again(pool, dies):
-    ours, theirs = (Channel(end) for end in socket.socketpair())
     with tempfile.TemporaryFile() as shared:
         shared.truncate(mmap.PAGESIZE)
-        worker, at = Worker(0, ours, Progress(shared.fileno()), 0), Progress(shared.fileno())
+        ours, theirs = (Channel(end, shared.fileno()) for end in socket.socketpair())
+    worker = Worker(ours, io.FileIO(os.devnull, "w"))
     futures: list[Future[Any]] = [Future() for _ in range(6)]
-    tasks = [Task(check(n), Together(1, future, future.set_result), 0) for n, future in enumerate(futures)]
+    tasks = [Task(check(n), Submission(1, future, future.set_result), 0) for n, future in enumerate(futures)]
 
     def work() -> None:
-        assert [job.gold for job in theirs.receive(5)[0]] == ["-1", "1", "-1", "3", "-1", "5"]
-        theirs.send([(Outcome("done"), False)] * 2)
-        at.at = 4
+        assert [job.gold for job in theirs.receive(5)] == ["-1", "1", "-1", "3", "-1", "5"]
+        theirs.send(([Outcome("done")] * 2, False))
+        theirs.at = 4
         if dies:
             theirs.close()
 
     thread = threading.Thread(target=work)
     thread.start()
     waiting = deque(tasks)
-    if dies:
-        with pytest.raises((EOFError, ConnectionError)):
-            pool._converse(worker, waiting)
-    else:
-        assert pool._converse(worker, waiting).kind == "timeout"
+    with pytest.raises(WorkerEnd) as end:
+        pool._converse(worker, waiting)
+    assert end.value.outcome.kind == ("crashed" if dies else "timeout")
     thread.join()
     assert [future.done() for future in futures] == [True, True, False, False, False, False]
     assert list(waiting) == [tasks[4], tasks[5], tasks[2], tasks[3]]
-    ours.close(), theirs.close()
+    ours.close(), theirs.close(), worker.lifeline.close()
 
 
 def test_a_hog_ends_at_its_memory_limit(pool):
@@ -180,12 +179,17 @@ def test_closing_kills_workers_and_ends_what_was_under_way():
         pool.submit(check(1))
 
 
-def test_a_killed_nursery_is_started_again(pool):
-    nursery = psutil.Process(pool.pids()[0]).parent()
-    assert nursery is not None
-    nursery.kill()
+def test_a_killed_fork_server_is_started_again(pool):
+    server = psutil.Process(pool.pids()[0]).parent()
+    assert server is not None
+    server.kill()
+    workers = pool.pids()
+    for pid in workers:
+        os.kill(pid, 9)
     outcomes = pool.run([check(number) for number in range(10)])
     assert [outcome.kind for outcome in outcomes] == ["done"] * 10
+    assert not psutil.pid_exists(server.pid)
+    assert set(pool.pids()) - set(workers)
 
 
 def test_a_function_that_cannot_be_imported_fails_the_start():

@@ -1,14 +1,14 @@
-"""Jobs on their way through a verifier pool: those submitted together have one future, which costs more than a job."""
+"""Jobs on their way through a worker pool: those submitted together have one future, which costs more than a job."""
 
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
-from rayrl.verify.jobs import Job, Outcome
+from rayrl.verify.workers.jobs import Job, Outcome
 
 
-class Together:
+class Submission:
     """Jobs that were submitted together.
 
     Args:
@@ -20,33 +20,32 @@ class Together:
     def __init__(self, count: int, future: "Future[Any]", finish: Callable[[list[Outcome]], None]) -> None:
         self._future = future
         self._finish = finish
-        self._outcomes: list[Outcome | None] = [None] * count
-        self._left = count
-        self._wanted: bool | None = None
+        self._count = count
+        self._outcomes: dict[int, Outcome] = {}
+        self._begun: bool | None = None
         self._lock = threading.Lock()
 
-    def wanted(self) -> bool:
+    def begin(self) -> bool:
         """Whether the jobs are to be run: True unless they were cancelled before the first was."""
         with self._lock:
-            if self._wanted is None:
-                self._wanted = self._future.set_running_or_notify_cancel()
-            return self._wanted
+            if self._begun is None:
+                self._begun = self._future.set_running_or_notify_cancel()
+            return self._begun
 
-    def settle(self, index: int, outcome: Outcome) -> None:
+    def settle(self, place: int, outcome: Outcome) -> None:
         with self._lock:
-            self._outcomes[index] = outcome
-            self._left -= 1
-            last = not self._left
-        if last:
-            self._finish(cast(list[Outcome], self._outcomes))
+            self._outcomes[place] = outcome
+            is_last = len(self._outcomes) == self._count
+        if is_last:
+            self._finish([self._outcomes[place] for place in range(self._count)])
 
 
 class Task(NamedTuple):
     """One job, and its place among those it was submitted with."""
 
     job: Job
-    together: Together
+    submission: Submission
     place: int
 
     def settle(self, outcome: Outcome) -> None:
-        self.together.settle(self.place, outcome)
+        self.submission.settle(self.place, outcome)

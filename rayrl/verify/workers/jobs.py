@@ -1,20 +1,15 @@
-"""What a verifier pool is asked, and what it answers. Plain data that travels between processes.
+"""What a worker pool is asked, and what it answers. Plain data that travels between processes.
 
 What goes by the thousand says itself how it is pickled: what dataclasses with slots do by themselves takes longer than
 many a verdict.
 """
 
-import struct
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from rayrl.types import Verdict
 
-REQUEST = struct.Struct(
-    "!cI"
-)  # to the nursery: b"f", 0 and two descriptors (socket, shared memory): fork a worker; b"k", pid: kill it
-REPLY = struct.Struct("!I")  # the pid
-SEND_EVERY_S = 0.002
+SEND_EVERY_S = 0.002  # replies of a worker wait so long for the next
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,24 +1,31 @@
 """A pool of worker processes that can be killed: a deadline that holds against a loop in C, a memory limit, a crash.
 
-Plain Python, usable from any thread (a Ray actor's too): the workers come from a clean nursery process, not from a
-fork of this one, and end when this process ends, even by SIGKILL.
+Plain Python, usable from any thread (a Ray actor's too): the workers are forks of a clean process, not of this one, and
+end when this process ends, even by SIGKILL. It does not keep a reward function from the disk or the network.
 """
 
-import contextlib
 import itertools
 import threading
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from queue import Empty, SimpleQueue
 
 from rayrl.errors import ConfigError, DeadlineError
-from rayrl.verify.jobs import SEND_EVERY_S, Job, Outcome
-from rayrl.verify.nursery import START_DEADLINE_S, Nursery, Worker
-from rayrl.verify.tasks import Task, Together
+from rayrl.verify.workers.fork_server import START_DEADLINE_S, ForkServer, Worker
+from rayrl.verify.workers.jobs import SEND_EVERY_S, Job, Outcome
+from rayrl.verify.workers.tasks import Submission, Task
 
 MAX_BATCH = 128
-WORN_OUT = Outcome("done", reason="the worker has grown too large")
+
+
+class WorkerEnd(Exception):
+    """A worker is to be killed. outcome: what that means for the first of the waiting tasks, or None for nothing."""
+
+    def __init__(self, outcome: Outcome | None) -> None:
+        super().__init__(outcome)
+        self.outcome = outcome
 
 
 class WorkerPool:
@@ -40,16 +47,16 @@ class WorkerPool:
         self.deadline_s = deadline_s
         self._memory_limit_mb = memory_limit_mb
         self._functions = list(functions)
-        self._nursery = Nursery(memory_limit_mb)
+        self._server = ForkServer(memory_limit_mb)
         self._tasks: SimpleQueue[Task | None] = SimpleQueue()
         self._closed = False
         self._submitting = threading.Lock()
         try:
             workers = [self._start_worker() for _ in range(processes)]
         except BaseException:
-            self._nursery.close()
+            self._server.close()
             raise
-        self._pids = {slot: worker.pid for slot, worker in enumerate(workers)}
+        self._pids = [worker.pid for worker in workers]
         self._threads = [
             threading.Thread(target=self._serve, args=(slot, worker), name=f"verifier-{slot}", daemon=True)
             for slot, worker in enumerate(workers)
@@ -59,7 +66,7 @@ class WorkerPool:
 
     def pids(self) -> list[int]:
         """Process ids of the workers at this moment."""
-        return list(self._pids.values())
+        return list(self._pids)
 
     def submit(self, job: Job) -> "Future[Outcome]":
         """The outcome of a job, to come. It never raises what the job raised: see `Outcome`.
@@ -68,7 +75,7 @@ class WorkerPool:
             RuntimeError: The pool is closed.
         """
         future: Future[Outcome] = Future()
-        self._put([job], Together(1, future, lambda outcomes: future.set_result(outcomes[0])))
+        self._put([job], Submission(1, future, lambda outcomes: future.set_result(outcomes[0])))
         return future
 
     def submit_all(self, jobs: Sequence[Job]) -> "Future[list[Outcome]]":
@@ -80,15 +87,15 @@ class WorkerPool:
         future: Future[list[Outcome]] = Future()
         if not jobs:
             future.set_result([])
-        self._put(jobs, Together(len(jobs), future, future.set_result))
+        self._put(jobs, Submission(len(jobs), future, future.set_result))
         return future
 
-    def _put(self, jobs: Sequence[Job], together: Together) -> None:
+    def _put(self, jobs: Sequence[Job], submission: Submission) -> None:
         with self._submitting:
             if self._closed:
                 raise RuntimeError("the verifier pool is closed")
-            for index, job in enumerate(jobs):
-                self._tasks.put(Task(job, together, index))
+            for place, job in enumerate(jobs):
+                self._tasks.put(Task(job, submission, place))
 
     def run(self, jobs: Sequence[Job]) -> list[Outcome]:
         """The outcomes of `jobs`, in their order."""
@@ -102,7 +109,7 @@ class WorkerPool:
             self._closed = True
             for _ in self._threads:
                 self._tasks.put(None)
-        self._nursery.close()
+        self._server.close()
         for thread in self._threads:
             thread.join()
 
@@ -113,23 +120,23 @@ class WorkerPool:
         self.close()
 
     def _start_worker(self) -> Worker:
-        worker = self._nursery.spawn()
+        worker = self._server.fork()
         problem = f"a verifier worker did not start within {START_DEADLINE_S:g} s"
         try:
             worker.channel.send(self._functions)
-            problem = next(iter(worker.channel.receive(START_DEADLINE_S)), problem)
+            worker.pid, problem = worker.channel.receive(START_DEADLINE_S) or (0, problem)
         except (EOFError, OSError):
             problem = f"a verifier worker died as it started (memory limit {self._memory_limit_mb} MB)"
         if problem:
-            self._nursery.kill(worker)
+            self._server.kill(worker)
             raise ConfigError(problem)
         return worker
 
     def _take(self) -> list[Task]:
         """The next task; of a long queue some more, so that a message carries many. Empty at the end."""
         tasks: list[Task] = []
-        more = min(MAX_BATCH - 1, self._tasks.qsize() // (4 * len(self._pids)))
-        with contextlib.suppress(Empty):
+        more = min(MAX_BATCH - 1, self._tasks.qsize() // (4 * len(self._threads)))
+        with suppress(Empty):
             task = self._tasks.get()
             while task is not None:
                 tasks.append(task)
@@ -141,79 +148,62 @@ class WorkerPool:
         return tasks
 
     def _serve(self, slot: int, worker: Worker | None) -> None:
-        """One thread's life: takes jobs until there are no more. A job whose worker dies is tried once again."""
+        """One thread's life: takes tasks until there are no more. One whose worker crashes is tried once again."""
         while tasks := self._take():
-            waiting = deque(task for task in tasks if task.together.wanted())
-            died_of: Task | None = None
+            waiting = deque(task for task in tasks if task.submission.begin())
+            tried: Task | None = None
             while waiting:
-                worker, outcome = self._attempt(slot, worker, waiting)
-                if worker is not None or outcome is WORN_OUT:
+                try:
+                    worker = worker or self._start_worker()
+                    self._pids[slot] = worker.pid
+                    self._converse(worker, waiting)
                     continue
-                again = outcome is None or outcome.kind == "crashed"
-                if again and waiting[0] is not died_of:
-                    died_of = waiting[0]
+                except WorkerEnd as end:
+                    outcome = end.outcome
+                except (ConfigError, DeadlineError) as error:
+                    outcome = Outcome("crashed", reason=str(error))
+                if worker is not None:
+                    self._server.kill(worker)
+                    worker = None
+                if outcome is None:
+                    continue
+                if outcome.kind == "crashed" and waiting[0] is not tried:
+                    tried = waiting[0]
                 else:
-                    waiting.popleft().settle(outcome or Outcome("crashed", reason=self._death()))
+                    waiting.popleft().settle(outcome)
         if worker is not None:
-            worker.channel.close()
+            self._server.kill(worker)
 
-    def _death(self) -> str:
-        return "the pool was closed" if self._closed else "its worker process died, twice"
-
-    def _attempt(
-        self, slot: int, worker: Worker | None, waiting: "deque[Task]"
-    ) -> tuple[Worker | None, Outcome | None]:
-        """Runs `waiting` on `worker`, or on a new one, and takes off what is done.
-
-        Returns the worker where it lives on; else what the first of the rest came to with its death: None for a crash.
-        """
-        if self._closed:
-            return None, Outcome("crashed", reason=self._death())
-        try:
-            worker = worker or self._start_worker()
-        except (ConfigError, DeadlineError) as error:
-            return None, Outcome("crashed", reason=str(error))
-        self._pids[slot] = worker.pid
-        outcome = None
-        with contextlib.suppress(EOFError, OSError):
-            outcome = self._converse(worker, waiting)
-            if outcome is None:
-                return worker, None
-        self._nursery.kill(worker)
-        return None, outcome
-
-    def _converse(self, worker: Worker, waiting: "deque[Task]") -> Outcome | None:
-        """Sends `waiting` to a worker and takes off what it answers. Any outcome is the end of the worker.
-
-        Where a job is its end, that job is the first of `waiting`; those that were done before it, but not reported,
-        are the last, and are asked again.
+    def _converse(self, worker: Worker, waiting: "deque[Task]") -> None:
+        """Sends `waiting` to a worker and takes off what it answers.
 
         Raises:
-            EOFError, OSError: The worker died.
+            WorkerEnd: The worker is at its end. Where a task is to blame, it is the first of `waiting`; those that were
+                done before it, but not reported, are the last, and are asked again.
         """
-        worker.progress.at = done = 0
-        sent = self._send(worker, waiting)
+        worker.channel.at = done = 0
         try:
+            sent = self._send(worker, waiting)
             while done < sent:
                 deadline_s = self.deadline_s * max(1, waiting[0].job.size)
-                messages = worker.channel.receive(deadline_s + SEND_EVERY_S)
-                at = worker.progress.at
-                # What was sent before the worker got there is here by now.
-                messages = messages or worker.channel.receive(0)
-                if not messages:
+                message = worker.channel.receive(deadline_s + SEND_EVERY_S)
+                at = worker.channel.at
+                message = message or worker.channel.receive(0)  # what was sent before the worker got there
+                if message is None:
                     waiting.rotate(done - at)
-                    return Outcome("timeout", reason=f"not done within {deadline_s:g} s")
-                for outcome, spent in itertools.chain.from_iterable(messages):
+                    raise WorkerEnd(Outcome("timeout", reason=f"not done within {deadline_s:g} s"))
+                outcomes, is_spent = message
+                for outcome in outcomes:
                     if outcome.kind == "crashed":
-                        return Outcome("crashed", reason=outcome.reason)
+                        raise WorkerEnd(outcome)
                     waiting.popleft().settle(outcome)
                     done += 1
-                    if spent:
-                        return WORN_OUT
-        except (EOFError, OSError):
-            waiting.rotate(done - max(done, worker.progress.at))
-            raise
-        return None
+                if is_spent:
+                    raise WorkerEnd(None)
+        except (EOFError, OSError) as error:
+            waiting.rotate(done - max(done, worker.channel.at))
+            reason = "the pool was closed" if self._closed else "its worker process died, twice"
+            raise WorkerEnd(Outcome("crashed", reason=reason)) from error
 
     @staticmethod
     def _send(worker: Worker, waiting: "deque[Task]") -> int:
@@ -226,6 +216,5 @@ class WorkerPool:
                 raise
             except Exception as error:
                 problem = error
-        reason = f"the job cannot be sent to a worker: {problem}"
-        waiting.popleft().settle(Outcome("raised", reason=reason))
+        waiting.popleft().settle(Outcome("raised", reason=f"the job cannot be sent to a worker: {problem}"))
         return 0
