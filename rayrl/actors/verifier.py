@@ -10,7 +10,7 @@ from rayrl.actors.judge_server import OwnJudge
 from rayrl.config import RewardSettings, VerifierSettings
 from rayrl.types import Verdict
 from rayrl.verify.finance.own_judge import judged_at
-from rayrl.verify.rewards import ScoredGroup, combine, function_paths, jobs, verdict_of
+from rayrl.verify.rewards import ScoredGroup, combine, function_paths, list_jobs, verdict_of
 from rayrl.verify.workers.pool import WorkerPool
 
 
@@ -78,13 +78,13 @@ class VerifierActor:
             DataError: The row lacks the answer column.
         """
         rewards = self._benchmarks.get(benchmark, self._rewards)
-        listed = jobs(rewards, self._answer_column, prompt_columns, list(completions), completion_tokens)
+        listed = list_jobs(rewards, self._answer_column, prompt_columns, list(completions), completion_tokens)
         outcomes = await asyncio.gather(*(asyncio.wrap_future(self._pool.submit_all(part)) for part in listed))
         return combine(rewards, outcomes, len(completions))
 
     async def judge(self, rows: Sequence[Mapping[str, Any]]) -> list[Verdict]:
         """Verdicts of the one reward, a verifier, on `rows`, each with its own `response`, in their order."""
-        listed = [jobs(self._rewards, self._answer_column, row, [row["response"]])[0][0] for row in rows]
+        listed = [list_jobs(self._rewards, self._answer_column, row, [row["response"]])[0][0] for row in rows]
         outcomes = await asyncio.wrap_future(self._pool.submit_all(listed))
         return [verdict_of(outcome, self._rewards[0].function) for outcome in outcomes]
 

@@ -20,11 +20,15 @@ _POWER_CHAIN = re.compile(r"(?:\^[\s{(]*\w\s*){6}")
 _BUILDERS = re.compile(r"\\operatorname\s*\{\s*(?:zeros|ones|diag|[hv]stack|orth\w*|eye|rref|hermite\w*)")
 
 
-class Unreadable(ValueError):
-    """The text is no LaTeX answer; the message says why."""
+class UnreadableError(ValueError):
+    """The text cannot be read as an answer; the message says why."""
 
 
-class TooLarge(Unreadable):
+class NotLatexError(UnreadableError):
+    """math-verify's grammar does not know it."""
+
+
+class TooLargeError(UnreadableError):
     """It would be too large to parse or to compute."""
 
 
@@ -37,31 +41,31 @@ def check_digits(text: str) -> None:
     """Turns away numbers that no pattern should see: math-verify's take quadratic time over them.
 
     Raises:
-        TooLarge: More than `MAX_DIGITS` digits in a row.
+        TooLargeError: More than `MAX_DIGITS` digits in a row.
     """
     if _DIGITS.search(text):
-        raise TooLarge(f"a number of more than {MAX_DIGITS} digits")
+        raise TooLargeError(f"a number of more than {MAX_DIGITS} digits")
 
 
 def check_size(text: str) -> None:
     """Turns away text that no parser should see.
 
     Raises:
-        TooLarge: Too long, too many digits in a row, nested too deep, or a function of a huge number.
+        TooLargeError: Too long, too many digits in a row, nested too deep, or a function of a huge number.
     """
     if len(text) > MAX_CHARACTERS:
-        raise TooLarge(f"longer than {MAX_CHARACTERS} characters")
+        raise TooLargeError(f"longer than {MAX_CHARACTERS} characters")
     check_digits(text)
     depth = deepest = 0
     for character in text:
         depth += (character in "{([") - (character in "})]")
         deepest = max(deepest, depth)
     if deepest > MAX_DEPTH or _POWER_CHAIN.search(text):
-        raise TooLarge(f"nested deeper than {MAX_DEPTH}, or a long chain of powers")
+        raise TooLargeError(f"nested deeper than {MAX_DEPTH}, or a long chain of powers")
     if text.count("^") > MAX_POWERS or text.count("\\int") > MAX_INTEGRALS:
-        raise TooLarge(f"more than {MAX_POWERS} powers or {MAX_INTEGRALS} integrals")
+        raise TooLargeError(f"more than {MAX_POWERS} powers or {MAX_INTEGRALS} integrals")
     if _HUGE_ARGUMENT.search(text) or _BUILDERS.search(text) or "!!!" in text:
-        raise TooLarge("a function of a huge number")
+        raise TooLargeError("a function of a huge number")
 
 
 def _power_bits(base: float, power: Any) -> Any:
@@ -83,7 +87,7 @@ def _bits(expression: Any) -> Any:
     """A rough upper bound, in bits, of the numbers that computing `expression` would make.
 
     Raises:
-        TooLarge: More than `MAX_BITS`.
+        TooLargeError: More than `MAX_BITS`.
     """
     sp = sympy()
     if isinstance(expression, sp.MatrixBase):
@@ -104,13 +108,18 @@ def _bits(expression: Any) -> Any:
     else:
         bits = 1.0 + sum(_bits(argument) for argument in getattr(expression, "args", ()))
     if bits > MAX_BITS:
-        raise TooLarge("too large to compute")
+        raise TooLargeError("too large to compute")
     return bits
 
 
-def bounded(expression: Any) -> Any:
+def check_cost(expression: Any) -> Any:
+    """`expression`, where computing it would make no huge number.
+
+    Raises:
+        TooLargeError: It would.
+    """
     try:
         _bits(expression)
     except RecursionError as error:
-        raise TooLarge("nested too deep") from error
+        raise TooLargeError("nested too deep") from error
     return expression

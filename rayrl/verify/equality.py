@@ -7,8 +7,8 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from rayrl.verify.bounds import Unreadable, sympy
-from rayrl.verify.notation import BASES
+from rayrl.verify.bounds import UnreadableError, sympy
+from rayrl.verify.latex_variants import BASES
 from rayrl.verify.symbolic import (
     DOTS,
     RELATION,
@@ -174,7 +174,7 @@ def same_solutions(answer: str, gold: str) -> bool | None:
         if first is None or second is None or len(first[0] | second[0]) > 1:
             return None
         return bool(first[1] == second[1] or first[1].symmetric_difference(second[1]) == sympy().EmptySet)
-    except (Unreadable, NotImplementedError, TypeError, ValueError, AttributeError):  # no set that SymPy can make
+    except (UnreadableError, NotImplementedError, TypeError, ValueError, AttributeError):  # no set that SymPy can make
         return None
 
 
@@ -242,7 +242,7 @@ def _first_known(guards: tuple[Callable[[str, str], bool | None], ...], answer: 
     for guard in guards:
         try:
             known = guard(answer, gold)
-        except Unreadable:
+        except UnreadableError:
             continue
         if known is not None:
             return known

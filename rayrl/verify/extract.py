@@ -135,7 +135,7 @@ def marks(text: str) -> Iterator[Found]:
     """What `text` marks as its answer, the surest first.
 
     Args:
-        text: What follows the thoughts, in one notation (`rayrl.verify.notation`).
+        text: What follows the thoughts, in one notation (`rayrl.verify.latex_variants`).
     """
     for how, content in (("boxed", boxed(text)), ("hashes", _hashes(text)), ("tag", _tag(text))):
         if content is not None and tidy(content):

@@ -11,10 +11,10 @@ from functools import lru_cache
 from rayrl.errors import DataError
 from rayrl.types import Verdict
 from rayrl.verify import choice
-from rayrl.verify.bounds import TooLarge, Unreadable
+from rayrl.verify.bounds import NotLatexError, TooLargeError, UnreadableError
 from rayrl.verify.equality import same_answer
 from rayrl.verify.extract import Found, marks
-from rayrl.verify.notation import to_latex
+from rayrl.verify.latex_variants import to_latex
 from rayrl.verify.numbers import Number, parse_number, same_number
 from rayrl.verify.search import find_formula, is_prose
 from rayrl.verify.symbolic import Formula, parse_latex
@@ -78,7 +78,7 @@ def read_answer(found: Found, is_gold: bool = False) -> Answer:
     no number is taken out, but a lone one beside words: of `f(x) = \\begin{cases}…` no digit is the answer.
 
     Raises:
-        TooLarge: What it holds is too large to parse or compute.
+        TooLargeError: What it holds is too large to parse or compute.
     """
     text = _COMPUTED.sub("", _QUANTIFIER.sub("", _ALL_TEXT.sub(r"\1", found.text)))
     number = parse_number(text)
@@ -90,9 +90,7 @@ def read_answer(found: Found, is_gold: bool = False) -> Answer:
         return _search(found.anchor or text, found.how, bool(found.anchor)) or Answer(text, found.how)
     try:
         return Answer(text, found.how, formula=parse_latex(text))
-    except TooLarge:
-        raise
-    except Unreadable:
+    except NotLatexError:
         is_lone = numbers == 1 and not _COMMAND.search(text)
         return (_search(text, found.how) if is_lone else None) or Answer(text, found.how)
 
@@ -123,7 +121,7 @@ def read_gold(gold: str) -> Gold:
     letter = _letter(found.text)
     try:
         answer = read_answer(found, is_gold=True)
-    except TooLarge as error:
+    except TooLargeError as error:
         raise DataError(f"gold answer {shortened(found.text)!r} cannot be read: {error}") from error
     if answer.number is None and answer.formula is None and letter is None and not is_words:
         raise DataError(
@@ -175,7 +173,7 @@ def find_answer(text: str, strict: bool = False, gold: Gold | None = None) -> An
         gold: Where it is in words, a mark that repeats it counts as read.
 
     Raises:
-        TooLarge: What was found is too large to parse or compute.
+        TooLargeError: What was found is too large to parse or compute.
     """
     unread = None
     for found in marks(text):
@@ -218,7 +216,7 @@ def verify(response: str, gold: str, *, strict: bool = False) -> Verdict:
         if answer.number is None and answer.formula is None and not wanted.is_words:
             return Verdict(0.0, "unparseable", f"answer found ({answer.how}) but not readable", shortened(answer.text))
         same = _same(answer, wanted)
-    except (Unreadable, RecursionError) as error:
+    except (UnreadableError, RecursionError) as error:
         return Verdict(0.0, "unparseable", f"answer found but not readable: {error}")
     return Verdict(1.0 if same else 0.0, "correct" if same else "incorrect", answer.how, shortened(answer.text))
 

@@ -67,7 +67,7 @@ def _check_options(reward: RewardSettings, function: Callable[..., Any], *argume
         raise ConfigError(f"rewards: options {reward.options} of {reward.function!r}: {error}") from error
 
 
-def jobs(
+def list_jobs(
     rewards: Sequence[RewardSettings],
     answer_column: str,
     columns: Mapping[str, Any],
@@ -109,7 +109,7 @@ def verdict_of(outcome: Outcome, name: str) -> Verdict:
 
 
 def combine(rewards: Sequence[RewardSettings], outcomes: Sequence[Sequence[Outcome]], group_size: int) -> ScoredGroup:
-    """Weighted sums of the outcomes of `jobs`.
+    """Weighted sums of the outcomes of `list_jobs`.
 
     Raises:
         RewardError: A reward function raised, or returned what is not one number or None per completion.

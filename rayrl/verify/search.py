@@ -1,11 +1,14 @@
 """The answer in a text that marks none, found by math-verify's own patterns."""
 
 import re
-from functools import cache
+from collections.abc import Callable
+from functools import cache, partial
 from itertools import groupby
 
-from rayrl.verify.bounds import TooLarge, Unreadable, bounded, check_digits, check_size, sympy
+from rayrl.verify.bounds import NotLatexError, TooLargeError, check_cost, check_digits, check_size, sympy
 from rayrl.verify.symbolic import Formula, configuration, library, parse_latex, parser
+
+Reader = Callable[[re.Match[str]], Formula | None]
 
 TAIL = 4000  # characters of a text in which an unmarked answer is looked for
 
@@ -28,20 +31,6 @@ _WHOLE = re.compile(  # what a number may be a part of: 3 \times 10^{5}; 4, 9 an
 def is_prose(text: str) -> bool:
     """Whether words stand outside of `\\text{}`: a sentence, not a formula."""
     return bool(_PROSE.search(_TEXT.sub(" ", text)))
-
-
-@cache
-def _patterns(anchored: bool) -> list[list[tuple[re.Pattern[str], bool]]]:
-    """math-verify's patterns, those of highest priority first: (pattern, whether it finds LaTeX)."""
-    latex = configuration(anchored)
-    plain = library().ExprExtractionConfig(try_extract_without_anchor=not anchored)
-    found = [
-        (priority, pattern, target is latex)
-        for patterns, target in parser().get_extraction_regexes([latex, plain])
-        for pattern, priority in patterns
-    ]
-    found.sort(key=lambda entry: entry[0])
-    return [[entry[1:] for entry in entries] for _, entries in groupby(found, key=lambda entry: entry[0])]
 
 
 def _whole(text: str, start: int, end: int) -> str | None:
@@ -69,21 +58,19 @@ def _read_latex(match: re.Match[str], anchored: bool) -> Formula | None:
     try:
         expression, text = parser().extract_latex(match, configuration(anchored))
     except RecursionError as error:
-        raise TooLarge("nested too deep") from error
-    return None if expression is None else Formula(text, bounded(expression), ", ".join(contents))
+        raise TooLargeError("nested too deep") from error
+    return None if expression is None else Formula(text, check_cost(expression), ", ".join(contents))
 
 
-def _read_plain(match: re.Match[str], text: str) -> Formula | None:
+def _read_plain(match: re.Match[str]) -> Formula | None:
     """A number or an expression such as `3/4` that math-verify's pattern found in plain text, or a list of them."""
-    if match.re is _WHOLE:
-        return _read_written(match[0])
     names = [name for name, part in match.groupdict().items() if part and name != "percent"]
     start, end = min(match.start(name) for name in names), max(match.end(name) for name in names)
-    whole = _whole(text, start, end)
+    whole = _whole(match.string, start, end)
     check_size(match[0])
     if "expr" not in names and whole is None:
         return _number(match)
-    return _read_written(whole or text[start:end])
+    return _read_written(whole or match.string[start:end])
 
 
 def _number(match: re.Match[str]) -> Formula:
@@ -102,10 +89,26 @@ def _read_written(text: str) -> Formula | None:
     text = text.rstrip(" \n.")
     try:
         return parse_latex(text.replace("**", "^").replace("×", "\\times ").replace("÷", "\\div "))
-    except TooLarge:
-        raise
-    except Unreadable:
+    except NotLatexError:
         return None
+
+
+@cache
+def _patterns(anchored: bool) -> list[list[tuple[re.Pattern[str], Reader]]]:
+    """math-verify's patterns, those of highest priority first, each with what reads its matches."""
+    latex = configuration(anchored)
+    plain = library().ExprExtractionConfig(try_extract_without_anchor=not anchored)
+    read_latex = partial(_read_latex, anchored=anchored)
+    found: list[tuple[int, re.Pattern[str], Reader]] = [
+        (priority, pattern, read_latex if target is latex else _read_plain)
+        for patterns, target in parser().get_extraction_regexes([latex, plain])
+        for pattern, priority in patterns
+    ]
+    found.sort(key=lambda entry: entry[0])
+    groups = [[entry[1:] for entry in entries] for _, entries in groupby(found, key=lambda entry: entry[0])]
+    if not anchored:
+        groups[-1].append((_WHOLE, lambda match: _read_written(match[0])))
+    return groups
 
 
 def find_formula(text: str, anchored: bool = False) -> Formula | None:
@@ -120,20 +123,13 @@ def find_formula(text: str, anchored: bool = False) -> Formula | None:
         anchored: Only what follows 'answer' counts.
 
     Raises:
-        TooLarge: What was found is.
+        TooLargeError: What was found is.
     """
     text = _NOT_THAT.sub("", text[-TAIL:])
     check_digits(text)
-    *_, last = groups = _patterns(anchored)
-    for patterns in groups:
-        matches: list[tuple[re.Match[str], bool | None]] = [
-            (match, latex) for pattern, latex in patterns for match in pattern.finditer(text)
-        ]
-        if patterns is last and not anchored:
-            matches += [(match, None) for match in _WHOLE.finditer(text)]
-        matches.sort(key=lambda entry: (-entry[0].end(), entry[0].start()))
-        for match, latex in matches:
-            found = _read_latex(match, anchored) if latex else _read_plain(match, text)
-            if found is not None:
+    for patterns in _patterns(anchored):
+        matches = [(match, read) for pattern, read in patterns for match in pattern.finditer(text)]
+        for match, read in sorted(matches, key=lambda entry: (-entry[0].end(), entry[0].start())):
+            if (found := read(match)) is not None:
                 return found
     return None

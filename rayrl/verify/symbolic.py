@@ -13,7 +13,7 @@ from functools import cache, lru_cache
 from importlib import import_module
 from typing import Any
 
-from rayrl.verify.bounds import TooLarge, Unreadable, bounded, check_size
+from rayrl.verify.bounds import NotLatexError, TooLargeError, check_cost, check_size
 
 SET_BUILDER = re.compile(
     r"(?:\\left)?\\\{\s*\w\s*(?:\\in\s*\\mathbb\s*\{?R\}?\s*)?"
@@ -30,7 +30,7 @@ _DELIMITER = re.compile(r"\\\$|\$|(?<!\\)\\[()\[\]]")
 
 @dataclass(frozen=True, slots=True)
 class Formula:
-    """What was found: its text as math-verify normalises it, its SymPy object, not computed, and how it was written."""
+    """What was found: its text as math-verify normalizes it, its SymPy object, not computed, and how it was written."""
 
     text: str
     expression: Any
@@ -81,10 +81,11 @@ def both_signs(text: str) -> str:
 
 @lru_cache(maxsize=512)
 def parse_latex(text: str) -> Formula:
-    """All of `text` as one LaTeX answer, by math-verify's normalisation and grammar.
+    """All of `text` as one LaTeX answer, by math-verify's normalization and grammar.
 
     Raises:
-        Unreadable: No LaTeX that math-verify knows; TooLarge.
+        NotLatexError: No LaTeX that math-verify knows.
+        TooLargeError: It would be too large to parse or to compute.
     """
     check_size(text)
     body = re.sub(r"\s+", " ", _DELIMITER.sub(" ", text)).strip()
@@ -96,9 +97,7 @@ def parse_latex(text: str) -> Formula:
     body = _INDEXED_CONSTANT.sub(r"\\text{\1}", _DOTS_OF_LIST.sub(",", body))
     try:
         return _parse(body)
-    except TooLarge:
-        raise
-    except Unreadable:
+    except NotLatexError:
         if "\\pm" in body or "\\mp" in body:
             return _parse(both_signs(body))
         raise
@@ -109,12 +108,12 @@ def _parse(body: str) -> Formula:
         normal = parser().normalize_latex(body, config=configuration(False).normalization_config)
         expression = parser().parse_latex_cached(normal) if normal else None
     except RecursionError as error:
-        raise TooLarge("nested too deep") from error
+        raise TooLargeError("nested too deep") from error
     except Exception as error:  # whatever the generated grammar raises: it has no exception of its own
-        raise Unreadable("not a LaTeX expression") from error
+        raise NotLatexError("not a LaTeX expression") from error
     if expression is None:
-        raise Unreadable("not a LaTeX expression")
-    return Formula(normal, bounded(expression), body)
+        raise NotLatexError("not a LaTeX expression")
+    return Formula(normal, check_cost(expression), body)
 
 
 def same_expression(answer: Any, gold: Any) -> bool:

@@ -2,6 +2,7 @@
 
 import mmap
 import pickle
+import select
 import socket
 import struct
 from multiprocessing.connection import Connection
@@ -25,6 +26,8 @@ class Channel:
         for deadline in (socket.SO_SNDTIMEO, socket.SO_RCVTIMEO):
             connected.setsockopt(socket.SOL_SOCKET, deadline, _TIME.pack(MESSAGE_DEADLINE_S, 0))
         self._connection = Connection(connected.detach())
+        self._arrivals = select.poll()
+        self._arrivals.register(self._connection, select.POLLIN)
         self._memory = mmap.mmap(shared, mmap.PAGESIZE)
 
     @property
@@ -52,7 +55,9 @@ class Channel:
         Raises:
             EOFError, OSError: The other side is gone, and what it sent before that was read.
         """
-        return pickle.loads(self._connection.recv_bytes()) if self._connection.poll(deadline_s) else None
+        if deadline_s is not None and not self._arrivals.poll(1000 * deadline_s):
+            return None
+        return pickle.loads(self._connection.recv_bytes())
 
     def close(self) -> None:
         self._connection.close()

@@ -47,8 +47,8 @@ class _Memory:
         return self._taken() > self._swollen
 
 
-def _import_problem(functions: Sequence[str]) -> str:
-    """Why one of the reward functions cannot be imported; empty where all can."""
+def _import_problem(functions: Sequence[str]) -> str | None:
+    """Why one of the reward functions cannot be imported."""
     for function in functions:
         try:
             load(function, "rewards.function")
@@ -56,7 +56,7 @@ def _import_problem(functions: Sequence[str]) -> str:
             return str(error)
         except BaseException as error:
             return f"importing {function!r} raised {describe(error)}"
-    return ""
+    return None
 
 
 def _answer(jobs: Sequence[Job], channel: Channel, memory: _Memory) -> bool:

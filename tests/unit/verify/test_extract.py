@@ -1,7 +1,7 @@
 import pytest
 
+from rayrl.verify.latex_variants import to_latex
 from rayrl.verify.maths import find_answer
-from rayrl.verify.notation import to_latex
 from rayrl.verify.text import after_thoughts
 
 

@@ -4,7 +4,7 @@ from rayrl.config import RewardSettings
 from rayrl.errors import ConfigError, DataError, RewardError
 from rayrl.types import Verdict
 from rayrl.verify.golds import check_golds
-from rayrl.verify.rewards import combine, function_paths, jobs, reward_names
+from rayrl.verify.rewards import combine, function_paths, list_jobs, reward_names
 from rayrl.verify.workers.jobs import Call, Check, Outcome
 
 MATHS = RewardSettings(function="maths")
@@ -17,7 +17,7 @@ def done(value):
 
 
 def test_jobs():
-    listed = jobs([MATHS, FORMAT], "answer", {"question": "?", "answer": 7.0}, ["a", "b"])
+    listed = list_jobs([MATHS, FORMAT], "answer", {"question": "?", "answer": 7.0}, ["a", "b"])
     assert listed[0] == [Check("maths", "a", "7"), Check("maths", "b", "7")]
     columns = {"question": ["?", "?"], "answer": [7.0, 7.0]}
     assert listed[1] == [Call("rayrl.verify.formats:think_answer", ["a", "b"], columns)]
@@ -26,16 +26,16 @@ def test_jobs():
 def test_a_finance_check_gets_question_scale_and_tolerance_of_the_row():
     reward = RewardSettings(function="finance", options={"tolerance": 0.01})
     row = {"question": "?", "answer": ["3", "5"], "scale": "million", "other": 1}
-    assert jobs([reward], "answer", row, ["a"]) == [
+    assert list_jobs([reward], "answer", row, ["a"]) == [
         [Check("finance", "a", "3; 5", {"tolerance": 0.01, "question": "?", "scale": "million"})]
     ]
     row = {"answer": "3", "scale": "", "tolerance": 0.2}
-    assert jobs([reward], "answer", row, ["a"]) == [[Check("finance", "a", "3", {"tolerance": 0.2})]]
+    assert list_jobs([reward], "answer", row, ["a"]) == [[Check("finance", "a", "3", {"tolerance": 0.2})]]
 
 
 def test_a_row_without_the_answer_column():
     with pytest.raises(DataError, match="no column 'answer', only 'question'"):
-        jobs([MATHS], "answer", {"question": "?"}, ["a"])
+        list_jobs([MATHS], "answer", {"question": "?"}, ["a"])
 
 
 def test_none_is_left_out_of_the_sum_and_never_counts_as_zero():
@@ -75,7 +75,7 @@ def test_names_and_options():
 
 
 def test_functions_see_the_lengths_of_completions():
-    (call,) = jobs([LENGTHS], "answer", {"question": "?"}, ["a", "b"], [5, 7])[0]
+    (call,) = list_jobs([LENGTHS], "answer", {"question": "?"}, ["a", "b"], [5, 7])[0]
     assert call.columns == {"question": ["?", "?"], "completion_tokens": [5, 7]}
 
 
