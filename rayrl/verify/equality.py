@@ -8,8 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from rayrl.verify.bounds import UnreadableError, sympy
-from rayrl.verify.latex_variants import BASES
-from rayrl.verify.symbolic import (
+from rayrl.verify.formulas import (
     DOTS,
     RELATION,
     SET_BUILDER,
@@ -19,6 +18,7 @@ from rayrl.verify.symbolic import (
     same_expression,
     split_list,
 )
+from rayrl.verify.latex_variants import BASES
 
 CLOSE = 1e-3  # decimals that differ by more, relative to the larger, are never the same however small they are
 

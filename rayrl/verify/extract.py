@@ -1,7 +1,7 @@
 """Where a completion marks its answer: `\\boxed{}`, a GSM8K line `#### x`, `<answer>…</answer>`, `the answer is x`.
 
 In this order, each time the last one in the text. What stands before `</think>` counts only where nothing follows it.
-What is marked, and a text that marks nothing, are read by math-verify (`rayrl.verify.symbolic`). Every search is linear
+What is marked, and a text that marks nothing, are read by math-verify (`rayrl.verify.formulas`). Every search is linear
 in the length of the text.
 """
 

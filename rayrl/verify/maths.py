@@ -14,10 +14,10 @@ from rayrl.verify import choice
 from rayrl.verify.bounds import NotLatexError, TooLargeError, UnreadableError
 from rayrl.verify.equality import same_answer
 from rayrl.verify.extract import Found, marks
+from rayrl.verify.formulas import Formula, parse_latex
 from rayrl.verify.latex_variants import to_latex
 from rayrl.verify.numbers import Number, parse_number, same_number
 from rayrl.verify.search import find_formula, is_prose
-from rayrl.verify.symbolic import Formula, parse_latex
 from rayrl.verify.text import after_thoughts, plain, shortened, tidy, words
 
 MAX_BARE_GOLD = 200

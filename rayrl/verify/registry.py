@@ -1,4 +1,8 @@
-"""The built-in verifiers: how a response is judged, and which columns of a row take part."""
+"""The built-in verifiers: how a response is judged, and which columns of a row take part.
+
+To add one, write `verify(response, gold, **options) -> Verdict`, which never evaluates what a model wrote and need not
+watch the clock, and give it a row in `VERIFIERS`: a config's `rewards` then knows it by that name.
+"""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass

@@ -6,7 +6,7 @@ from functools import cache, partial
 from itertools import groupby
 
 from rayrl.verify.bounds import NotLatexError, TooLargeError, check_cost, check_digits, check_size, sympy
-from rayrl.verify.symbolic import Formula, configuration, library, parse_latex, parser
+from rayrl.verify.formulas import Formula, configuration, library, parse_latex, parser
 
 Reader = Callable[[re.Match[str]], Formula | None]
 

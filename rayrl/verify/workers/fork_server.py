@@ -1,6 +1,8 @@
 """The parent's side of the fork server: a process that has math-verify imported and forks workers from itself.
 
-Why not multiprocessing's forkserver (tried on Python 3.11): SPIKE
+Why not multiprocessing's forkserver (tried on Python 3.11): its children run `__main__` again, which in a Ray actor
+imports Ray (1.6 s of CPU time for each worker) and fails in a script without a guard; and since they keep the server
+alive themselves, one that hangs in C outlives a SIGKILL of the parent.
 """
 
 import os
