@@ -2,6 +2,8 @@ import io
 import mmap
 import os
 import socket
+import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -179,17 +181,40 @@ def test_closing_kills_workers_and_ends_what_was_under_way():
         pool.submit(check(1))
 
 
+PARENT = """
+from rayrl.verify.workers.jobs import Call
+from rayrl.verify.workers.pool import WorkerPool
+
+pool = WorkerPool(2, deadline_s=600, memory_limit_mb=512)
+futures = [pool.submit(Call("reward_functions:loops_in_c", ["x"])) for _ in range(2)]
+print(*pool.pids(), flush=True)
+futures[0].result()
+"""
+
+
+def test_hanging_workers_and_the_fork_server_die_with_a_killed_parent(tmp_path):
+    path = os.pathsep.join(entry or os.getcwd() for entry in sys.path)
+    with subprocess.Popen(
+        [sys.executable, "-c", PARENT], stdout=subprocess.PIPE, cwd=tmp_path, env=os.environ | {"PYTHONPATH": path}
+    ) as parent:
+        workers = [psutil.Process(int(pid)) for pid in parent.stdout.readline().split()]
+        left = [workers[0].parent(), *workers]
+        time.sleep(0.5)
+        assert len(left) == 3
+        assert all(process.is_running() for process in left)
+        parent.kill()
+    assert psutil.wait_procs(left, timeout=10)[1] == []
+
+
 def test_a_killed_fork_server_is_started_again(pool):
-    server = psutil.Process(pool.pids()[0]).parent()
-    assert server is not None
-    server.kill()
-    workers = pool.pids()
-    for pid in workers:
-        os.kill(pid, 9)
+    workers = [psutil.Process(pid) for pid in pool.pids() if psutil.pid_exists(pid)]
+    server = workers[0].parent()
+    for process in (server, *workers):
+        process.kill()
     outcomes = pool.run([check(number) for number in range(10)])
     assert [outcome.kind for outcome in outcomes] == ["done"] * 10
-    assert not psutil.pid_exists(server.pid)
-    assert set(pool.pids()) - set(workers)
+    assert not server.is_running()
+    assert set(pool.pids()) - {worker.pid for worker in workers}
 
 
 def test_a_function_that_cannot_be_imported_fails_the_start():
