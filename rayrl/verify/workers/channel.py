@@ -55,9 +55,8 @@ class Channel:
         Raises:
             EOFError, OSError: The other side is gone, and what it sent before that was read.
         """
-        if deadline_s is not None and not self._arrivals.poll(1000 * deadline_s):
-            return None
-        return pickle.loads(self._connection.recv_bytes())
+        arrived = self._arrivals.poll(None if deadline_s is None else 1000 * deadline_s)
+        return pickle.loads(self._connection.recv_bytes()) if arrived else None
 
     def close(self) -> None:
         self._connection.close()

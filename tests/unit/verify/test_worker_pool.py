@@ -1,6 +1,7 @@
 import io
 import mmap
 import os
+import pickle
 import socket
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import psutil
 import pytest
 
 from rayrl.errors import ConfigError
+from rayrl.verify.workers import channel
 from rayrl.verify.workers.channel import Channel
 from rayrl.verify.workers.fork_server import Worker
 from rayrl.verify.workers.jobs import Call, Check, Outcome
@@ -94,6 +96,25 @@ def test_who_hangs_or_dies_is_blamed_and_what_it_had_done_but_not_told_is_asked_
     assert [future.done() for future in futures] == [True, True, False, False, False, False]
     assert list(waiting) == [tasks[4], tasks[5], tasks[2], tasks[3]]
     ours.close(), theirs.close(), worker.lifeline.close()
+
+
+def test_a_message_may_be_long_in_coming_but_not_in_arriving(monkeypatch):
+    monkeypatch.setattr(channel, "MESSAGE_DEADLINE_S", 1)
+    with tempfile.TemporaryFile() as shared:
+        shared.truncate(mmap.PAGESIZE)
+        theirs, our_socket = socket.socketpair()
+        ours = Channel(our_socket, shared.fileno())
+    assert ours.receive(0.1) is None
+    late = threading.Timer(1.5, theirs.sendall, [b"\0\0\0\5" + pickle.dumps(7, protocol=2)])
+    late.start()
+    assert ours.receive() == 7
+    late.join()
+    theirs.sendall(b"\0\0\0\4" + b"12")
+    started = time.monotonic()
+    with pytest.raises(BlockingIOError):
+        ours.receive()
+    assert time.monotonic() - started >= 0.9
+    ours.close(), theirs.close()
 
 
 def test_a_hog_ends_at_its_memory_limit(pool):
