@@ -265,14 +265,14 @@ def _report(folder: Path) -> int:
 
     if (folder / "trials.json").is_file():
         require_writable(folder, "RUN")
-        from rayrl.report.study import write_study_report
+        from rayrl.report.study_page import write_study_report
 
         print(write_study_report(folder))
         return 0
     if not (folder / "metrics.jsonl").is_file():
         raise ConfigError(f"{str(folder)!r} is no run or study directory: it has no metrics.jsonl and no trials.json")
     require_writable(folder, "RUN")
-    from rayrl.report.page import write_report
+    from rayrl.report.run_page import write_report
 
     print(write_report(folder, figures=True))
     return 0

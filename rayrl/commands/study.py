@@ -73,7 +73,7 @@ def run_ledger(ledger: Ledger, configs: Mapping[str, TrainingConfig], settings: 
 
 def close(ledger: Ledger, base: str | None, console: Console) -> int:
     """Prints what came out. Raises RayrlError where no trial finished."""
-    from rayrl.report.study import write_study_report
+    from rayrl.report.study_page import write_study_report
     from rayrl.study.results import results_table
 
     for trial in ledger.trials.values():

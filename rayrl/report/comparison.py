@@ -11,7 +11,7 @@ import numpy as np
 from rayrl.config import HELD_OUT
 from rayrl.report.inference import Array, Difference, Share, difference, holm, share, sign_flip
 from rayrl.report.results import Scores
-from rayrl.report.trials import Arm, Study, Trial
+from rayrl.report.study_directory import Arm, Study, Trial
 
 IN_DOMAIN, KNOWLEDGE = "in-domain", "knowledge"
 

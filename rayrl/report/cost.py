@@ -1,18 +1,18 @@
 """What the arms of a study took: seconds by phase, and memory."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from statistics import fmean
-from typing import Any
 
-from rayrl.report import charts, figures
-from rayrl.report.figures import AXIS, LOOK, Figure, value
-from rayrl.report.outcome import LEFT
-from rayrl.report.run import Run
-from rayrl.report.trials import Arm, Study, Trial
+from rayrl.report import run_charts
+from rayrl.report.plot import GRAY, PURPLE, Plot, Series, Spec, quantity, reading, stacked, told_apart
+from rayrl.report.results import value
+from rayrl.report.run_directory import Run
+from rayrl.report.study_directory import Arm, Study, Trial
 
 GB = 1e9
-PHASES = charts.PHASES | {"evaluate": figures.PURPLE, "other": figures.GREY}
+BAR: Spec = {"height": {"band": 0.7}}
+PHASES = run_charts.PHASES | {"evaluate": PURPLE, "other": GRAY}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,19 +45,21 @@ def cost(arm: Arm) -> Cost:
     )
 
 
-def time_bars(study: Study) -> Figure | None:
+def time_bars(study: Study) -> Plot | None:
     """Seconds of a trial by phase, a stacked bar for each arm. None where nothing was timed."""
     costs = {arm.name: cost(arm) for arm in study.arms}
     timed = {name: found for name, found in costs.items() if found.seconds}
     if not timed:
         return None
     unit, scale = ("hours", 3600) if max(c.seconds or 0 for c in timed.values()) > 7200 else ("minutes", 60)
-    data = [
-        _bar(phase, colour, list(timed), [found.phases.get(phase, 0.0) / scale for found in timed.values()])
-        for phase, colour in PHASES.items()
+    x = quantity(f"time in the phases of a trial ({unit})", {"zero": True})
+    rows = [
+        {"series": phase, "arm": name, x["field"]: found.phases.get(phase, 0.0) / scale}
+        for phase in PHASES
         if any(found.phases.get(phase) for found in timed.values())
+        for name, found in timed.items()
     ]
-    return _bars(data, list(timed), f"time in the phases of a trial ({unit})")
+    return stacked(rows, x, _arms(timed), [Series(*phase) for phase in PHASES.items()], BAR, along="x")
 
 
 def time_caption(study: Study) -> str:
@@ -68,7 +70,7 @@ def time_caption(study: Study) -> str:
     )
 
 
-def memory_bars(study: Study) -> Figure | None:
+def memory_bars(study: Study) -> Plot | None:
     """Peak memory of a learner rank for each arm, as measured, else as estimated. None where neither is recorded."""
     costs = {arm.name: cost(arm) for arm in study.trained}
     kinds = {"learner_peak": "peak memory of a learner rank (GB)"}
@@ -76,31 +78,17 @@ def memory_bars(study: Study) -> Figure | None:
     for field, title in kinds.items():
         found = {name: getattr(c, field) / GB for name, c in costs.items() if getattr(c, field) is not None}
         if found:
-            bar = _bar("", figures.BLUE, list(found), list(found.values()))
-            bar["marker"] = {"color": [arm.colour for arm in study.trained if arm.name in found]}
-            return _bars([bar], list(found), title)
+            rows = [{"arm": name, title: size} for name, size in found.items()]
+            color = told_apart([arm.series for arm in study.trained], "color", field="arm", legend=False)
+            encoding = {"x": quantity(title, {"zero": True}), "y": _arms(found)} | color
+            bar = {"type": "bar", "description": reading("arm", title)} | BAR
+            return Plot(rows, {"mark": bar, "encoding": encoding})
     return None
 
 
-def _bar(name: str, colour: str, arms: list[str], values: list[float]) -> dict[str, Any]:
-    return {
-        "type": "bar",
-        "orientation": "h",
-        "name": name,
-        "x": values,
-        "y": arms,
-        "marker": {"color": colour},
-        "hovertemplate": f"%{{y}}, {name}: %{{x:.3~g}}<extra></extra>" if name else "%{y}: %{x:.3~g}<extra></extra>",
-    }
-
-
-def _bars(data: list[dict[str, Any]], arms: list[str], title: str) -> Figure:
-    x_axis = AXIS | {"title": {"text": title, "standoff": 8}, "nticks": 7, "rangemode": "tozero"}
-    y_axis = AXIS | {"title": {"text": "arm", "standoff": 4}, "type": "category", "categoryarray": arms[::-1]}
-    y_axis |= {"range": [-0.6, len(arms) - 0.4], "tickmode": "array", "tickvals": arms, "ticktext": arms}
-    margin = LOOK["margin"] | {"l": round(24 + LEFT * max(map(len, arms)))}
-    look = {"barmode": "stack", "bargap": 0.3, "hovermode": "closest", "margin": margin}
-    return {"data": data, "layout": LOOK | look | {"xaxis": x_axis, "yaxis": y_axis}}
+def _arms(names: Iterable[str]) -> Spec:
+    """Arms from top to bottom."""
+    return {"field": "arm", "type": "nominal", "sort": list(names)}
 
 
 def _seconds(trial: Trial, run: Run) -> float | None:
@@ -109,7 +97,7 @@ def _seconds(trial: Trial, run: Run) -> float | None:
 
 def _phases(trial: Trial, run: Run) -> dict[str, float]:
     """Seconds of each phase; what the phases leave of the trial's time is "other" (none where they overlap)."""
-    found = {phase: sum(value(r, f"time/{phase}_s") or 0.0 for r in run.steps) for phase in charts.PHASES}
+    found = {phase: sum(value(r, f"time/{phase}_s") or 0.0 for r in run.steps) for phase in run_charts.PHASES}
     found["evaluate"] = sum(value(record, "time/evaluate_s") or 0.0 for record in run.evals)
     return found | {"other": max(0.0, (_seconds(trial, run) or 0.0) - sum(found.values()))}
 

@@ -2,11 +2,8 @@
 
 from collections.abc import Sequence
 
-from rayrl.report import figures
-from rayrl.report.curves import Curve, curves
-from rayrl.report.figures import Figure, value
-from rayrl.report.results import by_step
-from rayrl.report.run import Run
+from rayrl.report.results import by_step, value
+from rayrl.report.run_directory import Run
 
 UNIT = "forward KL (nats/token)"
 
@@ -44,11 +41,3 @@ def kl_over_positions(run: Run, text_set: str) -> dict[float, float]:
         if start is not None and end is not None and kl is not None:
             found[50 * (start + end)] = kl
     return found
-
-
-def step_curves(drawn: Sequence[Curve]) -> Figure | None:
-    return curves(drawn, figures.STEP_AXIS, UNIT)
-
-
-def position_curves(drawn: Sequence[Curve]) -> Figure | None:
-    return curves(drawn, "place in the text (% of its tokens)", UNIT)

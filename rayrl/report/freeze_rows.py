@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rayrl.report.trials import Arm
+from rayrl.report.study_directory import Arm
 
 
 @dataclass(frozen=True, slots=True)

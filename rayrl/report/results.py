@@ -1,7 +1,8 @@
-"""What a run measured of its model beside its metrics: benchmarks, drift of the weights, divergence from the base."""
+"""Rows of a run's files: numbers of its metrics, and its benchmarks, drift and divergence from the base."""
 
 import json
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,19 @@ def read_plan(path: Path) -> Row:
     except ValueError as error:
         raise DataError(f"{path}: not JSON ({error}); the run writes it again when it goes on") from error
     return plan if isinstance(plan, dict) else {}
+
+
+def value(record: Row, name: str) -> float | None:
+    """The record's number of that name; None where it is absent or not finite."""
+    found = record.get(name)
+    if isinstance(found, int | float) and not isinstance(found, bool) and math.isfinite(found):
+        return float(found)
+    return None
+
+
+def series(records: Sequence[Row], name: str) -> list[float]:
+    """The numbers of that name, in order of the records that have one."""
+    return [found for record in records if (found := value(record, name)) is not None]
 
 
 def by_step(rows: Iterable[Row]) -> dict[int, list[Row]]:

@@ -4,9 +4,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from rayrl.report.charts import VERDICTS
 from rayrl.report.results import Scores
-from rayrl.report.run import Row, Run, Samples
+from rayrl.report.run_charts import VERDICTS
+from rayrl.report.run_directory import Row, Run, Samples
 from rayrl.report.text import number, printable
 from rayrl.rollout_row import correct, identity
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from rayrl.report.results import Row
 from rayrl.report.samples import Sample, problem, sample
-from rayrl.report.trials import Arm, Study, Trial
+from rayrl.report.study_directory import Arm, Study, Trial
 from rayrl.rollout_row import correct, identity
 
 

@@ -58,7 +58,12 @@ def printable(text: object, head: int = HEAD, tail: int = TAIL) -> str:
     if len(whole) > head + tail + 100:
         left_out = len(whole) - head - tail
         whole = f"{whole[:head]}\n[… {left_out:,} characters left out …]\n{whole[-tail:]}"
-    return "".join(map(_visible, whole))
+    return visible(whole)
+
+
+def visible(text: str) -> str:
+    """Text with only characters that XML has, the others in the likeness of what they are."""
+    return "".join(map(_visible, text))
 
 
 def _visible(character: str) -> str:
@@ -69,7 +74,7 @@ def _visible(character: str) -> str:
         return chr(0x2400 + code)  # Unicode's pictures of control characters
     if code == 0x7F:
         return "\u2421"
-    if 0x80 <= code < 0xA0 or 0xD800 <= code < 0xE000:
+    if 0x80 <= code < 0xA0 or 0xD800 <= code < 0xE000 or code in (0xFFFE, 0xFFFF):
         return "\ufffd"
     if 0x202A <= code <= 0x202E or 0x2066 <= code <= 0x2069:
         return f"[U+{code:04X}]"  # would turn the direction of the text around it

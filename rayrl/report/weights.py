@@ -1,19 +1,15 @@
-"""How far the weights moved: a heatmap layer by matrix, and the mean over steps. Rows are those of drift.jsonl."""
+"""How far the weights moved: by layer and matrix, and the mean over steps. Rows are those of drift.jsonl."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from statistics import fmean
-from typing import Any
 
-from rayrl.report import figures
-from rayrl.report.curves import Curve, curves
-from rayrl.report.figures import AXIS, INK, LOOK, Figure, value
-from rayrl.report.results import Row, by_step
-from rayrl.report.run import Run
-from rayrl.report.text import scientific
+from rayrl.report.plot import Plot, Spec, panelled, reading, round_ticks
+from rayrl.report.results import Row, by_step, value
+from rayrl.report.run_directory import Run
 
 KINDS = ("q", "k", "v", "o", "gate", "up", "down")
-UNIT = "‖W − W₀‖ / ‖W₀‖"
+UNIT = "‖ΔW‖ / ‖W‖"
 ZERO = "#dde1e6"
 Matrix = dict[tuple[int | None, str], float]
 """{(layer, None outside the layers; kind): relative drift}"""
@@ -58,111 +54,53 @@ def mean_of_layers(matrix: Matrix) -> float | None:
 
 def by_kind(matrix: Matrix) -> dict[str, float]:
     """{kind: mean over layers}, in the order of KINDS, then the others."""
-    return {kind: fmean(v for (_, own), v in matrix.items() if own == kind) for kind in _kinds([matrix])}
+    return {
+        kind: fmean(v for (_, own), v in matrix.items() if own == kind)
+        for kind in _in_order(kind for _, kind in matrix)
+    }
 
 
-def drift_curves(drawn: Sequence[Curve]) -> Figure | None:
-    return curves(drawn, figures.STEP_AXIS, f"mean {UNIT}")
-
-
-def heatmap(panels: Mapping[str, Matrix]) -> Figure | None:
-    """One panel for each {title: drift}, on one logarithmic scale; exact zeros in grey. None where no layer is known.
-
-    The numbers drawn are logarithms; `customdata` holds the values.
-    """
-    inside = {t: {p: v for p, v in matrix.items() if p[0] is not None} for t, matrix in panels.items()}
-    inside = {title: matrix for title, matrix in inside.items() if matrix}
-    if not inside:
+def heatmap(panels: Mapping[str, Matrix]) -> Plot | None:
+    """One panel for each {title: drift}, on one logarithmic scale, exact zeros in gray. None without a layer."""
+    rows: list[Row] = [
+        {"panel": title, "layer": layer, "matrix": kind, "value": drift or 0}
+        for title, matrix in panels.items()
+        for (layer, kind), drift in matrix.items()
+        if layer is not None
+    ]
+    if not rows:
         return None
-    kinds = _kinds(inside.values())
-    layers = sorted({layer for matrix in inside.values() for layer, _ in matrix if layer is not None})
-    moved = [math.log10(v) for matrix in inside.values() for v in matrix.values() if v > 0]
-    scale = (min(moved) - 0.02, max(moved) + 0.02) if moved else (-1.0, 0.0)
-    columns = min(2, len(inside))
-    rows = -(-len(inside) // columns)
-    inner = rows * (16 * len(kinds) + 30) + (rows - 1) * 44
-    places = figures.cells(len(inside), columns, (0.03, 74 / inner if rows > 1 else 0.0))
-    data: list[dict[str, Any]] = []
-    layout: dict[str, Any] = {"annotations": [], "height": inner + 82, "margin": {"l": 62, "r": 96, "t": 28, "b": 54}}
-    for index, ((title, matrix), place) in enumerate(zip(inside.items(), places, strict=True)):
-        x, y = figures.numbered("x", index), figures.numbered("y", index)
-        data += _panel(matrix, layers, kinds, scale, {"xaxis": x, "yaxis": y, "meta": title}, first=index == 0)
-        below = index + columns >= len(inside)
-        x_axis = AXIS | {"domain": place[0], "anchor": y, "showgrid": False, "nticks": 10}
-        y_axis = AXIS | {
-            "domain": place[1],
-            "anchor": x,
-            "showgrid": False,
-            "type": "category",
-            "autorange": "reversed",
-        }
-        # one tick for each kind, whatever the panel's height
-        labels = kinds if index % columns == 0 else [""] * len(kinds)
-        y_axis |= {"tickmode": "array", "tickvals": kinds, "ticktext": labels}
-        x_axis["title"] = {"text": "layer" if below else "", "standoff": 4}
-        y_axis["title"] = {"text": "matrix" if index % columns == 0 else "", "standoff": 4}
-        layout |= {x.replace("x", "xaxis"): x_axis, y.replace("y", "yaxis"): y_axis}
-        layout["annotations"].append(figures.panel_title(title, place))
-    return {"data": data, "layout": LOOK | layout | {"hovermode": "closest"}}
-
-
-def _panel(
-    matrix: Matrix,
-    layers: Sequence[int],
-    kinds: Sequence[str],
-    scale: tuple[float, float],
-    axes: Mapping[str, str],
-    *,
-    first: bool,
-) -> list[dict[str, Any]]:
-    """Heatmaps of what moved (log10; the values themselves as customdata) and of what is exactly 0."""
-    raw = [[matrix.get((layer, kind)) for layer in layers] for kind in kinds]
-    moved = [[math.log10(v) if v else None for v in row] for row in raw]
-    frozen = [[0 if v == 0 else None for v in row] for row in raw]
-    ticks = _ticks(*scale)
-    shared = {"type": "heatmap", "x": list(layers), "y": list(kinds), "xgap": 1, "ygap": 1, **axes}
-    bar = {
-        "title": {"text": UNIT, "side": "right", "font": {"size": 12}},
-        "tickvals": [math.log10(tick) for tick in ticks],
-        "ticktext": [scientific(tick, 0) for tick in ticks],
-        "thickness": 14,
-        "len": 1,
-        "outlinewidth": 0,
+    titles = list(dict.fromkeys(row["panel"] for row in rows))
+    kinds = _in_order(row["matrix"] for row in rows)
+    moved = [row["value"] for row in rows if row["value"] > 0] or [0.1, 1.0]
+    low, high = math.log10(min(moved)) - 0.02, math.log10(max(moved)) + 0.02
+    columns = min(2, len(titles))
+    scale = {"type": "log", "scheme": "viridis", "domain": [10**low, 10**high]}
+    legend = {
+        "title": UNIT,
+        "values": round_ticks(low, high),
+        "format": ".0e",
+        "orient": "right",
+        "gradientLength": 16 * len(kinds),
     }
-    coloured = shared | {
-        "z": moved,
-        "customdata": raw,
-        "zmin": scale[0],
-        "zmax": scale[1],
-        "colorscale": "Viridis",
-        "showscale": first,
-        "hovertemplate": "layer %{x}, %{y}: %{customdata:.3g}<extra></extra>",
+    color = {"field": "value", "type": "quantitative", "scale": scale, "legend": legend}
+    said = reading("layer", "value", named="matrix")
+    cell: Spec = {"type": "rect", "stroke": "white", "strokeWidth": 1, "description": said}
+    zero: Spec = {"transform": [{"filter": "datum.value == 0"}]}
+    cells = {
+        "width": 760 / columns,
+        "height": 16 * len(kinds),
+        "encoding": {
+            "x": {"field": "layer", "type": "ordinal", "axis": {"labelAngle": 0}},
+            "y": {"field": "matrix", "type": "nominal", "sort": kinds},
+        },
+        "layer": [
+            {"transform": [{"filter": "datum.value > 0"}], "mark": cell, "encoding": {"color": color}},
+            zero | {"mark": cell | {"color": ZERO}},
+            zero | {"mark": {"type": "text", "text": "0", "fontSize": 9}},
+        ],
     }
-    if first:
-        coloured["colorbar"] = bar
-    zeros = shared | {
-        "z": frozen,
-        "customdata": frozen,
-        "zmin": 0,
-        "zmax": 1,
-        "colorscale": [[0, ZERO], [1, ZERO]],
-        "showscale": False,
-        "text": [["0" if v == 0 else "" for v in row] for row in frozen],
-        "texttemplate": "%{text}",
-        "textfont": {"size": 9, "color": INK},
-        "hovertemplate": "layer %{x}, %{y}: exactly 0<extra></extra>",
-    }
-    return [coloured, zeros] if any(v == 0 for row in frozen for v in row) else [coloured]
-
-
-def _ticks(low: float, high: float) -> list[float]:
-    """Round values between the powers of ten `low` and `high`: as few digits of each decade as give three or more."""
-    decades = [10.0**power for power in range(math.floor(low), math.ceil(high) + 1)]
-    for digits in ((1,), (1, 2, 5), tuple(range(1, 10))):
-        ticks = [digit * decade for decade in decades for digit in digits if low <= math.log10(digit * decade) <= high]
-        if len(ticks) >= 3:
-            break
-    return ticks
+    return Plot(rows, panelled(titles, columns, cells))
 
 
 def _matrix(rows: Iterable[Row]) -> Matrix:
@@ -174,6 +112,7 @@ def _matrix(rows: Iterable[Row]) -> Matrix:
     return {place: fmean(values) for place, values in found.items()}
 
 
-def _kinds(matrices: Iterable[Matrix]) -> list[str]:
-    found = dict.fromkeys(kind for matrix in matrices for _, kind in matrix)
+def _in_order(kinds: Iterable[str]) -> list[str]:
+    """Each once: those of KINDS, then the others as they come."""
+    found = dict.fromkeys(kinds)
     return [kind for kind in KINDS if kind in found] + [kind for kind in found if kind not in KINDS]

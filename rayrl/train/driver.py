@@ -24,7 +24,7 @@ from rayrl.errors import RayrlError, StoppedError
 from rayrl.files import write_whole
 from rayrl.jsonl import JsonLines, write_jsonl
 from rayrl.metrics import MetricsLog, read_metrics
-from rayrl.report.page import write_report
+from rayrl.report.run_page import write_report
 from rayrl.rollout_row import EvaluationRow, identity
 from rayrl.train.cluster import ANYWHERE, connect, generator_replicas, require_resources, verifier_actors
 from rayrl.train.entry import fit

@@ -1,5 +1,6 @@
 """A page as a browser reads it."""
 
+import re
 from html.parser import HTMLParser
 
 
@@ -26,3 +27,13 @@ class Page(HTMLParser):
 
     def all(self, name: str) -> list[dict[str, str | None]]:
         return [attributes for tag, attributes in self.tags if tag == name]
+
+
+def titles(drawn: str) -> str:
+    """All text of an SVG."""
+    return Page(drawn).text
+
+
+def values(drawn: str) -> list[str]:
+    """What is said of each mark of an SVG that stands for a row."""
+    return re.findall(r'<\w+ aria-label="([^"]*)" role="graphics-symbol"', drawn)

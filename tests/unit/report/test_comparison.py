@@ -11,8 +11,9 @@ from fake_study import ARMS, FakeArm, Shape, write_study
 from rayrl.errors import DataError
 from rayrl.report.benchmark_table import benchmark_changes
 from rayrl.report.comparison import KNOWLEDGE, Benchmarks
+from rayrl.report.plot import DASHED, SOLID
 from rayrl.report.results import benchmark_scores, read_rows
-from rayrl.report.trials import Study, read_study
+from rayrl.report.study_directory import Study, read_study
 from rayrl.rollout_row import identity
 from rayrl.train.driver import Writer
 
@@ -37,8 +38,8 @@ def accuracy(folder: Path, trial: str, benchmark: str, step: int, items: Collect
 def test_arms_know_what_they_are(study: Study) -> None:
     assert [arm.name for arm in study.arms] == list(ARMS)
     assert {arm.name: arm.method for arm in study.arms} == {name: arm.method for name, arm in ARMS.items()}
-    assert [arm.name for arm in study.arms if arm.dash == "dash"] == ["grpo_qk", "sft_mid_mlps"]
-    assert len({arm.colour for arm in study.arms}) == 6
+    assert [arm.name for arm in study.arms if arm.series.dash == DASHED] == ["grpo_qk", "sft_mid_mlps"]
+    assert len({arm.color for arm in study.arms}) == 6
 
 
 def test_shares_and_differences_are_means_over_seeds(folder: Path, study: Study) -> None:
@@ -113,7 +114,7 @@ def test_an_adapter_is_part_of_what_an_arm_trains(
     arms = {"grpo": FakeArm("GRPO", adapter=grpo), "sft": FakeArm("SFT", adapter=sft)}
     study = read_study(write_study(tmp_path / "s", Shape(arms=arms, seeds=(1,), items=10, failing=False)))
     assert bool(Benchmarks(study).grpo_to_sft()) is compared
-    assert [arm.dash for arm in study.arms] == ["dash", "dash" if sft else "solid"]
+    assert [arm.series.dash for arm in study.arms] == [DASHED, DASHED if sft else SOLID]
 
 
 def test_only_finished_trials_count(study: Study) -> None:

@@ -3,7 +3,7 @@
 import pytest
 from fake_run import write_run
 
-from rayrl.report.run import Run, Samples, read_run
+from rayrl.report.run_directory import Run, Samples, read_run
 from rayrl.report.samples import QUOTAS, groups, outcomes, pairs
 from rayrl.rollout_row import identity
 

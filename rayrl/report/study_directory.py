@@ -11,16 +11,16 @@ import yaml
 
 from rayrl.config import HELD_OUT
 from rayrl.errors import DataError
-from rayrl.report import figures
+from rayrl.report.plot import BLUE, DASHED, GRAY, GREEN, ORANGE, PURPLE, RED, SKY, SOLID, Series
 from rayrl.report.results import Scores, benchmark_scores, by_step
-from rayrl.report.run import Run, Samples, read_run
+from rayrl.report.run_directory import Run, Samples, read_run
 from rayrl.report.samples import outcomes
 
 METHODS = {"base": "base", "grpo": "GRPO", "sft": "SFT"}
 SETTINGS = ("study.yaml", "sweep.yaml")
 AMOUNTS = ("updates", "samples", "tokens", "flops")
-COLOURS = (
-    *(figures.BLUE, figures.RED, figures.GREEN, figures.ORANGE, figures.PURPLE, figures.SKY),
+COLORS = (
+    *(BLUE, RED, GREEN, ORANGE, PURPLE, SKY),
     *("#7f4f24", "#5b3fa0", "#000000", "#999933", "#882255", "#44aa99"),
 )
 
@@ -80,7 +80,7 @@ class Arm:
     name: str
     method: str
     trials: list[Trial]
-    colour: str
+    color: str
 
     @property
     def finished(self) -> list[Trial]:
@@ -119,13 +119,15 @@ class Arm:
         return f"LoRA, rank {rank}, {named}{f', {quantize} base' if quantize else ''}" if rank else ""
 
     @property
-    def symbol(self) -> str:
-        return "square" if self.method == "SFT" else "circle"
+    def trains_all(self) -> bool:
+        """Whether every weight trains."""
+        return self.freeze == ("none", "", "")
 
     @property
-    def dash(self) -> str:
-        """Solid where everything trains."""
-        return "solid" if self.freeze == ("none", "", "") else "dash"
+    def series(self) -> Series:
+        """Squares: SFT; dashed: not every weight trains."""
+        symbol, dash = "square" if self.method == "SFT" else "circle", SOLID if self.trains_all else DASHED
+        return Series(self.name, self.color, dash, symbol)
 
 
 def _rule(rule: Mapping[str, Any]) -> str:
@@ -230,8 +232,8 @@ def _arms(trials: list[Trial], config: Mapping[str, Any]) -> list[Arm]:
         grouped.setdefault(trial.arm, []).append(trial)
     methods = {name: _method(name, config, own) for name, own in grouped.items()}
     names = sorted(grouped, key=lambda name: methods[name] != "base")
-    colours = dict(zip((name for name in names if methods[name] != "base"), cycle(COLOURS), strict=False))
-    return [Arm(name, methods[name], grouped[name], colours.get(name, figures.GREY)) for name in names]
+    colors = dict(zip((name for name in names if methods[name] != "base"), cycle(COLORS), strict=False))
+    return [Arm(name, methods[name], grouped[name], colors.get(name, GRAY)) for name in names]
 
 
 def _method(name: str, config: Mapping[str, Any], trials: list[Trial]) -> str:

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from statistics import median
 
 from rayrl.intervals import wilson_interval
-from rayrl.report.charts import eval_counts
-from rayrl.report.figures import series, value
 from rayrl.report.paired import PairedChange
-from rayrl.report.run import Row, Run
+from rayrl.report.results import series, value
+from rayrl.report.run_charts import eval_counts
+from rayrl.report.run_directory import Row, Run
 from rayrl.report.text import duration, number, p_value, percent, signed_points
 
 
@@ -69,11 +69,11 @@ def same_problems(paired: PairedChange | None) -> Headline:
 
 def loss(steps: list[Row]) -> Headline:
     label = "Training loss"
-    values = series(steps, "train/loss")[1]
+    values = series(steps, "train/loss")
     if not values:
         return Headline(label, "–", ("No loss has been logged.",))
-    tokens = sum(series(steps, "data/tokens")[1])
-    seconds = sum(series(steps, "time/train_s")[1])
+    tokens = sum(series(steps, "data/tokens"))
+    seconds = sum(series(steps, "time/train_s"))
     details = ["Nats per learned token, first and last step", f"{tokens:,.0f} tokens, prompts included"]
     if seconds:
         details.append(f"{number(tokens / seconds)} tokens/s")
@@ -101,11 +101,11 @@ def _reward_of(record: Row) -> str:
 
 def throughput(steps: list[Row]) -> Headline:
     label = "Generation speed"
-    rates = series(steps, "generate/tokens_per_s")[1]
+    rates = series(steps, "generate/tokens_per_s")
     if not rates:
         return Headline(label, "–", ("No generation speed has been logged.",))
     details = ["Median over steps", f"Range {number(min(rates))} to {number(max(rates))}"]
-    tokens = series(steps, "generate/completion_tokens")[1]
+    tokens = series(steps, "generate/completion_tokens")
     if tokens:
         details.append(f"{sum(tokens):,.0f} tokens in all")
     return Headline(label, f"{number(median(rates))} tokens/s", tuple(details))
@@ -117,10 +117,10 @@ def total_time(run: Run) -> Headline:
         return Headline(label, "–", ("No time has been logged.",))
     planned, done = run.setting("steps"), run.steps[-1]["step"] if run.steps else 0
     details = [f"{done} of {planned} steps" if isinstance(planned, int) else f"{done} steps"]
-    step_times = series(run.steps, "time/step_s")[1]
+    step_times = series(run.steps, "time/step_s")
     if step_times:
         details.append(f"{duration(median(step_times))} a step (median)")
-    peak, estimate = (series(run.steps, f"memory/{name}_gb")[1] for name in ("peak", "estimate"))
+    peak, estimate = (series(run.steps, f"memory/{name}_gb") for name in ("peak", "estimate"))
     if peak and estimate:
         details.append(f"Learner memory {max(peak):.1f} GB a rank, {estimate[-1]:.1f} GB estimated")
     return Headline(label, duration(run.elapsed_s), tuple(details))

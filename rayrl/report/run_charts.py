@@ -1,39 +1,48 @@
-"""Which charts a report has: each a figure, or the sentence that says why there is none."""
+"""Which charts a run's report has: each a plot, or the sentence that says why there is none."""
 
 from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from rayrl.intervals import wilson_interval
-from rayrl.report import figures
-from rayrl.report.figures import Figure, value
-from rayrl.report.run import Row, Run
+from rayrl.report.plot import (
+    BLUE,
+    DASHED,
+    DOTTED,
+    GRAY,
+    GREEN,
+    INK,
+    NEAR,
+    ORANGE,
+    PURPLE,
+    RED,
+    SKY,
+    SOLID,
+    STEP,
+    Chart,
+    Plot,
+    Series,
+    percent_row,
+    quantity,
+    stacked,
+    step_axis,
+    trend,
+)
+from rayrl.report.results import value
+from rayrl.report.run_directory import Row, Run
 
-PHASES = {"generate": figures.BLUE, "verify": figures.GREEN, "train": figures.ORANGE, "sync": figures.RED}
+PHASES = {"generate": BLUE, "verify": GREEN, "train": ORANGE, "sync": RED}
 VERDICTS = {
-    "correct": figures.GREEN,
-    "incorrect": figures.ORANGE,
-    "refusal": figures.SKY,
-    "unparseable": figures.PURPLE,
-    "timeout": figures.RED,
-    "error": figures.INK,
+    "correct": GREEN,
+    "incorrect": ORANGE,
+    "refusal": SKY,
+    "unparseable": PURPLE,
+    "timeout": RED,
+    "error": INK,
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Chart:
-    """`figure` None: the page shows `absent` in its place."""
-
-    id: str
-    title: str
-    caption: str
-    figure: Figure | None
-    absent: str
-
-    @property
-    def legend(self) -> list[tuple[str, str]]:
-        """(label, colour) of each named trace: the page writes it below the chart, where it can wrap."""
-        traces = self.figure["data"] if self.figure else []
-        return list(dict.fromkeys((t["name"], t["marker"]["color"]) for t in traces if t.get("name")))
+ZERO = {"zero": True}
+NO_STEPS = "No training step has been logged."
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,15 +50,13 @@ class Share:
     """One phase's part of the time: seconds over all steps, share of the whole in 0..1."""
 
     label: str
-    colour: str
+    color: str
     seconds: float
     share: float
 
 
 def main_charts(run: Run) -> list[Chart]:
     """What the run was for, and where its time went."""
-    no_steps = "No training step has been logged."
-    reward = figures.banded(run.steps, "reward/mean", "reward/ci_low", "reward/ci_high", "mean reward")
     charts = [
         Chart(
             "accuracy",
@@ -58,9 +65,7 @@ def main_charts(run: Run) -> list[Chart]:
             _accuracy(run.evals),
             "The run has no held-out evaluation.",
         ),
-        Chart("loss", "Loss", "Cross-entropy of the learned tokens.", _loss(run), no_steps)
-        if run.supervised
-        else Chart("reward", "Reward", "Mean over the step's completions; band: 95 % interval.", reward, no_steps),
+        _learning(run),
         Chart("time", "Time per step", _time_caption(run.steps), _time(run.steps), "No phase of a step was timed."),
         Chart(
             "verdicts",
@@ -73,10 +78,17 @@ def main_charts(run: Run) -> list[Chart]:
     return _that_apply(run, charts)
 
 
+def _learning(run: Run) -> Chart:
+    if run.supervised:
+        loss = line(run.steps, "train/loss", "nats per token", NEAR)
+        return Chart("loss", "Loss", "Cross-entropy of the learned tokens.", loss, NO_STEPS)
+    caption = "Mean over the step's completions; band: 95 % interval."
+    return Chart("reward", "Reward", caption, _reward(run.steps), NO_STEPS)
+
+
 def health_charts(run: Run) -> list[Chart]:
     """Whether the training itself was sound. Staleness is shown only where there was some."""
     steps = run.steps
-    zero = {"rangemode": "tozero"}
     single = [
         ("entropy", "Policy entropy", "policy/entropy_mean", "entropy (nats/token)",
          "Near 0 the policy has stopped exploring."),
@@ -90,16 +102,16 @@ def health_charts(run: Run) -> list[Chart]:
             "mismatch",
             "Learner against generator",
             "Their logprobs of the same tokens; a jump tells of a broken weight sync.",
-            figures.lines(steps, apart, "nats/token", y=zero),
+            lines(steps, apart, "nats/token"),
             "sync/logprob_diff_mean was not logged.",
         )
     ]
     charts += [
-        Chart(name, title, caption, figures.line(steps, metric, unit, y=zero), f"{metric} was not logged.")
+        Chart(name, title, caption, line(steps, metric, unit), f"{metric} was not logged.")
         for name, title, metric, unit, caption in single
     ]
-    if charts[-1].figure is None:
-        total = figures.line(steps, "generate/completion_tokens", "tokens per step", y=zero)
+    if charts[-1].plot is None:
+        total = line(steps, "generate/completion_tokens", "tokens per step")
         charts[-1] = Chart("length", "Completion tokens", "All completions of the step.", total, charts[-1].absent)
     shares = [
         ("truncated", "Truncated completions", "generate/truncated_frac", "Stopped by the length limit."),
@@ -108,14 +120,13 @@ def health_charts(run: Run) -> list[Chart]:
     ]  # fmt: skip
     for name, title, metric, caption in shares:
         unit = "groups (%)" if name == "variance" else "completions (%)"
-        figure = figures.line(steps, metric, unit, factor=100, y=zero)
-        charts.append(Chart(name, title, caption, figure, f"{metric} was not logged."))
+        plot = line(steps, metric, unit, factor=100)
+        charts.append(Chart(name, title, caption, plot, f"{metric} was not logged."))
     charts += _corrections(steps)
     if any((value(record, "policy/staleness_max") or 0) > 0 for record in steps):
         names = {"policy/staleness_mean": "mean", "policy/staleness_max": "largest"}
-        figure = figures.lines(steps, names, "staleness (updates)", y=zero)
         caption = "Updates by which the sampling policy was behind the learner."
-        charts.append(Chart("staleness", "Staleness", caption, figure, ""))
+        charts.append(Chart("staleness", "Staleness", caption, lines(steps, names, "staleness (updates)"), ""))
     return _that_apply(run, charts)
 
 
@@ -127,30 +138,54 @@ def _corrections(steps: list[Row]) -> list[Chart]:
         "policy/importance_masked_frac": "masked",
     }
     acted = {name: label for name, label in acted.items() if any((value(record, name) or 0) > 0 for record in steps)}
-    clips = figures.lines(steps, acted, "share of tokens", y={"rangemode": "tozero"})
-    effective = figures.line(steps, "sync/effective_sample_frac", "effective tokens (%)", factor=100)
+    clips = lines(steps, acted, "share of tokens")
+    effective = line(steps, "sync/effective_sample_frac", "effective tokens (%)", NEAR, factor=100)
     charts = [
         Chart("clips", "Clips and masks", "Tokens whose gradient they bound or took away.", clips, ""),
         Chart("effective", "Effective sample", "Tokens of equal weight that the step's are worth.", effective, ""),
     ]
-    return [chart for chart in charts if chart.figure]
+    return [chart for chart in charts if chart.plot]
 
 
 def _that_apply(run: Run, charts: list[Chart]) -> list[Chart]:
-    """All, but for what supervised training has no figures of."""
-    return [chart for chart in charts if chart.figure or not run.supervised]
+    """All, but for what supervised training has no numbers of."""
+    return [chart for chart in charts if chart.plot or not run.supervised]
 
 
-def _loss(run: Run) -> Figure | None:
-    return figures.line(run.steps, "train/loss", "nats per token")
+def line(
+    records: Iterable[Row], name: str, title: str, scale: Mapping[str, Any] = ZERO, *, factor: float = 1.0
+) -> Plot | None:
+    """One quantity over steps, times `factor`. None where no record has it."""
+    found = ((record["step"], value(record, name)) for record in records)
+    rows = [{STEP: step, title: factor * number} for step, number in found if number is not None]
+    return trend(rows, step_axis(rows), quantity(title, scale)) if rows else None
+
+
+def lines(records: Iterable[Row], names: Mapping[str, str], title: str) -> Plot | None:
+    """Several quantities {metric: label} of one unit over steps, from 0. None where no record has any."""
+    found = [(label, r["step"], value(r, name)) for name, label in names.items() for r in records]
+    rows = [{"series": label, STEP: step, title: number} for label, step, number in found if number is not None]
+    looks = zip(names.values(), (BLUE, RED, GREEN), (SOLID, DASHED, DOTTED), strict=False)
+    series = [Series(*look) for look in looks if any(row["series"] == look[0] for row in rows)]
+    return trend(rows, step_axis(rows), quantity(title, ZERO), series) if rows else None
+
+
+def _reward(steps: list[Row]) -> Plot | None:
+    """With one step its interval is a bar: a band would have no width."""
+    title = "mean reward"
+    columns = {title: "reward/mean", f"{title} low": "reward/ci_low", f"{title} high": "reward/ci_high"}
+    logged = [record for record in steps if value(record, "reward/mean") is not None]
+    rows = [{STEP: r["step"]} | {column: value(r, name) for column, name in columns.items()} for r in logged]
+    interval = "errorbar" if len(rows) == 1 else "band"
+    return trend(rows, step_axis(rows), quantity(title), interval=interval) if rows else None
 
 
 def time_shares(steps: list[Row]) -> list[Share]:
     """Each phase's seconds over all steps. Empty where nothing was timed."""
     seconds = {label: sum(values) for label, (_, values) in _phases(steps).items()}
     whole = sum(seconds.values())
-    colours = {label: colour for label, (colour, _) in _phases(steps).items()}
-    return [Share(label, colours[label], s, s / whole) for label, s in seconds.items()] if whole > 0 else []
+    colors = {label: color for label, (color, _) in _phases(steps).items()}
+    return [Share(label, colors[label], s, s / whole) for label, s in seconds.items()] if whole > 0 else []
 
 
 def phases_overlap(steps: list[Row]) -> bool:
@@ -168,14 +203,18 @@ def verdict_counts(rows: list[Row]) -> dict[str, int]:
     return {status: found.pop(status, 0) for status in VERDICTS} | dict(found)
 
 
-def _accuracy(evals: list[Row]) -> Figure | None:
+def _accuracy(evals: list[Row]) -> Plot | None:
+    title = "correct (% of problems)"
     counted = [(record["step"], *counts) for record in evals if (counts := eval_counts(record))]
-    if not counted:
+    rows = [
+        {STEP: step} | percent_row(title, correct / total, *wilson_interval(correct, total))
+        for step, correct, total in counted
+    ]
+    if not rows:
         return None
-    intervals = [wilson_interval(correct, total) for _, correct, total in counted]
-    steps, shares = [step for step, _, _ in counted], [correct / total for _, correct, total in counted]
-    lows, highs = [low for low, _ in intervals], [high for _, high in intervals]
-    return figures.points(steps, shares, lows, highs, "correct (% of problems)")
+    top = min(103.0, 1.15 * max(row[f"{title} high"] for row in rows) + 1)
+    y = quantity(title, {"domain": [0, top], "nice": False})
+    return trend(rows, step_axis(rows), y, interval="errorbar")
 
 
 def eval_counts(record: Row) -> tuple[int, int] | None:
@@ -191,19 +230,31 @@ def _timed(record: Row) -> list[float]:
 
 
 def _phases(steps: list[Row]) -> dict[str, tuple[str, list[float]]]:
-    """{phase: (colour, seconds per step)}; "other" is what the step's wall time leaves, if that is anything."""
+    """{phase: (color, seconds per step)}; "other" is what the step's wall time leaves, if that is anything."""
     timed = [_timed(record) for record in steps]
-    parts = {phase: (colour, [t[i] for t in timed]) for i, (phase, colour) in enumerate(PHASES.items())}
+    parts = {phase: (color, [t[i] for t in timed]) for i, (phase, color) in enumerate(PHASES.items())}
     rest = [max(0.0, (value(r, "time/step_s") or 0.0) - sum(t)) for r, t in zip(steps, timed, strict=True)]
     whole = sum(map(sum, timed)) + sum(rest)
-    return parts | {"other": (figures.GREY, rest)} if sum(rest) > 0.005 * whole else parts
+    return parts | {"other": (GRAY, rest)} if sum(rest) > 0.005 * whole else parts
 
 
-def _time(steps: list[Row]) -> Figure | None:
+def _time(steps: list[Row]) -> Plot | None:
     parts = _phases(steps)
-    if not any(map(sum, (values for _, values in parts.values()))):
-        return None
-    return figures.stacked([record["step"] for record in steps], parts, "time (s per step)")
+    timed = any(map(sum, (values for _, values in parts.values())))
+    return _stacked(steps, parts, quantity("time (s per step)", ZERO)) if timed else None
+
+
+def _stacked(records: list[Row], parts: Mapping[str, tuple[str, list[float]]], y: dict[str, Any]) -> Plot:
+    """Bars over steps of {label: (color, a value for each record)}."""
+    rows = [
+        {"series": label, STEP: record["step"], y["field"]: number}
+        for label, (_, values) in parts.items()
+        for record, number in zip(records, values, strict=True)
+    ]
+    x = step_axis(rows)
+    low, high = x["scale"]["domain"]
+    width = {"expr": f"max(1, 0.75 * width / {high - low})"}
+    return stacked(rows, x, y, [Series(label, color) for label, (color, _) in parts.items()], {"width": width})
 
 
 def _time_caption(steps: list[Row]) -> str:
@@ -212,7 +263,7 @@ def _time_caption(steps: list[Row]) -> str:
     return "Wall time of each phase."
 
 
-def _verdicts(steps: list[Row]) -> Figure | None:
+def _verdicts(steps: list[Row]) -> Plot | None:
     """Shares in percent. Without its own metric, "incorrect" is what the other verdicts leave."""
     records = [record for record in steps if value(record, "verify/correct_frac") is not None]
     if not records:
@@ -224,5 +275,5 @@ def _verdicts(steps: list[Row]) -> Figure | None:
         if all(value(record, "verify/refusal_frac") is None for record in records):
             label = "incorrect or refusal"
     parts = {label if v == "incorrect" else v: (VERDICTS[v], s) for v, s in shares.items() if any(s)}
-    y_axis = {"range": [0, 100], "dtick": 25}
-    return figures.stacked([record["step"] for record in records], parts, "share of completions (%)", y=y_axis)
+    y = quantity("share of completions (%)", {"domain": [0, 100]}, values=[0, 25, 50, 75, 100])
+    return _stacked(records, parts, y)

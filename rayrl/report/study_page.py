@@ -5,8 +5,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from rayrl.report import answer, cost, outcome, side_by_side, weights
-from rayrl.report.charts import Chart
+from rayrl.report import change_charts, cost, findings, side_by_side, weights
 from rayrl.report.comparison import Benchmarks, Comparison, lookup
 from rayrl.report.cost import Cost
 from rayrl.report.export import write_figures, write_table
@@ -14,8 +13,9 @@ from rayrl.report.freeze_rows import freeze_row
 from rayrl.report.html import render_page, write_page
 from rayrl.report.inference import RESAMPLES
 from rayrl.report.model_charts import Group, distance_charts, drift_heatmap
+from rayrl.report.plot import Chart
+from rayrl.report.study_directory import Study, read_study
 from rayrl.report.text import printable
-from rayrl.report.trials import Study, read_study
 
 
 def write_study_report(folder: Path) -> Path:
@@ -37,11 +37,10 @@ def write_study_report(folder: Path) -> Path:
     problems, differing = side_by_side.problems(study)
     page = render_page(
         "study.html.j2",
-        [chart for group in charts.values() for chart in group],
         study=study,
         facts=_facts(study),
-        headlines=answer.study_headlines(study, benchmarks),
-        sentences=answer.sentences(study, benchmarks, to_base),
+        headlines=findings.study_headlines(study, benchmarks),
+        sentences=findings.sentences(study, benchmarks, to_base),
         benchmarks=benchmarks,
         to_base=to_base,
         differences=lookup(to_base),
@@ -60,7 +59,7 @@ def write_study_report(folder: Path) -> Path:
 
 def study_charts(study: Study, benchmarks: Benchmarks) -> dict[str, list[Chart]]:
     """{section: charts}"""
-    groups = [Group(arm.name, arm.runs, arm.colour, arm.dash, arm.symbol) for arm in study.trained]
+    groups = [Group(arm.series, arm.runs) for arm in study.trained]
     missing = "Needs the base and a finished arm with the same benchmarks."
     return {
         "changes": [
@@ -69,7 +68,7 @@ def study_charts(study: Study, benchmarks: Benchmarks) -> dict[str, list[Chart]]
                 "Change from the base",
                 "Percentage points, paired over items; bars: 95 % bootstrap interval. Filled: significant after Holm's "
                 "correction.",
-                outcome.forest(study, benchmarks),
+                change_charts.forest(study, benchmarks),
                 missing,
             )
         ],
@@ -79,7 +78,7 @@ def study_charts(study: Study, benchmarks: Benchmarks) -> dict[str, list[Chart]]
                 "Gain against forgetting",
                 "A mark for each trial: mean change over the in-domain benchmarks, and over all others; bars: 95 % "
                 "intervals. Squares: SFT; hollow: not every weight trains.",
-                outcome.gain_and_forgetting(study, benchmarks),
+                change_charts.gain_and_forgetting(study, benchmarks),
                 missing,
             ),
             Chart(
@@ -87,7 +86,7 @@ def study_charts(study: Study, benchmarks: Benchmarks) -> dict[str, list[Chart]]
                 "Forgetting against distance",
                 "A mark for each trial: how far its predictions are from the base's, and the mean change over all "
                 "benchmarks that are not in-domain.",
-                outcome.forgetting_and_distance(study, benchmarks),
+                change_charts.forgetting_and_distance(study, benchmarks),
                 "Needs the base, and a finished arm with its divergence.",
             ),
         ],

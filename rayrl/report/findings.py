@@ -6,10 +6,10 @@ from statistics import fmean
 from rayrl.report.comparison import IN_DOMAIN, KNOWLEDGE, Benchmarks, Comparison
 from rayrl.report.cost import cost
 from rayrl.report.distance import last_kl, text_sets
-from rayrl.report.headline import Headline
+from rayrl.report.headlines import Headline
 from rayrl.report.inference import Difference
+from rayrl.report.study_directory import Arm, Study
 from rayrl.report.text import duration, number, signed_points
-from rayrl.report.trials import Arm, Study
 from rayrl.report.weights import mean_drift, mean_of_layers
 
 
@@ -42,7 +42,7 @@ def _plain(study: Study) -> list[Arm]:
     chosen = []
     for method in ("GRPO", "SFT"):
         arms = [arm for arm in study.trained if arm.method == method and arm.runs]
-        chosen += sorted(arms, key=lambda arm: arm.dash != "solid")[:1]
+        chosen += sorted(arms, key=lambda arm: not arm.trains_all)[:1]
     return chosen
 
 

@@ -3,13 +3,14 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from rayrl.report import charts, headline, samples
+from rayrl.report import headlines, run_charts, samples
 from rayrl.report.benchmark_table import BenchmarkChange, benchmark_changes
 from rayrl.report.export import write_figures
 from rayrl.report.html import render_page, write_page
 from rayrl.report.model_charts import Group, distance_charts, drift_heatmap
 from rayrl.report.paired import paired_change
-from rayrl.report.run import ENDS, Run, Samples, read_run
+from rayrl.report.plot import Chart, Series
+from rayrl.report.run_directory import ENDS, Run, Samples, read_run
 from rayrl.report.text import duration, printable
 
 
@@ -19,14 +20,14 @@ class RunPage:
     measured."""
 
     run: Run
-    main: list[charts.Chart]
-    health: list[charts.Chart]
-    weights: list[charts.Chart]
-    distances: list[charts.Chart]
+    main: list[Chart]
+    health: list[Chart]
+    weights: list[Chart]
+    distances: list[Chart]
     benchmarks: list[BenchmarkChange]
 
     @property
-    def charts(self) -> list[charts.Chart]:
+    def charts(self) -> list[Chart]:
         return self.main + self.weights + self.distances + self.health
 
 
@@ -43,13 +44,13 @@ def write_report(run_dir: Path, *, figures: bool = False) -> Path:
 
 
 def run_page(run: Run) -> RunPage:
-    group = Group("", [run])
+    group = Group(Series(""), [run])
     return RunPage(
         run=run,
-        main=charts.main_charts(run),
-        health=charts.health_charts(run),
+        main=run_charts.main_charts(run),
+        health=run_charts.health_charts(run),
         weights=[drift_heatmap([group])] if run.drift else [],
-        distances=[chart for chart in distance_charts([group]) if chart.figure],
+        distances=[chart for chart in distance_charts([group]) if chart.plot],
         benchmarks=benchmark_changes(run.benchmarks),
     )
 
@@ -60,15 +61,14 @@ def render(page: RunPage) -> str:
     before, after = samples.outcomes(run.first_eval), samples.outcomes(run.last_eval)
     pairs, pair_counts = samples.pairs(run)
     return render_page(
-        "report.html.j2",
-        page.charts,
+        "run.html.j2",
         page=page,
         run=run,
         facts=_facts(run),
         status_css=run.status if run.status in ENDS else "unfinished",
         events=[event for event in run.events if event.get("event") != "finished"],
-        headlines=headline.headlines(run, paired_change(before, after)),
-        time_shares=charts.time_shares(run.steps),
+        headlines=headlines.headlines(run, paired_change(before, after)),
+        time_shares=run_charts.time_shares(run.steps),
         pairs=pairs,
         pair_counts=pair_counts,
         verdict_rows=_verdict_rows(run.first_eval, run.last_eval),
@@ -96,8 +96,8 @@ def _verdict_rows(first: Samples | None, last: Samples | None) -> list[tuple[str
     """(status, count before, count after) of the held-out completions, for every status that occurs."""
     if first is None:
         return []
-    before = charts.verdict_counts(first.rows)
-    after = charts.verdict_counts(last.rows) if last else {}
+    before = run_charts.verdict_counts(first.rows)
+    after = run_charts.verdict_counts(last.rows) if last else {}
     statuses = list(before) + [status for status in after if status not in before]
     return [
         (status, before.get(status, 0), after.get(status, 0) if last else None)
