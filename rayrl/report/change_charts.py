@@ -13,6 +13,7 @@ from rayrl.report.plot import (
     ends,
     interval_layer,
     log_quantity,
+    names,
     panelled,
     percent_row,
     quantity,
@@ -53,7 +54,7 @@ def forest(study: Study, benchmarks: Benchmarks) -> Plot | None:
     titles = list(dict.fromkeys(f"{row['panel']} ({row['role']})" for row in rows))
     columns = min(4, len(titles))
     labels = 7 * max(len(arm.label) for arm in arms)
-    y = {"y": {"field": "arm", "type": "nominal", "sort": [arm.label for arm in arms]}}
+    y = {"y": names("arm", [arm.label for arm in arms])}
     panel: Spec = {
         "width": (870 - labels) / columns - 20,
         "height": {"step": 26},

@@ -1,11 +1,11 @@
 """What the arms of a study took: seconds by phase, and memory."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from statistics import fmean
 
 from rayrl.report import run_charts
-from rayrl.report.plot import GRAY, PURPLE, Plot, Series, Spec, quantity, reading, stacked, told_apart
+from rayrl.report.plot import GRAY, PURPLE, Plot, Series, Spec, names, quantity, reading, stacked, told_apart
 from rayrl.report.results import value
 from rayrl.report.run_directory import Run
 from rayrl.report.study_directory import Arm, Study, Trial
@@ -59,7 +59,7 @@ def time_bars(study: Study) -> Plot | None:
         if any(found.phases.get(phase) for found in timed.values())
         for name, found in timed.items()
     ]
-    return stacked(rows, x, _arms(timed), [Series(*phase) for phase in PHASES.items()], BAR, along="x")
+    return stacked(rows, x, names("arm", timed), [Series(*phase) for phase in PHASES.items()], BAR, along="x")
 
 
 def time_caption(study: Study) -> str:
@@ -80,15 +80,10 @@ def memory_bars(study: Study) -> Plot | None:
         if found:
             rows = [{"arm": name, title: size} for name, size in found.items()]
             color = told_apart([arm.series for arm in study.trained], "color", field="arm", legend=False)
-            encoding = {"x": quantity(title, {"zero": True}), "y": _arms(found)} | color
+            encoding = {"x": quantity(title, {"zero": True}), "y": names("arm", found)} | color
             bar = {"type": "bar", "description": reading("arm", title)} | BAR
             return Plot(rows, {"mark": bar, "encoding": encoding})
     return None
-
-
-def _arms(names: Iterable[str]) -> Spec:
-    """Arms from top to bottom."""
-    return {"field": "arm", "type": "nominal", "sort": list(names)}
 
 
 def _seconds(trial: Trial, run: Run) -> float | None:

@@ -59,6 +59,11 @@ def quantity(title: str, scale: Mapping[str, Any] = NEAR, **axis: Any) -> Spec:
     return {"field": title, "type": "quantitative", "title": title, "scale": scale, "axis": axis}
 
 
+def names(field: str, order: Iterable[str]) -> Spec:
+    """The encoding of a name by its place from the top, each labeled."""
+    return {"field": field, "type": "nominal", "sort": list(order), "axis": {"labelOverlap": False}}
+
+
 def percent_row(title: str, share: float, low: float, high: float) -> Row:
     """Columns of a share (-1..1) and of its interval, in percent."""
     return {title: 100 * share, f"{title} low": 100 * low, f"{title} high": 100 * high}
@@ -70,8 +75,8 @@ def step_axis(rows: Iterable[Row]) -> Spec:
     few = last - first <= 10
     margin = 0.6 if few else 0.015 * (last - first) + 0.5
     scale = {"domain": [first - margin, last + margin], "nice": False, "zero": False}
-    ticks = {"values": list(range(int(first), int(last) + 1))} if few else {}
-    return quantity(STEP, scale, format="d", grid=False, **ticks)
+    every = {"values": list(range(int(first), int(last) + 1)), "labelOverlap": False} if few else {}
+    return quantity(STEP, scale, format="d", grid=False, **every)
 
 
 def log_quantity(title: str, values: Sequence[float]) -> Spec:

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable, Mapping
 from statistics import fmean
 
-from rayrl.report.plot import Plot, Spec, panelled, reading, round_ticks
+from rayrl.report.plot import Plot, Spec, names, panelled, reading, round_ticks
 from rayrl.report.results import Row, by_step, value
 from rayrl.report.run_directory import Run
 
@@ -92,7 +92,7 @@ def heatmap(panels: Mapping[str, Matrix]) -> Plot | None:
         "height": 16 * len(kinds),
         "encoding": {
             "x": {"field": "layer", "type": "ordinal", "axis": {"labelAngle": 0}},
-            "y": {"field": "matrix", "type": "nominal", "sort": kinds},
+            "y": names("matrix", kinds),
         },
         "layer": [
             {"transform": [{"filter": "datum.value > 0"}], "mark": cell, "encoding": {"color": color}},
