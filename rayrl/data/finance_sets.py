@@ -1,4 +1,7 @@
-"""TAT-QA, FinQA, FinanceBench and FinQABench, from their published rows to `context`, `question`, `answer`."""
+"""TAT-QA, FinQA, FinanceBench and FinQABench, from their published rows to `context`, `question`, `answer`.
+
+Each function shows one whole row: as published (the texts are made up), and what becomes of it.
+"""
 
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Literal
@@ -8,10 +11,29 @@ from rayrl.data.set_options import SetOptions
 
 
 def tatqa(row: Row, options: SetOptions) -> Iterator[Row | LeftOut]:
-    """The questions of one table and its paragraphs.
+    r"""The questions of one table and its paragraphs.
 
     `answer` and `scale` (thousand, million, billion, percent or empty) are the set's own, `full_answer` has both
     ("1,496.5 million", "12.5%"), `derivation` is the calculation; `answer_type`, `id`.
+
+    >>> published = {
+    ...     "table": {"uid": "t1", "table": [["", "2019", "2018"], ["Sales", "$6", "$4"]]},
+    ...     "paragraphs": [{"uid": "p1", "order": 1, "text": "Sales are in millions."}],
+    ...     "questions": [{
+    ...         "uid": "q1", "order": 1, "question": "What were sales in 2019?", "answer": ["$6"], "scale": "million",
+    ...         "derivation": "", "answer_type": "span", "answer_from": "table", "rel_paragraphs": [],
+    ...         "req_comparison": False,
+    ...     }],
+    ... }
+    >>> next(tatqa(published, SetOptions()))
+    {'context': ' | 2019 | 2018\nSales | $6 | $4\n\nSales are in millions.',
+     'question': 'What were sales in 2019?',
+     'answer': '$6',
+     'scale': 'million',
+     'full_answer': '$6 million',
+     'derivation': '',
+     'answer_type': 'span',
+     'id': 'q1'}
     """
     paragraphs = sorted(row["paragraphs"], key=lambda paragraph: int(paragraph["order"]))
     context = "\n\n".join([_table(row["table"]["table"]), *(paragraph["text"] for paragraph in paragraphs)])
@@ -41,9 +63,25 @@ class FinqaOptions(SetOptions):
 
 
 def finqa(row: Row, options: FinqaOptions) -> Iterator[Row | LeftOut]:
-    """`context` (text, table, text), `question`, `answer`, `program`, `id`.
+    r"""`context` (text, table, text), `question`, `answer`, `program`, `id`.
 
     Reads the authors' files (the question under `qa`) and the flat rows that hub copies have.
+
+    >>> published = {
+    ...     "pre_text": ["sales grew ."], "post_text": ["see note 2 ."], "filename": "A/2009/page_1.pdf",
+    ...     "table": [["", "2009", "2008"], ["sales", "6", "4"]], "id": "A/2009/page_1.pdf-1",
+    ...     "qa": {
+    ...         "question": "by how much did sales grow?", "answer": "50%", "exe_ans": 0.5, "explanation": "",
+    ...         "program": "subtract(6, 4), divide(#0, 4)", "program_re": "divide(subtract(6, 4), 4)",
+    ...         "gold_inds": {"table_1": "the sales of 2009 is 6 ; the sales of 2008 is 4 ;"},
+    ...     },
+    ... }
+    >>> next(finqa(published, FinqaOptions()))
+    {'context': 'sales grew .\n\n | 2009 | 2008\nsales | 6 | 4\n\nsee note 2 .',
+     'question': 'by how much did sales grow?',
+     'answer': '50%',
+     'program': 'divide(subtract(6, 4), 4)',
+     'id': 'A/2009/page_1.pdf-1'}
     """
     asked = row.get("qa", row)
     executed = asked["exe_ans"] if "exe_ans" in asked else asked["final_result"]
@@ -67,7 +105,29 @@ class FinanceBenchOptions(SetOptions):
 
 
 def financebench(row: Row, options: FinanceBenchOptions) -> Iterator[Row | LeftOut]:
-    """`context`, `question`, `answer`, `justification`, `company`, `document`, `pages` (from 0), `question_type`."""
+    """`context`, `question`, `answer`, `justification`, `company`, `document`, `pages` (from 0), `question_type`.
+
+    >>> published = {
+    ...     "financebench_id": "financebench_id_1", "company": "Acme", "doc_name": "ACME_2018_10K",
+    ...     "question_type": "metrics-generated", "question_reasoning": "Information extraction",
+    ...     "domain_question_num": None, "question": "What was capex (in USD millions)?", "answer": "$15.00",
+    ...     "justification": "The cash flow statement says so.", "dataset_subset_label": "OPEN_SOURCE",
+    ...     "evidence": [{
+    ...         "evidence_text": "Purchases of PP&E (15)", "doc_name": "ACME_2018_10K", "evidence_page_num": 59,
+    ...         "evidence_text_full_page": "Cash flows in millions. Purchases of PP&E (15)",
+    ...     }],
+    ... }
+    >>> next(financebench(published, FinanceBenchOptions()))
+    {'context': 'Cash flows in millions. Purchases of PP&E (15)',
+     'question': 'What was capex (in USD millions)?',
+     'answer': '$15.00',
+     'justification': 'The cash flow statement says so.',
+     'company': 'Acme',
+     'document': 'ACME_2018_10K',
+     'pages': [59],
+     'question_type': 'metrics-generated',
+     'id': 'financebench_id_1'}
+    """
     evidence = row["evidence"]
     text = {"oracle": "evidence_text_full_page", "evidence": "evidence_text"}.get(options.context)
     pages = dict.fromkeys(part[text] for part in evidence) if text else {}  # two passages can be on one page
@@ -85,7 +145,12 @@ def financebench(row: Row, options: FinanceBenchOptions) -> Iterator[Row | LeftO
 
 
 def finqabench(row: Row, options: SetOptions) -> Iterator[Row | LeftOut]:
-    """`context`, `question`, `answer`. The set's columns are query, context and (expected_)response, in any case."""
+    """`context`, `question`, `answer`. The set's columns are query, context and (expected_)response, in any case.
+
+    >>> published = {"Query": "Who audits Acme?", "Response": "Smith LLP.", "Context": "Audited by Smith LLP."}
+    >>> next(finqabench(published, SetOptions()))
+    {'context': 'Audited by Smith LLP.', 'question': 'Who audits Acme?', 'answer': 'Smith LLP.'}
+    """
     columns = {name.strip().lower().replace(" ", "_"): value for name, value in row.items()}
     answer = "expected_response" if "expected_response" in columns else "response"
     yield {"context": columns["context"], "question": columns["query"], "answer": columns[answer]}

@@ -1,6 +1,7 @@
 """Datasets that have a name here: `gsm8k` comes from the hub, `gsm8k:FILE` from files as its authors publish them.
 
-A new one is a function from a published row to ours, and a line in `SETS`.
+A new one is a function from a published row to ours, beside those of `maths_sets` and `finance_sets` (whose docstrings
+show one whole row each), and a line in `SETS`.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
