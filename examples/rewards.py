@@ -3,8 +3,8 @@
 import re
 from typing import Any
 
-NUMBER = re.compile(r"-?\d{1,9}")
-"""At most nine digits: completions are written by a model, and may hold anything."""
+NUMBER = re.compile(r"(?<!\d)-?\d{1,9}(?!\d)")
+"""Of at most nine digits: a completion may hold anything, and what reads it stays cheap."""
 
 
 def near(completions: list[str], answer: list[str], scale: float = 10.0, **columns: Any) -> list[float | None]:
