@@ -23,12 +23,12 @@ from rayrl.config import (
     SynthConfig,
     VerifierSettings,
     load_config,
+    parse_overrides,
     validated,
 )
-from rayrl.data.named import SETS
+from rayrl.data.registry import SETS
 from rayrl.errors import RayrlError
 from rayrl.learner.freeze import PRESETS
-from rayrl.overrides import parse_overrides
 from rayrl.study.settings import StudyConfig, SweepConfig
 from tests.unit.docs.pages import PAGES, ROOT, anchors, blocks, codes, commands, links
 

@@ -11,8 +11,8 @@ from examples import datasets
 from rayrl.actors.verifier import VerifierActor
 from rayrl.config import DatasetSettings, GRPOConfig, SFTConfig, TrainingConfig, VerifierSettings, load_config
 from rayrl.data import finance_sets, maths_sets
-from rayrl.data.named import SETS
-from rayrl.data.rows import iterate_rows
+from rayrl.data.registry import SETS
+from rayrl.data.sources import iterate_rows
 from rayrl.verify import maths
 
 EXAMPLES = Path(__file__).resolve().parents[3] / "examples"
