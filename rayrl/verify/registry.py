@@ -10,7 +10,7 @@ from typing import Any
 
 from rayrl.types import Verdict
 from rayrl.verify import choice, maths
-from rayrl.verify.finance import judged as finance
+from rayrl.verify.finance import verifier as finance
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from typing import Any
 
 from rayrl.types import STATUSES, Verdict
 from rayrl.verify import maths
-from rayrl.verify.finance import judged
+from rayrl.verify.finance import verifier
 from rayrl.verify.finance.gold import read_gold
 
 VIEWS = Path(__file__).with_name("views.json")
@@ -55,7 +55,7 @@ def judge_financebench(path: Path, half: str, judge: dict[str, str] | None) -> l
         rows = [row for row in rows if is_development(row["id"]) == (half == "development")]
     found = []
     for row in rows:
-        verdict = judged.verify(row["response"], row["gold"], question=row["question"], judge=judge)
+        verdict = verifier.verify(row["response"], row["gold"], question=row["question"], judge=judge)
         key = f"{row['id'].removeprefix('financebench_id_')} {row['model']} {row['mode']}"
         found.append(Judged(key, row["label"], read_gold(row["gold"]).kind, verdict))
     return found

@@ -7,7 +7,7 @@ from fractions import Fraction
 from functools import lru_cache
 from itertools import permutations
 
-from rayrl.verify.finance.amounts import Amount, amounts_in
+from rayrl.verify.finance.reading.amounts import Amount, amounts_in
 from rayrl.verify.text import to_ascii
 
 MAX_OPERANDS = 24

@@ -11,20 +11,20 @@ from typing import Any
 
 from rayrl.errors import DataError
 from rayrl.types import Verdict
-from rayrl.verify.finance.agree import agree
-from rayrl.verify.finance.amounts import Amount
-from rayrl.verify.finance.beside import with_what_stands_beside
-from rayrl.verify.finance.dated import asks_year, judge_date
-from rayrl.verify.finance.dates import Date
+from rayrl.verify.finance.kinds.agreement import agree
+from rayrl.verify.finance.reading.amounts import Amount
+from rayrl.verify.finance.reading.marks import with_what_stands_beside
+from rayrl.verify.finance.kinds.date import asks_year, judge_date
+from rayrl.verify.finance.reading.dates import Date
 from rayrl.verify.finance.gold import Gold, read_gold
-from rayrl.verify.finance.overlap import figure_support, judge_text
-from rayrl.verify.finance.polarity import says_yes
-from rayrl.verify.finance.program import Incomputable, is_program, is_sum, run_program, run_sum
-from rayrl.verify.finance.refusal import is_refusal, names_what_is_missing
-from rayrl.verify.finance.sentences import Sentence, sentences
-from rayrl.verify.finance.stated import marked, stated
-from rayrl.verify.finance.units import Unit, asked_unit
-from rayrl.verify.finance.unlatex import unlatex
+from rayrl.verify.finance.kinds.text import figure_support, judge_text
+from rayrl.verify.finance.reading.polarity import says_yes
+from rayrl.verify.finance.reading.programs import Incomputable, is_program, is_sum, run_program, run_sum
+from rayrl.verify.finance.refusal.decision import is_refusal, names_what_is_missing
+from rayrl.verify.finance.reading.sentences import Sentence, sentences
+from rayrl.verify.finance.kinds.statement import marked, stated
+from rayrl.verify.finance.reading.units import Unit, asked_unit
+from rayrl.verify.finance.reading.latex import unlatex
 from rayrl.verify.text import after_thoughts, shortened, to_ascii, without_citations
 
 MAX_CHARACTERS = 100_000

@@ -2,7 +2,7 @@ from fractions import Fraction
 
 import pytest
 
-from rayrl.verify.finance.amounts import amounts_in, only_amount
+from rayrl.verify.finance.reading.amounts import amounts_in, only_amount
 
 
 @pytest.mark.parametrize(

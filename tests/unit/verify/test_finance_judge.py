@@ -12,7 +12,7 @@ import pytest
 from rayrl.config import RewardSettings
 from rayrl.errors import ConfigError
 from rayrl.verify.finance.judge import JudgeError, read_reply, read_rubric
-from rayrl.verify.finance.judged import verify
+from rayrl.verify.finance.verifier import verify
 from rayrl.verify.rewards import function_paths
 
 GOLD = "Amcor bought a plant in the Czech Republic and one in Shanghai"

@@ -4,11 +4,11 @@ import re
 from collections.abc import Iterator
 from fractions import Fraction
 
-from rayrl.verify.finance.amounts import Amount, amounts_in
-from rayrl.verify.finance.dates import dates_in, only_year
-from rayrl.verify.finance.hints import hints
-from rayrl.verify.finance.lacking import lacks
-from rayrl.verify.finance.wording import content_words
+from rayrl.verify.finance.reading.amounts import Amount, amounts_in
+from rayrl.verify.finance.reading.dates import dates_in, only_year
+from rayrl.verify.finance.refusal.hints import hints
+from rayrl.verify.finance.refusal.lacking import lacks
+from rayrl.verify.finance.reading.words import content_words
 
 MAX_SENTENCE = 1000
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from fractions import Fraction
 
-from rayrl.verify.finance.amounts import only_amount
+from rayrl.verify.finance.reading.amounts import only_amount
 
 MAX_CHARACTERS = 400
 MAX_STEPS = 24

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from rayrl.verify.finance.amounts import Amount
-from rayrl.verify.finance.wording import content_words
+from rayrl.verify.finance.reading.amounts import Amount
+from rayrl.verify.finance.reading.words import content_words
 
 NEAR = 60
 MAX_RESULTS = 20

@@ -5,7 +5,7 @@ A word of absence near a word for what was given, asked or known; or a reader wh
 
 import re
 
-from rayrl.verify.finance.anyway import answers_anyway
+from rayrl.verify.finance.refusal.concession import answers_anyway
 
 _MEANS = (
     r"(?:texts?|filings?|documents?|contexts?|information(?!\s+(?:technology|purposes|services|systems))|excerpts?|extracts?|passages?"

@@ -10,17 +10,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rayrl.verify.extract import boxed
-from rayrl.verify.finance.amounts import Amount, counts_in
-from rayrl.verify.finance.cues import CONCLUDES
-from rayrl.verify.finance.dates import only_year, years_of
-from rayrl.verify.finance.nothing import zero_in
-from rayrl.verify.finance.pick import asks_move, only_operates, pick
-from rayrl.verify.finance.polarity import trend
-from rayrl.verify.finance.restated import same_thing
-from rayrl.verify.finance.results import comes_to
-from rayrl.verify.finance.sentences import Sentence
-from rayrl.verify.finance.units import Unit, named_scale
-from rayrl.verify.finance.wording import content_words
+from rayrl.verify.finance.reading.amounts import Amount, counts_in
+from rayrl.verify.finance.reading.cues import CONCLUDES
+from rayrl.verify.finance.reading.dates import only_year, years_of
+from rayrl.verify.finance.kinds.zero import zero_in
+from rayrl.verify.finance.kinds.selection import asks_move, only_operates, pick
+from rayrl.verify.finance.reading.polarity import trend
+from rayrl.verify.finance.reading.rounding import same_thing
+from rayrl.verify.finance.reading.results import comes_to
+from rayrl.verify.finance.reading.sentences import Sentence
+from rayrl.verify.finance.reading.units import Unit, named_scale
+from rayrl.verify.finance.reading.words import content_words
 from rayrl.verify.text import plain
 
 NEAR = 60

@@ -2,9 +2,9 @@ r"""A box, a tag or bold face takes in what stands right beside it: `-\boxed{1.5
 
 import re
 
-from rayrl.verify.finance import currencies
-from rayrl.verify.finance.amounts import PERCENT
-from rayrl.verify.finance.scales import SCALE
+from rayrl.verify.finance.reading import currencies
+from rayrl.verify.finance.reading.amounts import PERCENT
+from rayrl.verify.finance.reading.scales import SCALE
 
 _IN = r"\(?in\ (?:USD\ |US\ |\$)?(?:thousand|million|billion)s?(?:\ of\ (?:US\ )?dollars)?\)?"
 _UNIT = rf"(?:{PERCENT}|x(?!\w)|{SCALE}(?:\ (?:{currencies.UNIT}))?|{currencies.UNIT}|{_IN})"

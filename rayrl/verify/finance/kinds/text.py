@@ -5,13 +5,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from rayrl.verify.finance.agree import agree
-from rayrl.verify.finance.amounts import Amount, amounts_in
+from rayrl.verify.finance.kinds.agreement import agree
+from rayrl.verify.finance.reading.amounts import Amount, amounts_in
 from rayrl.verify.finance.gold import Gold
-from rayrl.verify.finance.polarity import affirms, stance, trend
-from rayrl.verify.finance.sentences import Sentence, sentences
-from rayrl.verify.finance.units import Unit
-from rayrl.verify.finance.wording import content_words
+from rayrl.verify.finance.reading.polarity import affirms, stance, trend
+from rayrl.verify.finance.reading.sentences import Sentence, sentences
+from rayrl.verify.finance.reading.units import Unit
+from rayrl.verify.finance.reading.words import content_words
 
 NEEDED_WORDS = 0.35
 NEEDED_SHORT = 0.5

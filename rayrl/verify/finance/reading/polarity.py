@@ -8,9 +8,9 @@ the question.
 import re
 from collections.abc import Sequence
 
-from rayrl.verify.finance.cues import CONCLUDES
-from rayrl.verify.finance.sentences import Sentence
-from rayrl.verify.finance.wording import content_words
+from rayrl.verify.finance.reading.cues import CONCLUDES
+from rayrl.verify.finance.reading.sentences import Sentence
+from rayrl.verify.finance.reading.words import content_words
 
 MIN_SHARE = 0.3
 

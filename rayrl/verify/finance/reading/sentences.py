@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-from rayrl.verify.finance.amounts import MAX_AMOUNTS, Amount, amounts_in
+from rayrl.verify.finance.reading.amounts import MAX_AMOUNTS, Amount, amounts_in
 
 MAX_CHARACTERS = 20_000
 _END = re.compile(r"\n+|(?<=[.!?])[\"')*\]]*\s+(?=[^a-z\s])|(?<=\d)\s*;\s")

@@ -2,7 +2,7 @@
 
 from fractions import Fraction
 
-from rayrl.verify.finance.amounts import Amount
+from rayrl.verify.finance.reading.amounts import Amount
 
 
 def _rounds_to(first: tuple[Fraction, Fraction], second: tuple[Fraction, Fraction]) -> bool:

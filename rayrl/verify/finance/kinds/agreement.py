@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
 
-from rayrl.verify.finance.amounts import Amount
-from rayrl.verify.finance.units import Unit
+from rayrl.verify.finance.reading.amounts import Amount
+from rayrl.verify.finance.reading.units import Unit
 
 RELATIVE = Fraction(5, 10_000)
 WHOLE_STEP = Fraction(2, 1000)

@@ -3,7 +3,7 @@
 import re
 from functools import lru_cache
 
-from rayrl.verify.finance.anyway import answers_anyway
+from rayrl.verify.finance.refusal.concession import answers_anyway
 
 MAX_SENTENCE = 1000
 MAX_HEADING = 100

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
-from rayrl.verify.finance import currencies
-from rayrl.verify.finance.periods import mask_periods
-from rayrl.verify.finance.scales import SCALE, worth
+from rayrl.verify.finance.reading import currencies
+from rayrl.verify.finance.reading.periods import mask_periods
+from rayrl.verify.finance.reading.scales import SCALE, worth
 
 MAX_DIGITS = 40
 MAX_AMOUNTS = 2000

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable
 
-from rayrl.verify.finance.amounts import Amount, amounts_in
+from rayrl.verify.finance.reading.amounts import Amount, amounts_in
 
 _TURN = re.compile(
     r"[:;]\s+|,?\s+(?:but|yet|however)\b,?\s*|,\s+(?:(?:and\s+)?so\b(?!\s+(?:it|the|this|that)\s+(?:would|will)\b)|therefore|thus"

@@ -3,10 +3,10 @@
 import re
 from collections.abc import Sequence
 
-from rayrl.verify.finance.anyway import MOVED, NONE, is_figure, opens_with_figure, reports
-from rayrl.verify.finance.cues import CONCLUDES
-from rayrl.verify.finance.hints import hints
-from rayrl.verify.finance.lacking import (
+from rayrl.verify.finance.refusal.concession import MOVED, NONE, is_figure, opens_with_figure, reports
+from rayrl.verify.finance.reading.cues import CONCLUDES
+from rayrl.verify.finance.refusal.hints import hints
+from rayrl.verify.finance.refusal.lacking import (
     MAX_SENTENCE,
     denies_access,
     is_background,
@@ -15,8 +15,8 @@ from rayrl.verify.finance.lacking import (
     refers,
     without_basis,
 )
-from rayrl.verify.finance.polarity import opens_with_yes_or_no
-from rayrl.verify.finance.sentences import Sentence
+from rayrl.verify.finance.reading.polarity import opens_with_yes_or_no
+from rayrl.verify.finance.reading.sentences import Sentence
 
 _PROCEDURE = re.compile(
     r"^\W*(?:to\s+(?:\w+\s+)?(?:answer|assess|calculate|compute|determine|evaluate|find|get|obtain|provide)\b|in\s+order\s+to\b"

@@ -4,10 +4,10 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
-from rayrl.verify.finance.dates import Date, dates_in, only_year
-from rayrl.verify.finance.sentences import Sentence
-from rayrl.verify.finance.stated import weight
-from rayrl.verify.finance.wording import content_words
+from rayrl.verify.finance.reading.dates import Date, dates_in, only_year
+from rayrl.verify.finance.reading.sentences import Sentence
+from rayrl.verify.finance.kinds.statement import weight
+from rayrl.verify.finance.reading.words import content_words
 
 _ASKS_YEAR = re.compile(r"\b(?:which|what)\s+(?:fiscal\s+|calendar\s+)?year\b(?!\s+end)|\bwhen\b", re.IGNORECASE)
 _OTHER = re.compile(r"^\W*(?:or|to|through)\W*$|^\s*-\s*$")

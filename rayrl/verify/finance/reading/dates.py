@@ -5,7 +5,7 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rayrl.verify.finance.amounts import Amount
+from rayrl.verify.finance.reading.amounts import Amount
 
 _MONTHS = re.findall(r"\w+", "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec")
 _ORDINALS = re.findall(r"\w+", "first second third fourth")
