@@ -8,13 +8,13 @@ from typing import Literal
 
 from rayrl.errors import DataError
 from rayrl.verify.finance.reading.amounts import Amount, amounts_in, is_approximate, only_amount
-from rayrl.verify.finance.reading.marks import with_what_stands_beside
 from rayrl.verify.finance.reading.dates import Date, only_date
+from rayrl.verify.finance.reading.latex import unlatex
+from rayrl.verify.finance.reading.marks import with_what_stands_beside
 from rayrl.verify.finance.reading.programs import Incomputable, is_program, is_sum, run_program, run_sum
-from rayrl.verify.finance.refusal.decision import is_refusal
 from rayrl.verify.finance.reading.sentences import sentences
 from rayrl.verify.finance.reading.units import named_scale
-from rayrl.verify.finance.reading.latex import unlatex
+from rayrl.verify.finance.refusal.decision import is_refusal
 from rayrl.verify.text import shortened, tidy, to_ascii
 
 Kind = Literal["amounts", "range", "yes_no", "refusal", "date", "text"]

@@ -11,20 +11,20 @@ from typing import Any
 
 from rayrl.errors import DataError
 from rayrl.types import Verdict
-from rayrl.verify.finance.kinds.agreement import agree
-from rayrl.verify.finance.reading.amounts import Amount
-from rayrl.verify.finance.reading.marks import with_what_stands_beside
-from rayrl.verify.finance.kinds.date import asks_year, judge_date
-from rayrl.verify.finance.reading.dates import Date
 from rayrl.verify.finance.gold import Gold, read_gold
+from rayrl.verify.finance.kinds.agreement import agree
+from rayrl.verify.finance.kinds.date import asks_year, judge_date
+from rayrl.verify.finance.kinds.statement import marked, stated
 from rayrl.verify.finance.kinds.text import figure_support, judge_text
+from rayrl.verify.finance.reading.amounts import Amount
+from rayrl.verify.finance.reading.dates import Date
+from rayrl.verify.finance.reading.latex import unlatex
+from rayrl.verify.finance.reading.marks import with_what_stands_beside
 from rayrl.verify.finance.reading.polarity import says_yes
 from rayrl.verify.finance.reading.programs import Incomputable, is_program, is_sum, run_program, run_sum
-from rayrl.verify.finance.refusal.decision import is_refusal, names_what_is_missing
 from rayrl.verify.finance.reading.sentences import Sentence, sentences
-from rayrl.verify.finance.kinds.statement import marked, stated
 from rayrl.verify.finance.reading.units import Unit, asked_unit
-from rayrl.verify.finance.reading.latex import unlatex
+from rayrl.verify.finance.refusal.decision import is_refusal, names_what_is_missing
 from rayrl.verify.text import after_thoughts, shortened, to_ascii, without_citations
 
 MAX_CHARACTERS = 100_000

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from rayrl.verify.finance.verifier import verify
 from rayrl.verify.finance.reading.latex import unlatex
+from rayrl.verify.finance.verifier import verify
 
 HERE = Path(__file__)
 CASES = HERE.parents[4] / "shared/data/cases/finance.jsonl"

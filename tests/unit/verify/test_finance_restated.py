@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from rayrl.errors import DataError
-from rayrl.verify.finance.reading.amounts import Amount
 from rayrl.verify.finance.gold import read_gold
+from rayrl.verify.finance.reading.amounts import Amount
 from rayrl.verify.finance.verdict import verify
 from rayrl.verify.text import gold_text
 

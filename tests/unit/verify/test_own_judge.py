@@ -16,8 +16,8 @@ from rayrl.actors.judge_server import JudgeServer
 from rayrl.config import RewardSettings
 from rayrl.errors import ConfigError, DeadlineError
 from rayrl.types import Rollout, Sampling, Verdict
-from rayrl.verify.finance.verifier import verify
 from rayrl.verify.finance.own_judge import judged_at, own_judges
+from rayrl.verify.finance.verifier import verify
 
 GOLD = "It makes planes"
 Generators = Callable[[list[int], Sampling], Rollout]

@@ -4,9 +4,9 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
+from rayrl.verify.finance.kinds.statement import weight
 from rayrl.verify.finance.reading.dates import Date, dates_in, only_year
 from rayrl.verify.finance.reading.sentences import Sentence
-from rayrl.verify.finance.kinds.statement import weight
 from rayrl.verify.finance.reading.words import content_words
 
 _ASKS_YEAR = re.compile(r"\b(?:which|what)\s+(?:fiscal\s+|calendar\s+)?year\b(?!\s+end)|\bwhen\b", re.IGNORECASE)

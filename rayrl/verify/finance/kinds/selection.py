@@ -5,8 +5,8 @@ from bisect import bisect_left
 from collections.abc import Sequence
 
 from rayrl.verify.finance.reading.amounts import Amount
-from rayrl.verify.finance.reading.rounding import same_thing
 from rayrl.verify.finance.reading.results import Candidate, comes_to, first_after, named, results, subject
+from rayrl.verify.finance.reading.rounding import same_thing
 from rayrl.verify.finance.reading.words import content_words
 
 FAR = 300

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from rayrl.verify.finance.gold import Gold
 from rayrl.verify.finance.kinds.agreement import agree
 from rayrl.verify.finance.reading.amounts import Amount, amounts_in
-from rayrl.verify.finance.gold import Gold
 from rayrl.verify.finance.reading.polarity import affirms, stance, trend
 from rayrl.verify.finance.reading.sentences import Sentence, sentences
 from rayrl.verify.finance.reading.units import Unit

@@ -6,9 +6,9 @@ from fractions import Fraction
 
 from rayrl.verify.finance.reading.amounts import Amount, amounts_in
 from rayrl.verify.finance.reading.dates import dates_in, only_year
+from rayrl.verify.finance.reading.words import content_words
 from rayrl.verify.finance.refusal.hints import hints
 from rayrl.verify.finance.refusal.lacking import lacks
-from rayrl.verify.finance.reading.words import content_words
 
 MAX_SENTENCE = 1000
 

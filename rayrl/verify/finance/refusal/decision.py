@@ -3,8 +3,10 @@
 import re
 from collections.abc import Sequence
 
-from rayrl.verify.finance.refusal.concession import MOVED, NONE, is_figure, opens_with_figure, reports
 from rayrl.verify.finance.reading.cues import CONCLUDES
+from rayrl.verify.finance.reading.polarity import opens_with_yes_or_no
+from rayrl.verify.finance.reading.sentences import Sentence
+from rayrl.verify.finance.refusal.concession import MOVED, NONE, is_figure, opens_with_figure, reports
 from rayrl.verify.finance.refusal.hints import hints
 from rayrl.verify.finance.refusal.lacking import (
     MAX_SENTENCE,
@@ -15,8 +17,6 @@ from rayrl.verify.finance.refusal.lacking import (
     refers,
     without_basis,
 )
-from rayrl.verify.finance.reading.polarity import opens_with_yes_or_no
-from rayrl.verify.finance.reading.sentences import Sentence
 
 _PROCEDURE = re.compile(
     r"^\W*(?:to\s+(?:\w+\s+)?(?:answer|assess|calculate|compute|determine|evaluate|find|get|obtain|provide)\b|in\s+order\s+to\b"
