@@ -8,9 +8,9 @@ import ray
 from ray.exceptions import RayActorError
 
 from rayrl.actors.chat_prompts import ChatPrompts, whole_text
+from rayrl.actors.deadlines import expect, original
 from rayrl.actors.generator import GeneratorActor, RestartedError, engine_settings
 from rayrl.actors.replicas import Replicas
-from rayrl.actors.waiting import expect, original
 from rayrl.errors import ConfigError, ModelError
 from rayrl.models import resolve_model
 from rayrl.synth.settings import SynthConfig
@@ -44,9 +44,9 @@ class GeneratorChat:
         Raises:
             DeadlineError: One is not up within `run.deadline_s`.
         """
-        await asyncio.gather(*(self._revived(actor) for actor in self.actors))
+        await asyncio.gather(*(self._revive(actor) for actor in self.actors))
 
-    async def _revived(self, actor: Any) -> None:
+    async def _revive(self, actor: Any) -> None:
         await expect(self._replicas.revive(actor), "a generator to start", self._config.run.deadline_s)
 
     async def _start(self, actor: Any) -> None:
@@ -85,7 +85,7 @@ class GeneratorChat:
                         raise ModelError(
                             f"generators died {deaths} times over one prompt: {original(error)}"
                         ) from error
-                    await self._revived(actor)
+                    await self._revive(actor)
 
     async def close(self) -> None:
         closing = [actor.close.remote() for actor in self.actors]

@@ -1,52 +1,28 @@
-"""The coordinator: which prompt goes out when, and what comes back as finished groups.
+"""The coordinator: one actor between the learner's ranks, the driver, and the actors that sample and score.
 
-It owns the position in the prompt stream, admission by staleness, the buffer of finished groups and the version of
-the weights that generators hold. It computes nothing: generators sample, verifiers score, the learner learns.
+It computes nothing. What it answers is kept by its parts: `Admission` (which prompt goes out when), `Fleet` (calls of
+generators and verifiers), `Records` (what the driver is to write down).
 """
 
 import asyncio
 import pickle
-import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ray.exceptions import ObjectLostError, RayActorError, RayTaskError
-
-from rayrl.actors.generator import RestartedError
-from rayrl.actors.records import Records
-from rayrl.actors.replicas import Replicas
-from rayrl.actors.waiting import expect, original
-from rayrl.config import EvaluationSet, GRPOConfig, SFTConfig
-from rayrl.data.order import PromptOrder
-from rayrl.errors import RayrlError, SyncError
-from rayrl.rollout_row import EvaluationRow, evaluation_row
+from rayrl.actors.admission import Admission, StepBatch
+from rayrl.actors.deadlines import expect
+from rayrl.actors.evaluation import evaluate_set
+from rayrl.actors.fleet import Fleet
+from rayrl.actors.records import News, Phase, Records
+from rayrl.config import GRPOConfig, SFTConfig
+from rayrl.rollout_row import EvaluationRow
 from rayrl.types import Prompt, Rollout, RolloutGroup, Sampling
-
-LOST = (RayActorError, RestartedError)
-
-
-@dataclass(slots=True)
-class StepClock:
-    """When the groups of one step were sent out, sampled and scored, in seconds of time.monotonic()."""
-
-    first_sent: float
-    last_sampled: float = 0.0
-    last_scored: float = 0.0
-
-
-@dataclass(slots=True)
-class StepBatch:
-    """The P groups of one step, in stream order, and what they cost."""
-
-    groups: list[RolloutGroup]
-    generate_s: float
-    verify_s: float
 
 
 @dataclass(slots=True)
 class CoordinatorState:
-    """What a checkpoint holds: the step to go on with, and groups that were finished ahead of it by position."""
+    """What a checkpoint holds: the step to resume with, and groups that were finished ahead of it by position."""
 
     next_step: int
     finished: dict[int, RolloutGroup] = field(default_factory=dict)
@@ -61,60 +37,35 @@ class PromptSets:
 
 
 class Coordinator:
-    """An async actor, started again by Ray when it dies, and restored by the learner.
+    """An async actor, restarted by Ray when it dies, and restored by the learner."""
 
-    Step s takes stream positions [s P, (s+1) P) and is trained on policy version s.
-    """
-
-    def __init__(
-        self,
-        config: GRPOConfig | SFTConfig,
-        generators: list[Any],
-        verifiers: list[Any],
-    ) -> None:
+    def __init__(self, config: GRPOConfig | SFTConfig, generators: list[Any], verifiers: list[Any]) -> None:
         self.config = config
-        self.deadline_s = config.run.deadline_s
-        self.generators = Replicas(generators, config.generator.max_concurrent_prompts, self._revive)
-        self.verifiers = Replicas(verifiers, 4 * config.verifier.processes_per_actor, _nothing)
-        self.hold(PromptSets([], {}))
         self.records = Records()
-        self.version = 0
-        self.base: list[Any] = []  # packets that a generator needs before the first of the newest, `packets`
-        self.packets: list[Any] = []
-        self.failure: BaseException | None = None
-        self.open = False  # admission: closed until restore(), and while an evaluation runs
-        self.position = 0
-        self.finished: dict[int, RolloutGroup] = {}
-        self.clocks: dict[int, StepClock] = {}
-        self.tasks: set[asyncio.Task[None]] = set()
-        self.changed = asyncio.Condition()
+        self.fleet = Fleet(config, generators, verifiers, self.records)
+        self.admission = Admission(config, self.fleet)
+        self.evaluated: dict[str, list[Prompt]] = {}
 
     # -- the learner's side ----------------------------------------------------------------------------------------
 
     def hold(self, prompts: PromptSets) -> None:
         """Takes the prompts, before anything else is asked for."""
-        self.train_prompts, self.evaluated = prompts.train, prompts.evaluated
-        self.order = PromptOrder(len(prompts.train), self.config.run.seed)
+        self.admission.hold(prompts.train)
+        self.evaluated = prompts.evaluated
 
     async def restore(self, state: CoordinatorState, prompts: PromptSets) -> None:
-        """Starts, or starts again, at a step: whatever was in flight is dropped and drawn again from the stream.
+        """Starts at a step, the first time or again: what was in flight is dropped and drawn again from the stream.
 
         Raises:
             RayrlError: A generator or verifier did not start.
         """
-        for task in self.tasks:
-            task.cancel()
-        await asyncio.gather(*self.tasks, return_exceptions=True)
-        self.tasks.clear()
-        self.clocks.clear()
+        await self.admission.restart(state.next_step, state.finished)
         self.hold(prompts)
-        self.finished = dict(state.finished)
-        self.position = state.next_step * self.config.prompts_per_step
-        self.version = state.next_step
-        await self._ready()
+        self.fleet.version = state.next_step
+        await self.fleet.ready()
 
     async def state(self, next_step: int) -> CoordinatorState:
-        """What `restore` needs to go on with `next_step`; given once the driver has written down all that came before.
+        """What `restore` needs to resume with `next_step`; given once the driver has written down all that came before.
 
         So a run that is killed after a checkpoint misses no record of the steps before it.
         """
@@ -124,14 +75,13 @@ class Coordinator:
             while self.records.written < want:
                 await asyncio.sleep(0.05)
 
-        await expect(written(), "the driver to write down the records", self.deadline_s)
-        first = next_step * self.config.prompts_per_step
-        return CoordinatorState(next_step, {at: group for at, group in self.finished.items() if at >= first})
+        await expect(written(), "the driver to write down the records", self.config.run.deadline_s)
+        return CoordinatorState(next_step, self.admission.finished_from(next_step))
 
     async def start(self) -> None:
         """Opens admission."""
-        self.open = True
-        self._admit()
+        self.admission.open = True
+        self.admission.admit()
 
     async def batch(self, step: int) -> StepBatch:
         """Waits for the groups of a step. They stay until the next step is asked for, so that every rank gets them.
@@ -140,25 +90,7 @@ class Coordinator:
             RayrlError: What made a generator or verifier fail.
             DeadlineError: They were not complete in time.
         """
-        first = step * self.config.prompts_per_step
-        wanted = range(first, first + self.config.prompts_per_step)
-
-        async def complete() -> None:
-            async with self.changed:
-                await self.changed.wait_for(lambda: self.failure or all(at in self.finished for at in wanted))
-
-        await expect(complete(), f"the {len(wanted)} groups of step {step + 1}", self.deadline_s)
-        if self.failure is not None:
-            raise self.failure
-        self.finished = {at: group for at, group in self.finished.items() if at >= first}
-        self.clocks = {at: clock for at, clock in self.clocks.items() if at >= step}
-        clock = self.clocks.get(step) or StepClock(0.0)
-        groups = [self.finished[at] for at in wanted]
-        return StepBatch(
-            groups,
-            generate_s=max(0.0, clock.last_sampled - clock.first_sent),
-            verify_s=max(0.0, clock.last_scored - clock.last_sampled),
-        )
+        return await self.admission.batch(step)
 
     async def publish(self, version: int, packets: list[Any], base: Sequence[Any] = ()) -> None:
         """Gives new weights to every generator and admits the prompts that this allows.
@@ -171,209 +103,56 @@ class Coordinator:
         Raises:
             SyncError: A generator does not hold them afterwards.
         """
-        self.base = list(base) or self.base
-        self.packets = packets
-        self.version = version
-        await asyncio.gather(*(self._push(generator, [*base, *packets]) for generator in self.generators.handles))
-        self._admit()
+        await self.fleet.publish(version, packets, base)
+        self.admission.admit()
 
     async def evaluate(self, step: int) -> dict[str, list[EvaluationRow]]:
         """One completion of each prompt of every evaluated set, scored: a row each, in order, by the set's name.
 
         No training prompt is admitted meanwhile. Each set has `run.deadline_s`.
         """
-        was_open, self.open = self.open, False
-        try:
-            return {one.name: await self._evaluate(one) for one in self.config.evaluation_sets}
-        finally:
-            self.open = was_open
-            self._admit()
-
-    async def _evaluate(self, chosen: EvaluationSet) -> list[EvaluationRow]:
-        prompts = self.evaluated[chosen.name]
-        sampling = Sampling(chosen.temperature, chosen.top_p, chosen.max_tokens, seed=self.config.run.seed)
-        done = 0
-
-        async def one(prompt: Prompt) -> EvaluationRow:
-            nonlocal done
-            group = await self._group(prompt, sampling, benchmark=chosen.name)
-            done += 1
-            self.records.progress(f"evaluate {chosen.name}", done, len(prompts))
-            return evaluation_row(group)
-
-        rows = asyncio.gather(*map(one, prompts))
-        return await expect(rows, f"the {len(prompts)} completions of {chosen.name}", self.deadline_s)
+        seed = self.config.run.seed
+        with self.admission.pause():
+            return {
+                one.name: await evaluate_set(one, self.evaluated[one.name], seed, self.fleet)
+                for one in self.config.evaluation_sets
+            }
 
     async def log(self, record: dict[str, Any]) -> None:
         """Takes one record for metrics.jsonl."""
         self.records.add(record)
 
-    async def phase(self, name: str, done: int = 0, total: int = 0) -> None:
+    async def phase(self, name: str) -> None:
         """What the learner is doing, for the progress view."""
-        self.records.progress(name, done, total)
+        self.records.phase = Phase(name)
 
     # -- the judge's side ------------------------------------------------------------------------------------------
 
     async def generate(self, token_ids: list[int], sampling: Sampling) -> Rollout:
-        """One completion by whichever generator is least busy; while that takes new weights, it waits.
+        """One completion.
 
         Raises:
             RayrlError: Generators died over it, or took too long.
         """
-        rollouts: list[Rollout] = await self._call(
-            self.generators, "a verdict", lambda h: h.generate.remote(token_ids, sampling)
-        )
-        return rollouts[0]
+        return (await self.fleet.generate("a verdict", token_ids, sampling))[0]
 
     # -- the driver's side -----------------------------------------------------------------------------------------
 
-    async def poll(
-        self, seen: int = 0, token: str = ""
-    ) -> tuple[list[dict[str, Any]], str, dict[str, Any], BaseException | None]:
-        """What `Records.after` gives, and what ended the run, if anything did."""
-        return *self.records.after(seen, token), self.failure
+    async def poll(self, seen: int = 0, token: str = "") -> News:
+        """The records after the first `seen` (see `Records.after`), the phase, and what ended the run."""
+        return News(self.records.after(seen, token), self.records.token, self.records.phase, self.admission.failure)
 
     async def fail(self, error: BaseException) -> None:
         """Ends the run with an error that no restart would mend: `poll` tells the driver, which stops every process.
 
-        It stays. A rank alone knows of it, while the others wait for that one in a collective; they must not be
-        started again.
+        A rank alone knows of it, while the others wait for that one in a collective; they must not be restarted.
         """
-        self.failure = self.failure or error
-        async with self.changed:
-            self.changed.notify_all()
-
-    async def _ready(self) -> None:
-        """Waits for generators and verifiers, which start while the learner does."""
-        starts = [generator.start.remote() for generator in self.generators.handles]
-        starts += [verifier.ping.remote() for verifier in self.verifiers.handles]
-        try:
-            await expect(asyncio.gather(*starts), "generators and verifiers to start", self.deadline_s)
-        except RayrlError:
-            raise
-        except Exception as error:
-            raise RayrlError(f"a generator or verifier did not start: {str(error)[-800:]}") from error
-
-    # -- inside ----------------------------------------------------------------------------------------------------
-
-    def _admit(self) -> None:
-        """Sends out every prompt that staleness allows. One rule for all: step s may start at version s - staleness."""
-        prompts = self.config.prompts_per_step
-        last_step = min(self.version + self.config.max_staleness, self.config.steps - 1)
-        while self.open and self.failure is None and self.position < (last_step + 1) * prompts:
-            at = self.position
-            self.position += 1
-            if at in self.finished:
-                continue
-            self.clocks.setdefault(at // prompts, StepClock(time.monotonic()))
-            task = asyncio.ensure_future(self._run(at))
-            self.tasks.add(task)
-            task.add_done_callback(self.tasks.discard)
-
-    async def _run(self, at: int) -> None:
-        assert isinstance(self.config, GRPOConfig)  # SFT admits no prompts
-        sampling = self.config.sampling
-        drawn = Sampling(
-            temperature=sampling.temperature,
-            top_p=sampling.top_p,
-            max_tokens=sampling.max_tokens,
-            n=self.config.group_size,
-            seed=self.order.sampling_seed(at),
-        )
-        step = at // self.config.prompts_per_step
-        try:
-            group = await self._group(self.train_prompts[self.order[at]], drawn, self.clocks[step])
-        except asyncio.CancelledError:
-            raise
-        except ObjectLostError:
-            return  # the learner that holds the newest weights died; started again, it restores, and this is drawn anew
-        except Exception as error:
-            await self.fail(original(error))
-            return
-        async with self.changed:
-            self.finished[at] = group
-            self.changed.notify_all()
-        first = step * self.config.prompts_per_step
-        done = sum(position in self.finished for position in range(first, first + self.config.prompts_per_step))
-        self.records.progress("generate", done, self.config.prompts_per_step)
-
-    async def _group(
-        self, prompt: Prompt, sampling: Sampling, clock: StepClock | None = None, benchmark: str = ""
-    ) -> RolloutGroup:
-        clock = clock or StepClock(0.0)
-        started = time.monotonic()
-        rollouts = await self._call(
-            self.generators, f"completions of {prompt.id}", lambda h: h.generate.remote(prompt.token_ids, sampling)
-        )
-        sampled = clock.last_sampled = time.monotonic()
-        texts, lengths = [rollout.text for rollout in rollouts], [len(rollout.token_ids) for rollout in rollouts]
-        scored = await self._call(
-            self.verifiers,
-            f"verdicts on {prompt.id}",
-            lambda h: h.score.remote(prompt.columns, texts, lengths, benchmark),
-        )
-        clock.last_scored = time.monotonic()
-        for problem in scored.problems:
-            self.records.add({"kind": "event", "event": "no_reward", "detail": f"{prompt.id}: {problem}"[:300]})
-        return RolloutGroup(
-            prompt,
-            rollouts,
-            scored.rewards,
-            scored.parts,
-            scored.verdicts,
-            generate_s=sampled - started,
-            verify_s=clock.last_scored - sampled,
-        )
-
-    async def _call(self, replicas: Replicas, what: str, call: Callable[[Any], Awaitable[Any]]) -> Any:
-        """Calls the least busy replica; one that dies is revived and the call made again, on it or another."""
-        for attempt in range(3):
-            async with replicas.least_busy() as handle:
-                try:
-                    return await expect(call(handle), what, self.deadline_s)
-                except LOST as error:
-                    self.records.add({"kind": "event", "event": "actor_lost", "detail": f"{what}: {error}"[:300]})
-                    if attempt == 2:
-                        raise RayrlError(f"lost an actor three times while waiting for {what}: {error}") from error
-                    await expect(replicas.revive(handle), f"the restart of an actor for {what}", self.deadline_s)
-        raise AssertionError("unreachable")
-
-    async def _revive(self, generator: Any) -> None:
-        """A generator that Ray restarted holds the base weights: it gets the newest. Callers have the deadline."""
-        while True:
-            try:
-                await generator.start.remote()
-                await self._load(generator, [*self.base, *self.packets])
-                return
-            except LOST:
-                await asyncio.sleep(0.5)
-
-    async def _push(self, generator: Any, packets: list[Any]) -> None:
-        what = f"a generator to load weights of version {self.version}"
-        try:
-            await expect(self._load(generator, packets), what, self.deadline_s)
-        except LOST as error:
-            self.records.add({"kind": "event", "event": "actor_lost", "detail": f"{what}: {error}"[:300]})
-            await expect(self.generators.revive(generator), what, self.deadline_s)
-
-    async def _load(self, generator: Any, packets: list[Any]) -> None:
-        if not packets:
-            return
-        try:
-            held = await generator.load_weights.remote(self.version, packets)
-        except RayTaskError as error:
-            raise original(error) from error
-        if held != self.version:
-            raise SyncError(f"weight sync: a generator holds version {held} after version {self.version} was sent")
+        await self.admission.fail(error)
 
 
 class CoordinatorActor(Coordinator):
     """The coordinator on Ray. `replicas` are (generators, verifiers), pickled: of handles among the arguments Ray warns
-    at every start that they may be lost before the actor is started again."""
+    at every start that they may be lost before the actor is restarted (github.com/ray-project/ray/issues/53727)."""
 
     def __init__(self, config: GRPOConfig | SFTConfig, replicas: bytes) -> None:
         super().__init__(config, *pickle.loads(replicas))
-
-
-async def _nothing(handle: Any) -> None:
-    await handle.ping.remote()

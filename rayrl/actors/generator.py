@@ -120,4 +120,5 @@ class GeneratorActor:
 
     def _end_with_engine(self) -> None:
         if not getattr(self.engine, "alive", True):  # an engine in this process need not say
-            os._exit(1)  # an end that Ray mends, unlike ray.actor.exit_actor's
+            # An end that Ray mends, unlike ray.actor.exit_actor's (github.com/ray-project/ray/pull/59112).
+            os._exit(1)

@@ -18,7 +18,7 @@ import ray
 from ray.exceptions import RayError
 
 from rayrl.actors.chat_prompts import ChatPrompts, whole_text
-from rayrl.actors.waiting import fetch
+from rayrl.actors.deadlines import fetch
 from rayrl.errors import DataError, RayrlError
 from rayrl.types import Rollout, Sampling
 from rayrl.verify.finance.own_judge import VERDICT_SCHEMA

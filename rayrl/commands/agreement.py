@@ -19,16 +19,16 @@ def _ending(score: float | None, label: bool) -> Ending:
     return "agree" if correct == label else "false positives" if correct else "false negatives"
 
 
-def agreement(verdicts: Iterable[Judged], labels: Iterable[bool | None]) -> tuple[Table, int]:
+def agreement_table(verdicts: Iterable[Judged], labels: Iterable[bool | None]) -> tuple[Table, int]:
     """A row each for what the rules decided and what the judge did; and how many verdicts have no label."""
     counts: dict[str, Counter[Ending]] = {"rules": Counter(), "judge": Counter()}
-    unlabelled = 0
+    unlabeled = 0
     for (_, score, reason), label in zip(verdicts, labels, strict=True):
         if label is None:
-            unlabelled += 1
+            unlabeled += 1
         else:
             counts["judge" if reason.startswith("judge: ") else "rules"][_ending(score, label)] += 1
-    table = Table("decided by", "labelled", *ENDINGS)
+    table = Table("decided by", "labeled", *ENDINGS)
     for column in table.columns[1:]:
         column.justify = "right"
     for name, count in counts.items():
@@ -36,4 +36,4 @@ def agreement(verdicts: Iterable[Judged], labels: Iterable[bool | None]) -> tupl
         if total:
             shares = (f"{count[ending]} = {count[ending] / total:.1%}" for ending in ENDINGS)
             table.add_row(name, str(total), *shares)
-    return table, unlabelled
+    return table, unlabeled

@@ -5,7 +5,7 @@ import torch
 from rayrl.errors import ConfigError
 
 
-def device(name: str) -> torch.device:
+def parse_device(name: str) -> torch.device:
     """Raises ConfigError where there is no such device here."""
     try:
         found = torch.device(name)

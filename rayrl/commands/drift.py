@@ -44,7 +44,7 @@ def run_drift(asked: DriftOptions) -> int:
     pairings = [pair_tensors(base, tuned) for _, tuned in found]
     spectra = Spectra(asked.directions, asked.device) if asked.directions else None
     console = Console(width=160)
-    with output as write, progress_bars(Console(stderr=True), TaskProgressColumn) as progress:
+    with output as write, progress_bars(Console(stderr=True), TaskProgressColumn()) as progress:
         for (name, tuned), pairing in zip(found, pairings, strict=True):
             total = sum(torch.Size(base.shapes[tensor]).numel() for tensor in pairing.names)
             task = progress.add_task(name.path, total=total)

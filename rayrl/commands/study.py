@@ -8,12 +8,11 @@ from rich.console import Console
 from rayrl.config import TrainingConfig, dump_config
 from rayrl.errors import RayrlError
 from rayrl.files import write_whole
-from rayrl.folders import require_writable
-from rayrl.study.arms import with_place
-from rayrl.study.directory import open_study, require_study, study_folder
+from rayrl.study.arm_estimate import ArmEstimate, estimate_arms, estimate_table
+from rayrl.study.arms import trial_config
 from rayrl.study.ledger import Ledger, Trial
-from rayrl.study.plan import ArmPlan, plan_study, plan_table
 from rayrl.study.settings import StudyConfig, TrialsSettings
+from rayrl.train.folder_kind import STUDY
 
 INTERRUPTED = 130
 
@@ -26,36 +25,35 @@ def run_study(config: StudyConfig, dry_run: bool = False) -> int:
     Raises:
         RayrlError: Bad input (before anything starts), or no trial finished.
     """
-    require_writable(study_folder(config.study), "study.dir")
     console = Console(highlight=False, soft_wrap=True)
-    require_study(config.study, "study")
-    plans = plan_study(config)
-    console.print(plan_table(plans))
+    STUDY.require(config.study)
+    arms = estimate_arms(config)
+    console.print(estimate_table(arms))
     if dry_run:
         return 0
-    folder = open_study(config.study, "study")
-    ledger, configs = trials_of(plans, folder)
+    folder = STUDY.open(config.study)
+    ledger, configs = trials_of(arms, folder)
     if config.study.resume:
         ledger.adopt(configs)
     ledger.save()
     write_whole(folder / "study.yaml", dump_config(config))
     try:
-        run_ledger(ledger, configs, config.study, max(plan.bytes for plan in plans))
+        run_ledger(ledger, configs, config.study, max(arm.bytes for arm in arms))
     except KeyboardInterrupt:
-        console.print(f"interrupted; go on with:\n  rayrl study {folder / 'study.yaml'} --study.resume true")
+        console.print(f"interrupted; resume with:\n  rayrl study {folder / 'study.yaml'} --study.resume true")
         return INTERRUPTED
-    base = next((plan.arm.name for plan in plans if plan.arm.method == "base"), None)
+    base = next((one.arm.name for one in arms if one.arm.method == "base"), None)
     return close(ledger, base, console)
 
 
-def trials_of(plans: list[ArmPlan], folder: Path) -> tuple[Ledger, dict[str, TrainingConfig]]:
+def trials_of(arms: list[ArmEstimate], folder: Path) -> tuple[Ledger, dict[str, TrainingConfig]]:
     """Every trial as pending, and its config."""
     trials, configs = [], {}
-    for plan in plans:
-        for seed in plan.seeds:
-            name = f"{plan.arm.name}-seed{seed}"
-            trials.append(Trial(name, plan.arm.name, seed, f"trials/{name}", plan.arm.overrides))
-            configs[name] = with_place(plan.config, folder / "trials", name, seed, plan.steps)
+    for one in arms:
+        for seed in one.seeds:
+            name = f"{one.arm.name}-seed{seed}"
+            trials.append(Trial(name, one.arm.name, seed, f"trials/{name}", one.arm.overrides))
+            configs[name] = trial_config(one.config, folder / STUDY.within, name, seed, one.steps)
     return Ledger(folder, trials), configs
 
 
@@ -64,11 +62,10 @@ def run_ledger(ledger: Ledger, configs: Mapping[str, TrainingConfig], settings: 
     names = [trial.trial for trial in ledger.open]
     if not names:
         return
-    from rayrl.study.runner import following, run_listed
+    from rayrl.study.runner import start_runner
 
-    with following(ledger, settings, configs.values(), run_bytes) as (follower, at_once):
-        limits = {"max_concurrent_trials": min(at_once, len(names)), "reuse_actors": True}
-        run_listed(ledger, configs, names, limits, settings, follower, ledger.folder / "tune")
+    with start_runner(ledger, settings, configs.values(), run_bytes) as runner:
+        runner.run_listed("trials", names, configs, reuse_actors=True)
 
 
 def close(ledger: Ledger, base: str | None, console: Console) -> int:

@@ -11,7 +11,6 @@ from rich.console import Console
 
 from rayrl.commands.progress import progress_bars
 from rayrl.config import dump_config
-from rayrl.files import write_whole
 from rayrl.folders import require_writable
 from rayrl.synth.chunks import Ruler, characters
 from rayrl.synth.documents.files import find_files
@@ -25,10 +24,10 @@ from rayrl.synth.writers.model_writer import Chat, ModelWriter
 
 
 def run_synth(config: SynthConfig) -> int:
-    """Runs to the end, going on where an earlier start of the same run was cut off.
+    """Runs to the end, and resumes where an earlier start of the same run was cut off.
 
     Raises:
-        RayrlError: Bad settings or documents, or a writer that cannot go on; what was made is kept.
+        RayrlError: Bad settings or documents, or a writer that cannot continue; what was made is kept.
     """
     check_languages(config.filters)
     folder = (config.run.dir / config.run.name).resolve()
@@ -36,7 +35,7 @@ def run_synth(config: SynthConfig) -> int:
     if config.run.overwrite:
         shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True, exist_ok=True)
-    write_whole(folder / "config.yaml", dump_config(config.model_copy(update={"run": _going_on(config)})))
+    write_whole(folder / "config.yaml", dump_config(config.model_copy(update={"run": _resume_settings(config)})))
     console = Console(stderr=True)
     with _progress(console) as progress:
         synthesis = Synthesis(config, folder, progress)
@@ -52,7 +51,7 @@ def run_synth(config: SynthConfig) -> int:
     return 0
 
 
-def print_plan(config: SynthConfig) -> int:
+def print_inputs(config: SynthConfig) -> int:
     """`--dry-run`: the resolved settings and the files that would be read. Writes nothing. Raises as `run_synth`."""
     check_languages(config.filters)
     require_writable((config.run.dir / config.run.name).resolve(), "run.dir")
@@ -67,8 +66,8 @@ def print_plan(config: SynthConfig) -> int:
     return 0
 
 
-def _going_on(config: SynthConfig) -> Any:
-    """`run` as the folder's config.yaml has it: starting from that goes on."""
+def _resume_settings(config: SynthConfig) -> Any:
+    """`run` as the folder's config.yaml has it: starting from that resumes."""
     return config.run.model_copy(update={"overwrite": False})
 
 

@@ -15,7 +15,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from rayrl.commands.agreement import agreement
+from rayrl.commands.agreement import agreement_table
 from rayrl.commands.output import require_output
 from rayrl.commands.progress import progress_bars
 from rayrl.config import RewardSettings, VerifierSettings
@@ -68,7 +68,7 @@ def run_verify(asked: VerifyOptions) -> int:
     what = json.dumps([asked.verifier, asked.options, digest], sort_keys=True)
     verdicts = VerdictFile(asked.output, hashlib.sha256(what.encode()).hexdigest())
     if verdicts.done:
-        console.print(f"going on after the {verdicts.done} verdicts of an interrupted run", highlight=False)
+        console.print(f"resumes after the {verdicts.done} verdicts of an interrupted run", highlight=False)
     earlier = verdicts.done
     try:
         seconds = _verify_rest(asked, reward, verdicts, console)
@@ -77,12 +77,12 @@ def run_verify(asked: VerifyOptions) -> int:
         verdicts.close()
     _summary(verdicts.verdicts, len(verdicts.verdicts) - earlier, seconds)
     if asked.label_column:
-        table, unlabelled = agreement(
+        table, unlabeled = agreement_table(
             verdicts.verdicts, (row.label for row in read_rows(asked.input, asked.label_column))
         )
         shown = Console(width=100)
         shown.print(table)
-        shown.print(f"{unlabelled} rows without {asked.label_column!r}", highlight=False)
+        shown.print(f"{unlabeled} rows without {asked.label_column!r}", highlight=False)
     print(asked.output)
     return 0
 
@@ -123,7 +123,7 @@ def _bad_golds(asked: VerifyOptions, reward: RewardSettings) -> int:
 
 @contextmanager
 def _verifiers(reward: RewardSettings, settings: VerifierSettings) -> Iterator[list[Any]]:
-    """Verifier actors that are up. One that dies is started anew, and asked again what it was asked."""
+    """Verifier actors that are up. One that dies is restarted, and asked again what it was asked."""
     import ray
 
     from rayrl.actors.verifier import VerifierActor

@@ -10,7 +10,7 @@ from rayrl.learner.adapter import without_dropout
 from rayrl.learner.batch import make_batch, sft_tree
 from rayrl.learner.head import Head
 from rayrl.learner.model import PolicyModule
-from rayrl.learner.packing import plan, split_over_ranks
+from rayrl.learner.packing import bin_trees, split_over_ranks
 from rayrl.types import Example
 
 
@@ -37,7 +37,7 @@ class BaseStates:
         world_size: int = 1,
     ) -> None:
         trees = [sft_tree([text], "all") for text in texts]
-        plans = [plan(trees, part, microbatch_tokens) for part in split_over_ranks(trees, world_size)]
+        plans = [bin_trees(trees, part, microbatch_tokens) for part in split_over_ranks(trees, world_size)]
         own = plans[rank] + [[0]] * (max(map(len, plans)) - len(plans[rank]))
         self._device = device
         self._sizes = [[trees[index].loss_tokens for index in part] for part in own]

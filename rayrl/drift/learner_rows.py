@@ -14,7 +14,7 @@ from rayrl.drift.distance import Distance, measure_distance
 from rayrl.drift.weights import SafetensorsFolder, blocks
 from rayrl.errors import FreezeError
 from rayrl.learner import adapter
-from rayrl.learner.checkpoint import gathered
+from rayrl.learner.checkpoint import gather
 from rayrl.learner.learner import Learner
 
 
@@ -62,7 +62,7 @@ def _of_adapter(learner: Learner, base: SafetensorsFolder) -> dict[str, Distance
     """Whole matrices, dealt out over the ranks; the adapter is small and gathered on each."""
     assert learner.adapter_settings is not None
     parameters = adapter.parameters(learner.policy.model)
-    tensors = {name: gathered(parameters[name], torch.float32) for name, trains in learner.trainable.items() if trains}
+    tensors = {name: gather(parameters[name], torch.float32) for name, trains in learner.trainable.items() if trains}
     config = adapter.adapter_config(learner.policy.model, learner.source)
     tuned = Adapter("adapter", config, tensors, base.shapes, learner.adapter_settings.merge)
     distances = {name: Distance() for name in base.shapes}

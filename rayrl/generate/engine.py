@@ -58,7 +58,7 @@ class Engine(Protocol):
 
     @property
     def alive(self) -> bool:
-        """False once its processes have died, whatever its calls then do: it is made anew, in a new actor."""
+        """False once its processes have died, whatever its calls then do: a new actor makes another."""
         return True
 
     async def start(self) -> None:
@@ -68,8 +68,8 @@ class Engine(Protocol):
         """`sampling.n` completions; logprobs are of the distribution that was sampled from."""
 
     async def load_weights(self, version: int, packets: Sequence[PacketFile]) -> None:
-        """Replaces the named weights, the adapter's as a whole; completions in flight are frozen meanwhile and go on
-        with the new weights.
+        """Replaces the named weights, the adapter's as a whole; completions in flight are frozen meanwhile and
+        continue with the new weights.
 
         Raises:
             SyncError: What arrived is not what was sent.

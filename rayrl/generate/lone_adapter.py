@@ -1,4 +1,7 @@
-"""LoRA on CPU where all tokens use one adapter: two matmuls. vLLM 0.32 copies both matrices there for every token."""
+"""LoRA on CPU where all tokens use one adapter: two matmuls. vLLM 0.32 copies both matrices there for every token.
+
+No public issue known.
+"""
 
 from typing import Any
 

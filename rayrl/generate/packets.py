@@ -75,8 +75,9 @@ FUSED = (("q_proj", "k_proj", "v_proj"), ("gate_proj", "up_proj"))
 def with_fused_partners(names: Iterable[str], every: Iterable[str]) -> list[str]:
     """`names` and what vLLM fuses with them, in the order of `every`.
 
-    vLLM holds q, k, v (and gate, up) in one tensor. A reload of q and k alone leaves v uninitialised, without an
+    vLLM holds q, k, v (and gate, up) in one tensor. A reload of q and k alone leaves v uninitialized, without an
     error and with garbage as completions: so a fused group travels whole.
+    (Reloads that go wrong are tracked in github.com/vllm-project/vllm/issues/48312; no issue of this one known.)
     """
     wanted = set(names)
     known = set(every)

@@ -53,7 +53,8 @@ class VLLMEngine:
                 "kv_cache_memory_bytes": settings.kv_cache_bytes,
                 # torch.compile takes a minute at start and gains nothing at this size; it needs a C++ compiler too.
                 "enforce_eager": True,
-                # A chunked prefill rewinds the request's random generator, which torch lacks on CPU.
+                # A chunked prefill rewinds the request's random generator, which torch cannot do on CPU
+                # (github.com/vllm-project/vllm/pull/10097; the error: github.com/RBLN-SW/vllm-rbln/pull/1025).
                 "enable_chunked_prefill": False,
                 "block_size": 32,  # the smallest: a group shares its prompt (and all prompts their system message)
                 "max_num_batched_tokens": max(8192, settings.max_model_len),
@@ -130,10 +131,11 @@ class VLLMEngine:
         await self._llm.finish_weight_update(weight_version=str(version))
 
     async def _load_adapter(self, packets: Sequence[PacketFile]) -> None:
-        """Replaces the adapter in place, under one id: completions in flight go on with the new one.
+        """Replaces the adapter in place, under one id: completions in flight continue with the new one.
 
-        vLLM's prefix cache goes by the adapter's name and path. The path is another for each version, so what an old
-        version computed is never reused, nor what completions in flight compute at present.
+        vLLM's prefix cache goes by the adapter's name and path (github.com/vllm-project/vllm/issues/42125). The path
+        is another for each version, so what an old version computed is never reused, nor what completions in flight
+        compute at present.
         """
         from vllm.lora.request import LoRARequest
 

@@ -11,7 +11,8 @@ BACKEND = "rayrl"
 
 
 def register() -> None:
-    """Registers the backend and, on CPU, the fast LoRA; and lets vLLM's own processes die with their actor."""
+    """Registers the backend and, on CPU, the fast LoRA; and lets vLLM's own processes die with their actor
+    (github.com/vllm-project/vllm/issues/55510)."""
     from vllm.distributed.weight_transfer.factory import WeightTransferEngineFactory
     from vllm.platforms import current_platform
 

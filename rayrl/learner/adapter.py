@@ -16,7 +16,7 @@ from transformers import BitsAndBytesConfig, PreTrainedModel
 
 from rayrl.config import FreezeRule, FreezeSettings, LoRASettings
 from rayrl.errors import ConfigError, FreezeError, ModelError
-from rayrl.learner.checkpoint import gathered
+from rayrl.learner.checkpoint import gather
 from rayrl.learner.freeze import matches, resolve
 from rayrl.learner.model import decoder_layers, tied_names
 
@@ -33,14 +33,14 @@ def parameters(model: PreTrainedModel) -> dict[str, nn.Parameter]:
 
 
 def linear_modules(model: PreTrainedModel) -> list[str]:
-    """Names of all linear modules but the head: what can get an adapter, and what nf4 quantises."""
+    """Names of all linear modules but the head: what can get an adapter, and what nf4 quantizes."""
     head = model.get_output_embeddings()  # type: ignore[no-untyped-call]
     found = model.named_modules()
     return [name for name, module in found if isinstance(module, nn.Linear) and module is not head]
 
 
 def prepare(model: PreTrainedModel, freeze: FreezeSettings, settings: LoRASettings | None) -> dict[str, bool]:
-    """Puts the adapter in (float32, as PEFT initialises it), if there is one, and marks what trains.
+    """Puts the adapter in (float32, as PEFT initializes it), if there is one, and marks what trains.
 
     Freeze rules speak of the base's parameters. With an adapter these never train: a module gets an adapter where
     the rules let its weight train.
@@ -84,7 +84,10 @@ def _require_target(where: str, rule: FreezeRule, matched: list[str], targets: l
 
 
 def _require_whole_blocks(model: PreTrainedModel) -> None:
-    """bitsandbytes 0.50.2 unpacks a row that ends within a block wrongly on CPU, without an error."""
+    """bitsandbytes 0.50.2 unpacks a row that ends within a block wrongly on CPU, without an error.
+
+    No public issue known; its Triton kernels had the like (github.com/bitsandbytes-foundation/bitsandbytes/pull/1884).
+    """
     for name in linear_modules(model):
         inputs = cast(nn.Linear, model.get_submodule(name)).in_features
         if inputs % _BLOCK:
@@ -136,7 +139,7 @@ def adapter_config(model: PreTrainedModel, source: str) -> dict[str, Any]:
 
 
 def nf4(settings: LoRASettings | None, dtype: torch.dtype) -> BitsAndBytesConfig | None:
-    """How transformers quantises the base while it loads; None: not at all.
+    """How transformers quantizes the base while it loads; None: not at all.
 
     Two codes are a byte (uint8), which FSDP2 gathers as it is. Stored as floats, codes that look like NaN are rewritten
     on CUDA: bitsandbytes-foundation/bitsandbytes#1945.
@@ -154,7 +157,7 @@ def nf4(settings: LoRASettings | None, dtype: torch.dtype) -> BitsAndBytesConfig
 def nf4_scale_bytes(size: int, double_quantization: bool) -> int:
     """Bytes beside the half byte of each of `size` elements: a float32 for each block of 64.
 
-    Doubly quantised one byte a block, and a float32 for each 256 blocks.
+    Doubly quantized one byte a block, and a float32 for each 256 blocks.
     """
     blocks = -(-size // _BLOCK)
     return blocks + 4 * -(-blocks // 256) if double_quantization else 4 * blocks
@@ -180,5 +183,5 @@ def rounded_base(model: PreTrainedModel, dtype: torch.dtype) -> Iterator[tuple[s
         if state is not None:
             from bitsandbytes.functional import dequantize_4bit
 
-            codes = gathered(module.weight, module.weight.dtype).to(state.absmax.device)
+            codes = gather(module.weight, module.weight.dtype).to(state.absmax.device)
             yield f"{name.removesuffix('.base_layer')}.weight", dequantize_4bit(codes, state).to(dtype).cpu()

@@ -48,7 +48,7 @@ class Block:
     masked_from: int  # column, among the keys laid side by side, from which on some are hidden
     hidden: torch.Tensor  # bool [queries, keys from that column on]
 
-    def gathered(self, tensor: torch.Tensor) -> torch.Tensor:
+    def gather(self, tensor: torch.Tensor) -> torch.Tensor:
         """[heads, N, d] -> [heads, keys, d]"""
         parts = [tensor[:, places] for places in self.keys]
         return parts[0] if len(parts) == 1 else torch.cat(parts, 1)
@@ -157,7 +157,7 @@ def forest_attention(
 
 
 class _BlockAttention(torch.autograd.Function):
-    """Block by block; the backward makes each block's probabilities anew, so that memory grows with N alone.
+    """Block by block; the backward computes each block's probabilities again, so that memory grows with N alone.
 
     Query heads that share a key head are laid below one another, so that keys and values are never repeated.
     """
@@ -175,8 +175,8 @@ class _BlockAttention(torch.autograd.Function):
         """[heads, N, d], twice [kv heads, N, d] -> [N, heads, d]"""
         out = query.new_empty(query.shape[1], query.shape[0], value.shape[-1])
         for block in blocks:
-            _, probabilities, _ = _probabilities(query, block.gathered(key), block, scale, softcap)
-            mixed = probabilities @ block.gathered(value)
+            _, probabilities, _ = _probabilities(query, block.gather(key), block, scale, softcap)
+            mixed = probabilities @ block.gather(value)
             out[block.queries] = mixed.view(len(query), -1, value.shape[-1]).transpose(0, 1)
         ctx.save_for_backward(query, key, value)
         ctx.blocks, ctx.scale, ctx.softcap = blocks, scale, softcap
@@ -191,11 +191,11 @@ class _BlockAttention(torch.autograd.Function):
         wide = torch.promote_types(key.dtype, torch.float32)
         key_grad, value_grad = torch.zeros_like(key, dtype=wide), torch.zeros_like(value, dtype=wide)
         for block in ctx.blocks:
-            keys = block.gathered(key)
+            keys = block.gather(key)
             queries, probabilities, slope = _probabilities(query, keys, block, ctx.scale, ctx.softcap)
             out_grad = upstream[:, block.queries].reshape(len(key), -1, value.shape[-1])
             block.scatter_add(value_grad, probabilities.transpose(1, 2) @ out_grad)
-            grad = out_grad @ block.gathered(value).transpose(1, 2)
+            grad = out_grad @ block.gather(value).transpose(1, 2)
             grad = torch._softmax_backward_data(grad, probabilities, -1, grad.dtype)
             if slope is not None:
                 grad *= slope

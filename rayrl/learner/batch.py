@@ -134,7 +134,7 @@ def sft_tree(examples: Sequence[Example], loss: Literal["answers", "all"] = "ans
     return Tree(segments)
 
 
-def unfolded(tree: Tree) -> list[Tree]:
+def unfold(tree: Tree) -> list[Tree]:
     """The rows of a tree that bear a loss, each a chain of segments that shares nothing.
 
     A loss that several rows share stays in the first alone: sums over loss tokens, and their order, do not change.

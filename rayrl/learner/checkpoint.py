@@ -20,7 +20,7 @@ from rayrl.peft_folder import write_peft_folder
 _MOMENTS = ("exp_avg", "exp_avg_sq")
 
 
-def gathered(tensor: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+def gather(tensor: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
     """The whole of a sharded tensor on the CPU (a collective)."""
     tensor = tensor.detach().to(dtype)
     whole = tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
@@ -38,7 +38,7 @@ def _contents(parameters: Mapping[str, torch.nn.Parameter], optimizer: torch.opt
 def save_state(
     folder: Path, trained: Mapping[str, torch.nn.Parameter], optimizer: torch.optim.Optimizer, updates: int
 ) -> None:
-    """Weights that train, optimiser, number of updates and RNG. A collective; `folder` is seen by all ranks.
+    """Weights that train, optimizer, number of updates and RNG. A collective; `folder` is seen by all ranks.
 
     Frozen weights are not written: they are those of the model the run started from.
     """
@@ -103,7 +103,7 @@ def export(
     stored = model.config.dtype
     dtype = stored if isinstance(stored, torch.dtype) else torch.float32
     torch.nn.Module.to(model, dtype)
-    tensors = {name: gathered(tensor, dtype) for name, tensor in parameters.items()}
+    tensors = {name: gather(tensor, dtype) for name, tensor in parameters.items()}
     if dist.get_rank() == 0:
         if generation is not None:
             model.generation_config = generation
@@ -130,7 +130,7 @@ def export_adapter(
             (with nf4 that is not the rounded base that the adapter was trained on), in the source's dtype.
         chat_template: File of the tokenizer's chat template. None: its own.
     """
-    tensors = {name: gathered(tensor, torch.float32) for name, tensor in trained.items()}
+    tensors = {name: gather(tensor, torch.float32) for name, tensor in trained.items()}
     source = config["base_model_name_or_path"]
     if dist.get_rank() == 0:
         if merge:

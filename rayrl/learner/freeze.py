@@ -1,4 +1,4 @@
-"""The freeze spec: which parameters train. The single truth for gradients, optimiser state, sync and drift."""
+"""The freeze spec: which parameters train. The single truth for gradients, optimizer state, sync and drift."""
 
 import difflib
 import re

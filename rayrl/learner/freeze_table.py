@@ -1,13 +1,14 @@
 """The resolved freeze spec as a table for people."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from rayrl.learner.freeze import layer_of
+from rayrl.learner.structure import ParameterShape
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class FreezeRow:
     """All tensors of one kind and one fate."""
 
     kind: str  # `self_attn.q_proj`, `embed_tokens (= lm_head)`
@@ -40,24 +41,23 @@ def _kind(name: str, tied: Mapping[str, str]) -> str:
     return f"{kind} (= {', '.join(second)})" if second else kind
 
 
-def table(trainable: Mapping[str, bool], sizes: Mapping[str, int], tied: Mapping[str, str] | None = None) -> list[Row]:
+def freeze_rows(parameters: Sequence[ParameterShape], tied: Mapping[str, str]) -> list[FreezeRow]:
     """Rows in the model's order.
 
     Args:
-        trainable: From `resolve`.
-        sizes: Number of elements of each parameter.
+        parameters: Of the model.
         tied: As in `resolve`.
     """
-    groups: dict[tuple[str, bool], list[str]] = {}
-    for name, trains in trainable.items():
-        groups.setdefault((_kind(name, tied or {}), trains), []).append(name)
+    groups: dict[tuple[str, bool], list[ParameterShape]] = {}
+    for parameter in parameters:
+        groups.setdefault((_kind(parameter.name, tied), parameter.trains), []).append(parameter)
     return [
-        Row(
+        FreezeRow(
             kind=kind,
-            layers=_ranges([layer for layer in map(layer_of, names) if layer is not None]),
-            tensors=len(names),
-            parameters=sum(sizes[name] for name in names),
+            layers=_ranges([own.layer for own in group if own.layer is not None]),
+            tensors=len(group),
+            parameters=sum(own.size for own in group),
             trainable=trains,
         )
-        for (kind, trains), names in groups.items()
+        for (kind, trains), group in groups.items()
     ]

@@ -42,7 +42,7 @@ class Head(NamedTuple):
 
 
 class _Head(torch.autograd.Function):
-    """The backward makes each chunk's logits anew: one more matmul instead of K x V floats of memory."""
+    """The backward computes each chunk's logits again: one more matmul instead of K x V floats of memory."""
 
     @staticmethod
     def forward(

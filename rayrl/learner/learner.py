@@ -1,4 +1,4 @@
-"""One optimiser over a model sharded over ranks. Plain PyTorch: runs alone, in a notebook, or by torchrun."""
+"""One optimizer over a model sharded over ranks. Plain PyTorch: runs alone, in a notebook, or by torchrun."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -17,7 +17,7 @@ from rayrl.learner.batch import Batch, Tree, idle_batch, make_batch, with_logpro
 from rayrl.learner.metrics import MetricSums
 from rayrl.learner.model import PolicyModule, load_model, shard
 from rayrl.learner.objectives import Objective, weigh
-from rayrl.learner.packing import plan, split_over_ranks
+from rayrl.learner.packing import bin_trees, split_over_ranks
 from rayrl.learner.peak import PeakMemory
 from rayrl.learner.reference import Reference
 from rayrl.learner.schedule import learning_rate
@@ -26,11 +26,11 @@ TOP_K = (1, 10)  # of which the share of targets among the k most likely tokens 
 
 
 class Learner:
-    """Holds model, optimiser and schedule. Every method is a collective: all ranks call it with the same arguments.
+    """Holds model, optimizer and schedule. Every method is a collective: all ranks call it with the same arguments.
 
     Args:
         model_settings: Which model, and in what dtype it computes.
-        learner_settings: Optimiser, schedule, memory.
+        learner_settings: Optimizer, schedule, memory.
         freeze_settings: What trains.
         temperature: Of the sampler whose log-probabilities the batches carry; 1 for supervised training.
         total_updates: Length of the schedule.
@@ -87,7 +87,7 @@ class Learner:
         )
 
     def update(self, trees: Sequence[Tree], objective: Objective) -> dict[str, float]:
-        """One optimiser update over `trees`, of which each rank takes its share.
+        """One optimizer update over `trees`, of which each rank takes its share.
 
         Returns:
             The objective's metrics and policy/entropy_mean, policy/top1_frac, policy/top10_frac, train/loss,
@@ -123,7 +123,7 @@ class Learner:
             self.optimizer.step()
             counts["train/skipped_updates"] = 0.0
         self.optimizer.zero_grad()
-        return {**metrics.reduced(), **counts, "train/grad_norm": norm}
+        return {**metrics.reduce(), **counts, "train/grad_norm": norm}
 
     def with_old_logprobs(self, updates: Sequence[Sequence[Tree]], objective: Objective) -> list[list[Tree]]:
         """The trees of a step's updates, to be learned from in this order, with the log-probabilities of the learner as
@@ -177,7 +177,7 @@ class Learner:
         """The named tensors, each whole, on the CPU, in the compute dtype, by their Hugging Face names."""
         parameters = adapter.parameters(self.policy.model)
         for name in names:
-            yield name, checkpoint.gathered(parameters[name], self.compute_dtype)
+            yield name, checkpoint.gather(parameters[name], self.compute_dtype)
 
     def rounded_base(self) -> Iterator[tuple[str, torch.Tensor]]:
         """The frozen weights that this learner rounded to 4 bits, as `tensors` gives others; none without NF4."""
@@ -197,7 +197,7 @@ class Learner:
         checkpoint.export_adapter(folder, config, self._trained(), merge, self.chat_template)
 
     def state(self, folder: Path) -> None:
-        """Writes all that `load` needs to go on bit for bit, but for the frozen weights, which never move."""
+        """Writes all that `load` needs to resume bit for bit, but for the frozen weights, which never move."""
         checkpoint.save_state(folder, self._trained(), self.optimizer, self.updates)
 
     def load(self, folder: Path) -> None:
@@ -211,10 +211,10 @@ class Learner:
         return int(peak)
 
     def check_frozen(self) -> None:
-        """Raises FreezeError where a frozen parameter has a gradient or optimiser state."""
+        """Raises FreezeError where a frozen parameter has a gradient or optimizer state."""
         for name, parameter in adapter.parameters(self.policy.model).items():
             if not self.trainable[name] and (parameter.grad is not None or parameter in self.optimizer.state):
-                raise FreezeError(f"the frozen parameter {name!r} has a gradient or optimiser state")
+                raise FreezeError(f"the frozen parameter {name!r} has a gradient or optimizer state")
 
     def _trained(self) -> dict[str, torch.nn.Parameter]:
         return {name: value for name, value in adapter.parameters(self.policy.model).items() if self.trainable[name]}
@@ -222,9 +222,9 @@ class Learner:
     def _batches(self, trees: Sequence[Tree]) -> list[Batch]:
         """This rank's micro-batches, filled up with idle ones: collectives need as many on every rank."""
         parts = split_over_ranks(trees, dist.get_world_size())
-        plans = [plan(trees, part, self.settings.microbatch_tokens) for part in parts]
-        own = [make_batch(trees, indices) for indices in plans[dist.get_rank()]]
-        return own + [idle_batch()] * (max(map(len, plans)) - len(own))
+        bins = [bin_trees(trees, part, self.settings.microbatch_tokens) for part in parts]
+        own = [make_batch(trees, indices) for indices in bins[dist.get_rank()]]
+        return own + [idle_batch()] * (max(map(len, bins)) - len(own))
 
     def _accumulate(self, batch: Batch, objective: Objective) -> MetricSums:
         logprobs, entropy, ranks = self.policy(batch, self.temperature)
@@ -243,7 +243,8 @@ class Learner:
         return float(norm.full_tensor() if isinstance(norm, DTensor) else norm)
 
     def reshard(self) -> None:
-        """For after a forward without a backward: FSDP keeps the weights that it gathered, past their next change."""
+        """For after a forward without a backward: FSDP keeps the weights that it gathered, past their next change
+        (github.com/pytorch/pytorch/issues/131965)."""
         for module in self.policy.modules():
             if isinstance(module, FSDPModule):
                 module.reshard()

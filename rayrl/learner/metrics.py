@@ -1,6 +1,5 @@
 """Metrics as sums, so that they merge over micro-batches and ranks; and of a step's updates together."""
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from statistics import fmean
 from typing import Any
@@ -20,7 +19,8 @@ class MetricSums:
     """
 
     def __init__(self) -> None:
-        self._means: dict[str, torch.Tensor] = {}  # [2] float64: sum, count (nan: a total)
+        self._means: dict[str, torch.Tensor] = {}  # [2] float64: sum, count
+        self._totals: dict[str, torch.Tensor] = {}  # scalar, float64
         self._shares: dict[str, torch.Tensor] = {}  # [3] float64: sum, sum of squares, count
         self._maxima: dict[str, torch.Tensor] = {}  # scalar
 
@@ -31,7 +31,7 @@ class MetricSums:
 
     def total(self, name: str, value: torch.Tensor) -> None:
         """Adds the scalar `value` to the total of that name."""
-        _add(self._means, name, torch.stack([value.detach().double(), value.new_tensor(math.nan).double()]))
+        _add(self._totals, name, value.detach().double())
 
     def effective_share(self, name: str, weights: torch.Tensor) -> None:
         """Adds `weights` [K], at least 0, to those whose (sum)² / (count x sum of squares) is of that name."""
@@ -45,22 +45,26 @@ class MetricSums:
         self._raise(name, torch.cat([values.detach(), zero]).max().double())
 
     def merge(self, other: "MetricSums") -> None:
-        for name, sums in other._means.items():
-            _add(self._means, name, sums)
-        for name, sums in other._shares.items():
-            _add(self._shares, name, sums)
+        for own, others in zip(self._sums, other._sums, strict=True):
+            for name, sums in others.items():
+                _add(own, name, sums)
         for name, value in other._maxima.items():
             self._raise(name, value)
 
-    def reduced(self) -> dict[str, float]:
+    def reduce(self) -> dict[str, float]:
         """The values over all ranks (a collective). A mean or share of nothing is left out."""
         means = _over_ranks(self._means, dist.ReduceOp.SUM)
         shares = _over_ranks(self._shares, dist.ReduceOp.SUM)
         return {
-            **{name: total if math.isnan(count) else total / count for name, (total, count) in means.items() if count},
+            **{name: total / count for name, (total, count) in means.items() if count},
+            **_over_ranks(self._totals, dist.ReduceOp.SUM),
             **{name: total**2 / (count * squares) for name, (total, squares, count) in shares.items() if squares},
             **_over_ranks(self._maxima, dist.ReduceOp.MAX),
         }
+
+    @property
+    def _sums(self) -> tuple[dict[str, torch.Tensor], ...]:
+        return self._means, self._totals, self._shares
 
     def _raise(self, name: str, value: torch.Tensor) -> None:
         self._maxima[name] = torch.maximum(self._maxima[name], value) if name in self._maxima else value

@@ -13,7 +13,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, BitsAndBytesConfig, P
 from rayrl.config import ModelSettings
 from rayrl.errors import ModelError
 from rayrl.learner import attention
-from rayrl.learner.batch import Batch, Tree, unfolded
+from rayrl.learner.batch import Batch, Tree, unfold
 from rayrl.learner.head import Head, TargetStatistics, target_logprobs
 
 
@@ -53,8 +53,8 @@ def load_model(
     Args:
         path: Folder or hub name.
         dtype: Of the weights; auto: as they are stored.
-        quantization: Quantise each linear weight on `device` as soon as it is read; None: load on the CPU.
-        device: Where a quantised model goes.
+        quantization: Quantize each linear weight on `device` as soon as it is read; None: load on the CPU.
+        device: Where a quantized model goes.
 
     Raises:
         ModelError: There is no model at `path`, or its weights cannot be read.
@@ -105,13 +105,14 @@ class PolicyModule(nn.Module):
         if activation_checkpointing:
             model.gradient_checkpointing_enable({"use_reentrant": False})
             # transformers has just made the embeddings' output need a gradient, which only re-entrant checkpointing
-            # wants: it would run a backward through every frozen layer below the lowest one that trains.
+            # wants: it would run a backward through every frozen layer below the lowest one that trains
+            # (github.com/huggingface/transformers/pull/42558).
             model.disable_input_require_grads()  # type: ignore[no-untyped-call]
         self.train()
 
     def layout(self, tree: Tree) -> list[Tree]:
         """The tree as this model can take it: whole, or as plain rows."""
-        return [tree] if self.forest else unfolded(tree)
+        return [tree] if self.forest else unfold(tree)
 
     def forward(self, batch: Batch, temperature: float) -> TargetStatistics:
         """Log-probabilities of the targets at this temperature, and what else the head says of them.

@@ -1,4 +1,4 @@
-"""What is minimised: pure functions of (log-probabilities, Batch) -> (loss sum, metrics).
+"""What is minimized: pure functions of (log-probabilities, Batch) -> (loss sum, metrics).
 
 The weight of each token already holds 1 / denominator, counted over all trees of the update (`weigh`), so neither
 the size of micro-batches nor the number of ranks changes the result.
@@ -27,7 +27,7 @@ class Objective:
 
     loss: Loss
     normalizer: Normalizer
-    max_tokens: int = 0  # longest completion; the constant normaliser's length
+    max_tokens: int = 0  # longest completion; the constant normalizer's length
     by_advantage: bool = False  # the loss is proportional to advantages: a tree without any has no gradient
     reference: bool = False  # the loss compares with the model that training started from
     proximal: bool = False  # the loss compares with the learner before the step's first update
@@ -86,10 +86,10 @@ def weigh(trees: Sequence[Tree], normalizer: Normalizer, max_tokens: int = 0) ->
     tokens); constant: 1 / (rows x max_tokens) (arXiv:2503.20783).
 
     Raises:
-        ValueError: The constant normaliser without a positive `max_tokens`.
+        ValueError: The constant normalizer without a positive `max_tokens`.
     """
     if normalizer == "constant" and max_tokens < 1:
-        raise ValueError(f"the constant normaliser needs max_tokens of at least 1, got {max_tokens}")
+        raise ValueError(f"the constant normalizer needs max_tokens of at least 1, got {max_tokens}")
     rows: list[tuple[int, list[int], int]] = []  # tree, segments, loss tokens
     for index, tree in enumerate(trees):
         for path in tree.rows():

@@ -1,4 +1,4 @@
-"""Which tree goes where: deterministic, so that every rank can work out the same plan from the same trees."""
+"""Which tree goes where: deterministic, so that every rank can work out the same bins from the same trees."""
 
 from collections.abc import Sequence
 
@@ -9,7 +9,7 @@ def _largest_first(trees: Sequence[Tree], indices: Sequence[int]) -> list[int]:
     return sorted(indices, key=lambda index: (-trees[index].tokens, index))
 
 
-def plan(trees: Sequence[Tree], indices: Sequence[int], microbatch_tokens: int) -> list[list[int]]:
+def bin_trees(trees: Sequence[Tree], indices: Sequence[int], microbatch_tokens: int) -> list[list[int]]:
     """First-fit-decreasing bins of tree indices. A tree above `microbatch_tokens` gets a bin of its own."""
     bins: list[list[int]] = []
     free: list[int] = []
@@ -28,7 +28,7 @@ def plan(trees: Sequence[Tree], indices: Sequence[int], microbatch_tokens: int) 
 
 def pack(trees: Sequence[Tree], microbatch_tokens: int) -> list[Batch]:
     """All trees in rows of at most `microbatch_tokens` tokens where they fit."""
-    return [make_batch(trees, indices) for indices in plan(trees, range(len(trees)), microbatch_tokens)]
+    return [make_batch(trees, indices) for indices in bin_trees(trees, range(len(trees)), microbatch_tokens)]
 
 
 def split_over_ranks(trees: Sequence[Tree], world_size: int) -> list[list[int]]:

@@ -26,13 +26,15 @@ UNTRAINED = {"steps": 0, "evaluation": {"at_start": True}}
 """Settings of a GRPO run that evaluates the base and ends. Of an SFT run, with `epochs: 0` too."""
 
 
-def merged(*trees: Mapping[str, Any]) -> dict[str, Any]:
+def merge_settings(*trees: Mapping[str, Any]) -> dict[str, Any]:
     """Settings put over settings: mappings are merged, all else is replaced."""
     result: dict[str, Any] = {}
     for tree in trees:
         for key, value in tree.items():
             below = result.get(key)
-            result[key] = merged(below, value) if isinstance(below, Mapping) and isinstance(value, Mapping) else value
+            result[key] = (
+                merge_settings(below, value) if isinstance(below, Mapping) and isinstance(value, Mapping) else value
+            )
     return result
 
 
@@ -42,8 +44,8 @@ def run_config(method: Method, settings: Mapping[str, Any], where: str) -> Train
     A trained arm does not evaluate the base again, unless it says so. Raises ConfigError, which names `where`.
     """
     if method == "base":
-        return validated(GRPOConfig, where, merged(settings, UNTRAINED))
-    tree = merged({"evaluation": {"at_start": False}}, settings)
+        return validated(GRPOConfig, where, merge_settings(settings, UNTRAINED))
+    tree = merge_settings({"evaluation": {"at_start": False}}, settings)
     return validated(SFTConfig if method == "sft" else GRPOConfig, where, tree)
 
 
@@ -60,10 +62,12 @@ def expand(config: StudyConfig) -> list[Arm]:
     for name, given in config.arms.items():
         own = {key: value for key, value in given.items() if key != "method"}
         method: Method = given["method"]
-        tree = merged(config.base, config.sft if method == "sft" else config.grpo, own)
+        tree = merge_settings(config.base, config.sft if method == "sft" else config.grpo, own)
         has_steps = method == "base" or "steps" in own or config.study.budget is None
         placeholder = {} if has_steps else {"steps": 1}
-        arms.append(Arm(name, method, run_config(method, merged(tree, placeholder), f"arms.{name}"), own, has_steps))
+        arms.append(
+            Arm(name, method, run_config(method, merge_settings(tree, placeholder), f"arms.{name}"), own, has_steps)
+        )
     return arms
 
 
@@ -73,7 +77,7 @@ def seeds_of(arm: Arm, seeds: list[int]) -> list[int]:
     return seeds[:1] if arm.method == "base" and greedy else seeds
 
 
-def with_place(config: TrainingConfig, folder: Path, name: str, seed: int, steps: int) -> TrainingConfig:
+def trial_config(config: TrainingConfig, folder: Path, name: str, seed: int, steps: int) -> TrainingConfig:
     """The config of one trial: `folder`/`name`, seed, steps."""
     run = config.run.model_copy(update={"dir": folder, "name": name, "seed": seed, "resume": False})
     return config.model_copy(update={"run": run, "steps": steps})

@@ -5,7 +5,7 @@ from statistics import fmean
 
 from rayrl.config import GRPOConfig, SFTConfig, TrainingConfig
 from rayrl.study.settings import BudgetSettings
-from rayrl.train.preflight import Preflight
+from rayrl.train.plan import RunPlan
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +35,13 @@ class Lengths:
     trainable: int
 
     @classmethod
-    def of(cls, plan: Preflight) -> "Lengths":
-        examples = plan.examples
+    def of(cls, plan: RunPlan) -> "Lengths":
+        examples, train = plan.data.examples, plan.data.train
         return cls(
-            prompt=fmean(len(prompt.token_ids) for prompt in plan.train) if plan.train else 0.0,
+            prompt=fmean(len(prompt.token_ids) for prompt in train) if train else 0.0,
             example=float(examples.lengths().mean()) if examples else 0.0,
-            parameters=plan.parameters,
-            trainable=sum(row.parameters for row in plan.freeze_rows if row.trainable),
+            parameters=plan.structure.base_size,
+            trainable=plan.structure.trained_size,
         )
 
 

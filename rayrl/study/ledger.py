@@ -9,7 +9,7 @@ from typing import Any, Literal
 from rayrl.config import TrainingConfig
 from rayrl.files import write_whole
 from rayrl.metrics import read_metrics
-from rayrl.study.same import require_same
+from rayrl.study.settings_match import require_settings_match
 
 State = Literal["pending", "finished", "failed", "stopped"]
 
@@ -45,7 +45,7 @@ class Ledger:
         path = self.folder / "trials.json"
         before = {row["trial"]: row for row in json.loads(path.read_text())} if path.exists() else {}
         for name, trial in self.trials.items():
-            require_same(self.folder / trial.directory, configs[name])
+            require_settings_match(self.folder / trial.directory, configs[name])
             row = before.get(name, {}) if (self.folder / trial.directory).exists() else {}
             if row.get("state") in ("finished", "stopped"):
                 trial.state, trial.error = row["state"], row["error"]

@@ -7,13 +7,14 @@ from rayrl.study.space import Chosen
 
 
 def search(settings: SweepSettings) -> tuple[Any, dict[str, Any]]:
-    """(search algorithm that maximises `objective`, Ray Tune's search space)."""
+    """(search algorithm that maximizes `objective`, Ray Tune's search space)."""
     import optuna
     from ray import tune
     from ray.tune.search.optuna import OptunaSearch
 
     class Search(OptunaSearch):  # type: ignore[misc]
-        """Hears of a trial's evaluations alone: steps have no objective."""
+        """Hears of a trial's evaluations alone: steps have no objective, on which Ray Tune's own class raises KeyError
+        (no public issue known)."""
 
         def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
             if self.metric in result:

@@ -1,7 +1,8 @@
 """Trials on Ray Tune: how many at once, what happened to each, and one view of all.
 
 A trial's own process takes no room: its actors and Ray Train's workers take theirs from the cluster as in any run. So
-that trials that run at once can never wait for one another's room, no more are started than the cluster can hold whole.
+that trials that run at once can never wait for one another's room, no more are started than the cluster can hold whole
+(github.com/ray-project/ray/issues/54305).
 """
 
 import logging
@@ -9,7 +10,6 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import ray
@@ -38,7 +38,8 @@ QUIET = {
     "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
     "RAY_AIR_NEW_OUTPUT": "0",
 }
-ROOM = tune.PlacementGroupFactory([{"memory": 1}])  # one byte: Ray Tune wants something to reserve
+# One byte: a placement group cannot be empty (github.com/ray-project/ray/issues/19959).
+ROOM = tune.PlacementGroupFactory([{"memory": 1}])
 
 
 def slots(configs: Iterable[TrainingConfig], total: Mapping[str, float], memory: float | None = None) -> int:
@@ -75,7 +76,8 @@ class Follower(Callback):  # type: ignore[misc]
         self.names: dict[str, str] = {}
 
     def __getstate__(self) -> dict[str, Any]:
-        return {}  # Ray Tune writes its callbacks to disk; this one is never read back
+        # Ray Tune pickles its callbacks (github.com/ray-project/ray/issues/31366); this one is never read back.
+        return {}
 
     def on_trial_result(
         self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
@@ -103,88 +105,95 @@ class Follower(Callback):  # type: ignore[misc]
 
     def _settle(self, name: str, state: State, why: str | None) -> None:
         self.ledger.settle(name, state, why)
-        self.view.settled(self.ledger.trials[name])
+        self.view.settle(self.ledger.trials[name])
 
 
-def run_trials(
-    configure: Configure,
-    space: Mapping[str, Any],
-    tune_settings: Mapping[str, Any],
-    settings: TrialsSettings,
-    follower: Follower,
-    folder: Path,
-    score: Score = lambda numbers: {},
-) -> None:
-    """Runs trials until none is left. Ray must be connected.
+class TrialRunner:
+    """Runs trials on Ray Tune. Ray must be connected.
 
     Args:
-        configure: Makes a trial and its config.
-        space: Ray Tune's search space.
-        tune_settings: Of `tune.TuneConfig`: search algorithm, scheduler, number and concurrency of trials.
         settings: Of the study.
         follower: Takes in what happens.
-        folder: Of Ray Tune's own files.
-        score: Adds to what Ray Tune is told of a step or an evaluation; a trial that finishes tells the last once more.
+        at_once: How many may run at the same time.
     """
-    os.environ.update(QUIET)
-    logging.getLogger("ray.tune").setLevel(logging.ERROR)
-    stop, here = settings.stop, os.getcwd()
 
-    def trial(chosen: dict[str, Any]) -> None:
-        if os.path.isdir(here):
-            os.chdir(here)  # files are named from where the study was started; Ray Tune goes to a folder of its own
-        about, config = configure(chosen, tune.get_context().get_trial_id())
-        label = {"about": asdict(about)}
-        scored: dict[str, float] = {}
+    def __init__(self, settings: TrialsSettings, follower: Follower, at_once: int) -> None:
+        self.settings, self.follower, self.at_once = settings, follower, at_once
+        self.ledger = follower.ledger
 
-        def report(numbers: dict[str, Any]) -> None:
-            scored.update(score(numbers))
-            tune.report(label | numbers | scored)
+    def run(
+        self,
+        stage: str,
+        configure: Configure,
+        space: Mapping[str, Any],
+        score: Score = lambda numbers: {},
+        **tune_settings: Any,
+    ) -> None:
+        """Runs trials until none is left.
 
-        tune.report(label | {"kind": "start"})
-        state, why = run_trial(config, stop, report)
-        told = scored if state == "finished" else {}
-        tune.report(label | told | {"outcome": state, "why": why or ""})
+        Args:
+            stage: Names the folder, in the study's, of Ray Tune's own files.
+            configure: Makes a trial and its config.
+            space: Ray Tune's search space.
+            score: Adds to what Ray Tune is told of a step or an evaluation; a trial that finishes tells the last once
+                more.
+            tune_settings: Of `tune.TuneConfig`: search algorithm, scheduler, number of trials.
+        """
+        os.environ.update(QUIET)
+        logging.getLogger("ray.tune").setLevel(logging.ERROR)
+        stop, here = self.settings.stop, os.getcwd()
 
-    tune.Tuner(
-        tune.with_resources(trial, ROOM),
-        param_space=dict(space),
-        tune_config=tune.TuneConfig(**tune_settings),
-        run_config=tune.RunConfig(
-            name=folder.name,
-            storage_path=str(folder.parent),
-            callbacks=[follower],
-            verbose=0,
-            failure_config=tune.FailureConfig(max_failures=0),
-        ),
-    ).fit()
+        def trial(chosen: dict[str, Any]) -> None:
+            if os.path.isdir(here):
+                os.chdir(here)  # files are named from where the study was started; Ray Tune goes to a folder of its own
+            about, config = configure(chosen, tune.get_context().get_trial_id())
+            label = {"about": asdict(about)}
+            scored: dict[str, float] = {}
 
+            def report(numbers: dict[str, Any]) -> None:
+                scored.update(score(numbers))
+                tune.report(label | numbers | scored)
 
-def run_listed(
-    ledger: Ledger,
-    configs: Mapping[str, TrainingConfig],
-    names: list[str],
-    tune_settings: Mapping[str, Any],
-    settings: TrialsSettings,
-    follower: Follower,
-    folder: Path,
-    score: Score = lambda numbers: {},
-) -> None:
-    """Runs these trials of the ledger; the rest as in `run_trials`."""
-    known = {name: (ledger.trials[name], configs[name]) for name in names}
+            tune.report(label | {"kind": "start"})
+            state, why = run_trial(config, stop, report)
+            told = scored if state == "finished" else {}
+            tune.report(label | told | {"outcome": state, "why": why or ""})
 
-    def configure(parameters: Mapping[str, Any], trial_id: str) -> tuple[Trial, TrainingConfig]:
-        return known[parameters["trial"]]
+        tune.Tuner(
+            tune.with_resources(trial, ROOM),
+            param_space=dict(space),
+            tune_config=tune.TuneConfig(max_concurrent_trials=self.at_once, **tune_settings),
+            run_config=tune.RunConfig(
+                name=stage,
+                storage_path=str(self.ledger.folder / "tune"),
+                callbacks=[self.follower],
+                verbose=0,
+                failure_config=tune.FailureConfig(max_failures=0),
+            ),
+        ).fit()
 
-    space = {"trial": tune.grid_search(names)}
-    run_trials(configure, space, tune_settings, settings, follower, folder, score)
+    def run_listed(
+        self,
+        stage: str,
+        names: list[str],
+        configs: Mapping[str, TrainingConfig],
+        score: Score = lambda numbers: {},
+        **tune_settings: Any,
+    ) -> None:
+        """Runs these trials of the ledger; the rest as in `run`."""
+        known = {name: (self.ledger.trials[name], configs[name]) for name in names}
+
+        def configure(parameters: Mapping[str, Any], trial_id: str) -> tuple[Trial, TrainingConfig]:
+            return known[parameters["trial"]]
+
+        self.run(stage, configure, {"trial": tune.grid_search(names)}, score, **tune_settings)
 
 
 @contextmanager
-def following(
+def start_runner(
     ledger: Ledger, settings: TrialsSettings, configs: Iterable[TrainingConfig], run_bytes: int
-) -> Iterator[tuple[Follower, int]]:
-    """Connects to Ray, once for all trials, and shows them; yields what follows them and how many may run at once.
+) -> Iterator[TrialRunner]:
+    """Connects to Ray, once for all trials, and shows them; yields what runs them.
 
     Args:
         ledger: Of the study.
@@ -192,9 +201,9 @@ def following(
         configs: Of the trials.
         run_bytes: Memory of the largest trial.
     """
-    # In this order: Ray takes SIGTERM for itself when it starts.
+    # In this order: Ray takes SIGTERM for itself when it starts (github.com/ray-project/ray/issues/17308).
     with connect(), terminated_as_interrupt(), StudyView(ledger, settings.name) as view:
         at_once = slots(configs, ray.cluster_resources(), memory_slots(run_bytes))
         at_once = min(at_once, settings.max_concurrent or at_once)
         view.say(f"at most {at_once} trials at once")
-        yield Follower(ledger, view), at_once
+        yield TrialRunner(settings, Follower(ledger, view), at_once)

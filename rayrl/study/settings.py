@@ -11,7 +11,7 @@ from rayrl.metric_table import find_metric
 
 NAME = re.compile(r"[A-Za-z0-9_.-]+")
 Method = Literal["base", "grpo", "sft"]
-RunSettings = Annotated[dict[str, Any], SettingsOf((GRPOConfig, SFTConfig))]
+PartialRunSettings = Annotated[dict[str, Any], SettingsOf((GRPOConfig, SFTConfig))]
 """Settings of a run that are whole, and validated, only together with others."""
 
 
@@ -61,7 +61,7 @@ class TrialsSettings(Settings):
     dir: Path = Path("runs")
     """Folder of all runs and studies. On several machines: a folder that all of them see."""
     resume: bool = False
-    """Go on with one of this name: finished trials are kept, interrupted ones go on from their checkpoint."""
+    """Resume one of this name: finished trials are kept, interrupted ones resume from their checkpoint."""
     overwrite: bool = False
     """Remove one of this name first."""
     max_concurrent: int | None = Field(None, ge=1)
@@ -71,7 +71,7 @@ class TrialsSettings(Settings):
     @field_validator("dir")
     @classmethod
     def absolute(cls, path: Path) -> Path:
-        return path.absolute()  # trials run in processes of their own, and a study may be gone on with from elsewhere
+        return path.absolute()  # trials run in processes of their own, and a study may be resumed from elsewhere
 
     @field_validator("name")
     @classmethod
@@ -94,13 +94,13 @@ class StudyConfig(Settings):
     """Everything `rayrl study` needs."""
 
     study: StudySettings = StudySettings()
-    base: RunSettings
+    base: PartialRunSettings
     """Settings of every arm, as in a run's config."""
-    grpo: RunSettings = Field(default_factory=dict)
+    grpo: PartialRunSettings = Field(default_factory=dict)
     """Further settings of the GRPO arms, and of the base."""
-    sft: RunSettings = Field(default_factory=dict)
+    sft: PartialRunSettings = Field(default_factory=dict)
     """Further settings of the SFT arms."""
-    arms: dict[str, RunSettings] = Field(min_length=1)
+    arms: dict[str, PartialRunSettings] = Field(min_length=1)
     """Name -> `method` (base, grpo or sft) and settings of its own."""
 
     @field_validator("arms")
@@ -143,7 +143,7 @@ class AshaSettings(Settings):
     grace_steps: int = Field(4, ge=1)
     """No trial is stopped before."""
     reduction: float = Field(3.0, gt=1)
-    """One in so many goes on from each rung, which are this factor apart in steps."""
+    """One in so many continues after each rung, which are this factor apart in steps."""
 
     @field_validator("metric")
     @classmethod
@@ -178,7 +178,7 @@ class SweepSettings(TrialsSettings):
         if (self.search == "grid") != (self.trials is None):
             raise ValueError("trials goes with search: random and optuna; set it there, and leave it out with grid")
         if self.search == "optuna" and self.resume:
-            raise ValueError("resume: optuna's search cannot be gone on with; start it again by overwrite: true")
+            raise ValueError("resume: optuna's search cannot be resumed; start it again by overwrite: true")
         empty = [name for name, values in self.space.items() if values == []]
         if empty:
             raise ValueError(f"space: {', '.join(empty)} has no values")
@@ -191,5 +191,5 @@ class SweepConfig(Settings):
     sweep: SweepSettings
     method: Literal["grpo", "sft"]
     """What every trial does."""
-    base: RunSettings
+    base: PartialRunSettings
     """A run's config (`rayrl grpo` or `rayrl sft`), in which each trial replaces what `space` names."""

@@ -41,7 +41,7 @@ def _drawn(values: list[Any] | RangeSettings, draw: random.Random) -> Any:
     return round(number) if values.integer else number
 
 
-def placed(tree: Mapping[str, Any], chosen: Chosen) -> dict[str, Any]:
+def apply_choice(tree: Mapping[str, Any], chosen: Chosen) -> dict[str, Any]:
     """A copy of a run's settings with the chosen values put in.
 
     Raises:

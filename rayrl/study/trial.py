@@ -31,11 +31,13 @@ class Watch:
 
     def _judge(self, record: dict[str, Any]) -> None:
         for key in WATCHED:
-            if self.stop.not_finite and not math.isfinite(record.get(key, 0.0)) and record.get("reward/none_frac") != 1:
-                raise StoppedError(f"{key} is {record[key]} at step {record['step']} (stop.not_finite)")
+            value = record.get(key)
+            if self.stop.not_finite and value is not None and not math.isfinite(value):
+                raise StoppedError(f"{key} is {value} at step {record['step']} (stop.not_finite)")
         if self.stop.reward_below is None or "reward/mean" not in record:
             return
-        self.poor = self.poor + 1 if record["reward/mean"] < self.stop.reward_below else 0
+        reward = record["reward/mean"]
+        self.poor = self.poor + 1 if reward is not None and reward < self.stop.reward_below else 0
         if self.poor >= self.stop.patience:
             raise StoppedError(
                 f"the mean reward was below {self.stop.reward_below:g} for {self.poor} steps up to {record['step']} "
@@ -44,16 +46,16 @@ class Watch:
 
 
 def run_trial(config: TrainingConfig, stop: StopSettings, report: Report) -> tuple[str, str | None]:
-    """Runs, or goes on with, one trial; returns its state and, unless it finished, why."""
+    """Runs, or resumes, one trial; returns its state and, unless it finished, why."""
     from rayrl.train.driver import train
-    from rayrl.train.run_directory import run_folder
+    from rayrl.train.folder_kind import RUN
 
-    resume = (run_folder(config) / "config.yaml").exists()
+    resume = (RUN.path(config.run) / RUN.marker).exists()
     config = config.model_copy(update={"run": config.run.model_copy(update={"resume": resume})})
     try:
         train(config, Watch(stop, report))
     except StoppedError as error:
         return "stopped", str(error)
-    except Exception as error:  # whatever it is, the study goes on
+    except Exception as error:  # whatever it is, the study continues
         return "failed", f"{type(error).__name__}: {error}"[:2000]
     return "finished", None

@@ -1,41 +1,23 @@
 """What a person watches while trials run: one live table on a terminal, a line for each event elsewhere."""
 
-from types import TracebackType
 from typing import Any
 
-from rich.console import Console
-from rich.live import Live
 from rich.table import Table
 
 from rayrl.study.ledger import Ledger, Trial
+from rayrl.train.view import LiveView
 
 EVERY = 5
 """Without a terminal, steps of one trial from one line to the next."""
 
 
-class StudyView:
+class StudyView(LiveView):
     """Trials, their state, step and last numbers."""
 
     def __init__(self, ledger: Ledger, title: str) -> None:
-        self.ledger = ledger
-        self.title = title
-        self.console = Console(highlight=False, soft_wrap=True)
+        super().__init__(self._table, per_second=2)
+        self.ledger, self.title = ledger, title
         self.last: dict[str, dict[str, Any]] = {}
-        self.live = Live(console=self.console, get_renderable=self._table, refresh_per_second=2)
-
-    def __enter__(self) -> "StudyView":
-        if self.console.is_terminal:
-            self.live.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self.live.is_started:
-            self.live.stop()
-
-    def say(self, text: str) -> None:
-        self.console.print(text, markup=False)
 
     def progress(self, name: str, report: dict[str, Any]) -> None:
         """A start, step or evaluation of a trial."""
@@ -47,7 +29,7 @@ class StudyView:
         elif report["kind"] == "eval" or not report.get("step", 0) % EVERY:
             self.say(f"{name}: {describe(report)}")
 
-    def settled(self, trial: Trial) -> None:
+    def settle(self, trial: Trial) -> None:
         """A trial that has ended."""
         took = "" if trial.seconds is None else f" after {trial.seconds:.0f} s"
         why = f": {trial.error}" if trial.error else ""

@@ -11,7 +11,7 @@ from rayrl.learner.learner import Learner
 
 
 class Checkpoints:
-    """`folder`/step_000010/ holds everything that going on after 10 steps needs."""
+    """`folder`/step_000010/ holds everything that resuming after 10 steps needs."""
 
     def __init__(self, folder: Path, keep: int) -> None:
         self.folder = folder

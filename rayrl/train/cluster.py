@@ -12,7 +12,8 @@ import ray
 from rayrl.config import TrainingConfig
 from rayrl.errors import ResourceError
 
-# Of actors and tasks: in a trial they are scheduled as anywhere else, not in the room that Ray Tune keeps for it.
+# Of actors and tasks: in a trial they are scheduled as anywhere else, not in the room that Ray Tune keeps for it
+# (github.com/ray-project/ray/issues/25239).
 ANYWHERE = "DEFAULT"
 
 # Ray Train and Ray's workers tell little that a user of a run needs; the run's own view does.
@@ -23,7 +24,7 @@ QUIET = {
     "VLLM_LOGGING_LEVEL": "ERROR",
     "TOKENIZERS_PARALLELISM": "false",
     "RAY_DEDUP_LOGS": "0",
-    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # github.com/ray-project/ray/issues/54868
 }
 
 
@@ -66,7 +67,8 @@ def connect() -> Iterator[dict[str, float]]:
 
 
 def _knock(address: str) -> None:
-    """Raises OSError where nothing listens at HOST:PORT: Ray itself would try for minutes."""
+    """Raises OSError where nothing listens at HOST:PORT: Ray itself would try for minutes
+    (github.com/ray-project/ray/issues/46863)."""
     host, _, port = address.removeprefix("ray://").rpartition(":")
     if host and port.isdecimal():
         socket.create_connection((host, int(port)), timeout=10).close()

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from rayrl.actors.coordinator import StepBatch
+from rayrl.actors.admission import StepBatch
 from rayrl.config import GRPOConfig
 from rayrl.learner.batch import Tree, grpo_tree
 from rayrl.learner.objectives import group_advantages, grpo_objective

@@ -4,21 +4,23 @@ import os
 import time
 from collections.abc import Iterable
 from itertools import chain
-from pathlib import Path
 from typing import Any
 
 import ray
+import ray.train
 import torch
 
-from rayrl.actors.coordinator import CoordinatorState, StepBatch
-from rayrl.actors.waiting import fetch
-from rayrl.config import GRPOConfig, SFTConfig, TrainingConfig
+from rayrl.actors.admission import StepBatch
+from rayrl.actors.coordinator import CoordinatorState
+from rayrl.actors.deadlines import fetch
+from rayrl.config import GRPOConfig, SFTConfig
 from rayrl.errors import SyncError
 from rayrl.generate.packets import pack, with_fused_partners
 from rayrl.learner.learner import Learner
 from rayrl.learner.metrics import over_updates
-from rayrl.train.change import Change
+from rayrl.train.base_distance import BaseDistance
 from rayrl.train.checkpoints import Checkpoints
+from rayrl.train.entry import RankJob
 from rayrl.train.grpo import Rollouts
 from rayrl.train.run_directory import EXAMPLES
 from rayrl.train.sft import Examples
@@ -33,13 +35,8 @@ they differ by bfloat16 rounding (0.01-0.11 nats measured), one update apart by 
 class Rank:
     """One learner rank."""
 
-    def __init__(self, context: dict[str, Any]) -> None:
-        import ray.train
-
-        self.config: TrainingConfig = context["config"]
-        self.coordinator, self.prompts = context["coordinator"], context["prompts"]
-        folder = Path(context["run_dir"])
-        self.estimate: int = context["learner_bytes"]
+    def __init__(self, job: RankJob) -> None:
+        self.job, self.config, self.coordinator = job, job.config, job.coordinator
         worker = ray.train.get_context()
         self.rank, self.world_size = worker.get_world_rank(), worker.get_world_size()
         self.first = self.rank == 0
@@ -48,10 +45,10 @@ class Rank:
         if device.type == "cpu":
             cores = len(os.sched_getaffinity(0))
             torch.set_num_threads(settings.threads or max(1, cores // worker.get_local_world_size()))
-        self.checkpoints = Checkpoints(folder / "checkpoints", self.config.checkpoint.keep)
-        self.source = self._source(folder)
+        self.checkpoints = Checkpoints(job.folder / "checkpoints", self.config.checkpoint.keep)
+        self.source = self._source()
         self.learner = Learner(
-            self.config.model.model_copy(update={"path": context["model"]}),
+            self.config.model.model_copy(update={"path": job.model}),
             settings,
             self.config.freeze,
             temperature=self.config.temperature,
@@ -61,11 +58,11 @@ class Rank:
             keep_reference=self.config.keeps_reference,
             adapter_settings=self.config.adapter,
         )
-        self.change = Change(self.config, self.learner, folder, context["model"])
+        self.distance = BaseDistance(self.config, self.learner, job.folder, job.model)
 
-    def _source(self, folder: Path) -> Source:
+    def _source(self) -> Source:
         if isinstance(self.config, SFTConfig):
-            return Examples(self.config, folder / EXAMPLES)
+            return Examples(self.config, self.job.folder / EXAMPLES)
         assert isinstance(self.config, GRPOConfig)
 
         def take(step: int) -> StepBatch:
@@ -78,7 +75,7 @@ class Rank:
         """Restores, then steps until the last; leaves the model in Hugging Face format."""
         state = self.checkpoints.restore(self.learner)
         if self.first:
-            self._wait(self.coordinator.restore.remote(state, self.prompts), "the coordinator to restore its state")
+            self._wait(self.coordinator.restore.remote(state, self.job.prompts), "the coordinator to restore its state")
         self._publish(state.next_step, self.learner.rounded_base())
         if state.next_step == 0:
             self._begin()
@@ -88,12 +85,12 @@ class Rank:
             self._step(step)
         if self.config.steps:
             self._phase("export")
-            self.learner.export(self.checkpoints.folder.parent / "model")
+            self.learner.export(self.job.folder / "model")
 
     def _begin(self) -> None:
         """What is measured before the first step."""
-        self.change.measure(0)
-        if self.first and (notice := self.change.notice()):
+        self.distance.measure(0)
+        if self.first and (notice := self.distance.notice()):
             self._log({"kind": "event", "event": "drift", "detail": notice})
         if self.config.evaluation.at_start:
             self._evaluate(0)
@@ -109,7 +106,7 @@ class Rank:
             self._phase("sync")
             self._publish(step + 1)
         synced = time.monotonic()
-        memory = {"memory/peak_gb": self.learner.peak_bytes() / 1e9, "memory/estimate_gb": self.estimate / 1e9}
+        memory = {"memory/peak_gb": self.learner.peak_bytes() / 1e9, "memory/estimate_gb": self.job.learner_bytes / 1e9}
         if self.first:
             clock = {
                 "time/wait_s": received - started,
@@ -127,7 +124,7 @@ class Rank:
             self._evaluate(step + 1)
         if last or (step + 1) % self.config.checkpoint.every_steps == 0:
             self._phase("checkpoint")
-            self.change.measure(step + 1)
+            self.distance.measure(step + 1)
             empty = CoordinatorState(step + 1)
             state = self._wait(self.coordinator.state.remote(step + 1), "the state") if self.first else empty
             self.checkpoints.save(self.learner, state)

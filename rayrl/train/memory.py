@@ -9,9 +9,8 @@ from pathlib import Path
 import psutil
 
 from rayrl.config import GRPOConfig, SFTConfig, TrainingConfig
-from rayrl.data.examples import ExampleFile
 from rayrl.errors import ModelError
-from rayrl.types import Prompt
+from rayrl.train.datasets import Datasets
 
 GB = 1e9
 RAY = 1_100_000_000  # its head processes (0.37 GB), Ray Train's three actors (0.55), the coordinator: measured, PSS
@@ -23,7 +22,7 @@ VERIFIER = 80_000_000  # the actor, and as much for each of two worker processes
 class RunMemory:
     """Bytes of a run's processes, all on one machine; parts that lie on a GPU are not counted.
 
-    learners: of all ranks, with activations (`learner.estimate`). generators: weights in bfloat16 and the KV cache of
+    learners: of all ranks, with activations (`learner.memory`). generators: weights in bfloat16 and the KV cache of
     each. sync: what trains, in bfloat16, on its way: this version and the one before in Ray's object store, and a file
     for each generator, all of it in shared memory. processes: interpreters with what they import (driver, ranks, and
     two for each generator), Ray's own, verifiers.
@@ -39,22 +38,27 @@ class RunMemory:
         return self.learners + self.generators + self.sync + self.processes
 
 
-def run_memory(config: TrainingConfig, learner_bytes: int, generator_bytes: int, sent_bytes: int) -> RunMemory:
-    """Memory of a run.
+@dataclass(frozen=True, slots=True)
+class PartMemory:
+    """Bytes of one of each of a run's parts.
 
-    Args:
-        config: Its settings.
-        learner_bytes: Of one rank, without `mapped_bytes`.
-        generator_bytes: Of one generator.
-        sent_bytes: Of one version of what trains, as it is sent.
+    learner: one rank, without `mapped_bytes`. generator: one. sent: one version of what trains, as it is sent.
     """
+
+    learner: int
+    generator: int
+    sent: int
+
+
+def run_memory(config: TrainingConfig, parts: PartMemory) -> RunMemory:
+    """Memory of a run with these settings and parts."""
     ranks = config.learner.workers
     replicas = config.generator.replicas if config.samples else 0
     verifiers = config.verifier.actors * (1 + config.verifier.processes_per_actor) if config.samples else 0
     return RunMemory(
-        learners=0 if config.learner.gpus_per_worker else ranks * learner_bytes,
-        generators=0 if config.generator.gpus else replicas * generator_bytes,
-        sync=(2 + replicas) * sent_bytes if replicas else 0,
+        learners=0 if config.learner.gpus_per_worker else ranks * parts.learner,
+        generators=0 if config.generator.gpus else replicas * parts.generator,
+        sync=(2 + replicas) * parts.sent if replicas else 0,
         processes=RAY + IMPORTED * (1 + ranks + 2 * replicas) + VERIFIER * verifiers,
     )
 
@@ -96,15 +100,15 @@ def memory_available() -> int:
     return free
 
 
-def largest_microbatch(config: TrainingConfig, train: list[Prompt], examples: ExampleFile | None) -> int:
+def largest_microbatch(config: TrainingConfig, data: Datasets) -> int:
     """Most packed tokens that a learner rank can have to hold at once, each completion being as long as it may."""
     if isinstance(config, GRPOConfig):
-        longest = max(len(prompt.token_ids) for prompt in train)
+        longest = max(len(prompt.token_ids) for prompt in data.train)
         tree, count = longest + config.group_size * config.sampling.max_tokens, config.prompts_per_step
         count //= config.updates_per_step
     else:
         assert isinstance(config, SFTConfig)
-        assert examples is not None
-        tree, count = int(examples.lengths().max()), config.examples_per_step
+        assert data.examples is not None
+        tree, count = int(data.examples.lengths().max()), config.examples_per_step
     share = math.ceil(count / config.learner.workers)
     return min(share * tree, max(config.learner.microbatch_tokens, tree))

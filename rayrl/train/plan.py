@@ -1,17 +1,123 @@
-"""`--dry-run`: what a run would do, without starting anything."""
+"""What a run will do: checked and shown before it starts, and written to plan.json."""
 
-from rich.console import Console
+from contextlib import ExitStack
+from dataclasses import asdict
+from functools import cached_property
+from typing import Any
 
-from rayrl.config import TrainingConfig, dump_config
-from rayrl.train.preflight import check
-from rayrl.train.run_directory import run_folder
-from rayrl.train.view import plan_table
+from rayrl.config import SFTConfig, TrainingConfig
+from rayrl.learner.freeze_table import FreezeRow, freeze_rows
+from rayrl.learner.memory import Memory, MemoryEstimator
+from rayrl.learner.structure import Structure, read_structure
+from rayrl.models import resolve_model
+from rayrl.train.datasets import Datasets, read_datasets
+from rayrl.train.memory import GB, PartMemory, RunMemory, largest_microbatch, mapped_bytes, run_memory
 
 
-def print_plan(config: TrainingConfig) -> int:
-    """Prints the resolved settings, then what trains, memory and placement. Raises as the run itself would."""
-    console = Console(highlight=False, soft_wrap=True)
-    with check(config) as plan:
-        console.print(dump_config(config.resolved(plan.steps)), markup=False)
-        console.print(plan_table(config, plan, run_folder(config)))
-    return 0
+class RunPlan:
+    """What a run's settings come to. Each part is found once, when it is first asked for; sizes are in bytes.
+
+    Every part raises a RayrlError where it cannot be had (`preflight.CHECKS` asks for all of them).
+
+    Args:
+        config: The settings.
+        drafts: Removes what the data are tokenized into, unless it was moved.
+    """
+
+    def __init__(self, config: TrainingConfig, drafts: ExitStack) -> None:
+        self.config = config
+        self._drafts = drafts
+
+    @cached_property
+    def model(self) -> str:
+        """Folder or hub name."""
+        return resolve_model(self.config.model.path)
+
+    @cached_property
+    def structure(self) -> Structure:
+        return read_structure(self.model, self.config.freeze, self.config.adapter)
+
+    @cached_property
+    def data(self) -> Datasets:
+        return read_datasets(self.config, self.model, self._drafts)
+
+    @property
+    def freeze_rows(self) -> list[FreezeRow]:
+        """What trains and what is frozen."""
+        return freeze_rows(self.structure.parameters, self.structure.tied)
+
+    @property
+    def state_bytes(self) -> int:
+        """Of one full checkpoint: weights that train and AdamW's moments."""
+        return 12 * self.structure.trained_size if self._trains else 0
+
+    @property
+    def kept_bytes(self) -> int:
+        """Of what the run leaves on disk: `checkpoint.keep` full checkpoints and the exported model."""
+        model = 2 * self.structure.base_size if self._trains else 0
+        return self.config.checkpoint.keep * self.state_bytes + model
+
+    @property
+    def learner_memory(self) -> Memory:
+        """Of one learner rank, without micro-batches."""
+        return self._estimator.without_batch()
+
+    @cached_property
+    def activation_bytes(self) -> int:
+        """What the largest micro-batch that can come holds for its backward, and the holes between."""
+        return self._estimator.for_batch(largest_microbatch(self.config, self.data)) if self._trains else 0
+
+    @property
+    def learner_bytes(self) -> int:
+        """Of one learner rank, with activations, and on CPU with what it maps of the object store."""
+        return self.learner_memory.total + self.activation_bytes + mapped_bytes(self.config, self._sent_bytes)
+
+    @property
+    def generator_bytes(self) -> int:
+        """Of one generator."""
+        weights = sum(parameter.size for parameter in self.structure.parameters)
+        return self._width * weights + int(self.config.generator.kv_cache_gb * GB)
+
+    @property
+    def memory_without_batch(self) -> RunMemory:
+        """As `memory`, as far as it is known without the data."""
+        return self._run_memory(0)
+
+    @property
+    def memory(self) -> RunMemory:
+        """Of the whole run, where all of it is on this machine."""
+        return self._run_memory(self.activation_bytes)
+
+    def record(self) -> dict[str, Any]:
+        """What plan.json holds: what trains, and the memory that is expected."""
+        return {
+            "model": self.model,
+            "parameters": self.structure.base_size,
+            "freeze": [asdict(row) for row in self.freeze_rows],
+            "learner_bytes": self.learner_bytes,
+            "generator_bytes": self.generator_bytes,
+            "run_bytes": self.memory.total,
+        }
+
+    @property
+    def _trains(self) -> bool:
+        """Whether there is any update; else the model is evaluated only."""
+        return bool(self.config.steps or (isinstance(self.config, SFTConfig) and self.config.epochs))
+
+    @property
+    def _width(self) -> int:
+        return 2 if self.config.model.compute_dtype == "bfloat16" else 4
+
+    @property
+    def _sent_bytes(self) -> int:
+        return self._width * self.structure.trained_size
+
+    def _run_memory(self, batch_bytes: int) -> RunMemory:
+        learner = self.learner_memory.total + batch_bytes
+        return run_memory(self.config, PartMemory(learner, self.generator_bytes, self._sent_bytes))
+
+    @property
+    def _estimator(self) -> MemoryEstimator:
+        config, structure = self.config, self.structure
+        settings = (config.model, config.learner, config.adapter)
+        return MemoryEstimator(structure.parameters, *settings, structure.stored_width, config.keeps_reference)

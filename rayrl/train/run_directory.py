@@ -1,4 +1,4 @@
-"""The folder of a run: made fresh, or gone on with."""
+"""The folder of a run: made, or found to be resumed."""
 
 import errno
 from collections.abc import Iterator
@@ -9,27 +9,16 @@ from tempfile import TemporaryDirectory
 from rayrl.config import TrainingConfig, dump_config
 from rayrl.errors import ResourceError
 from rayrl.files import write_whole
-from rayrl.train.place import open_place, place, require_place
+from rayrl.train.folder_kind import RUN
 
-MARKER = "config.yaml"
 EXAMPLES = "examples.arrow"
 TEXTS = "divergence_texts.json"
 
 
-def run_folder(config: TrainingConfig) -> Path:
-    """`run.dir`/`run.name`."""
-    return place(config.run)
-
-
-def require_run_directory(config: TrainingConfig) -> None:
-    """Raises ConfigError as `require_place`."""
-    require_place(config.run, "run", MARKER)
-
-
 def open_run_directory(config: TrainingConfig) -> Path:
-    """`run.dir`/`run.name`, made or found as `run.resume` and `run.overwrite` say; raises as `require_place`."""
-    folder = open_place(config.run, "run", MARKER, "rollouts")
-    write_whole(folder / MARKER, dump_config(config))
+    """`run.dir`/`run.name`, made or found as `run.resume` and `run.overwrite` say; raises as `FolderKind.require`."""
+    folder = RUN.open(config.run)
+    write_whole(folder / RUN.marker, dump_config(config))
     return folder
 
 

@@ -1,4 +1,4 @@
-"""SFT: a step's examples, from the file that the driver tokenised."""
+"""SFT: a step's examples, from the file that the driver tokenized."""
 
 from pathlib import Path
 from typing import Any

@@ -13,7 +13,7 @@ class StepWork:
     """What one step learns from."""
 
     updates: list[list[Tree]]
-    """The trees of each optimiser update."""
+    """The trees of each optimizer update."""
     on_policy: bool
     """All of it was sampled by the weights that it first updates."""
     record: Callable[[], dict[str, Any]]

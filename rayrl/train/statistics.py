@@ -1,18 +1,17 @@
 """Numbers of a step and of an evaluation, from groups and rows."""
 
-import math
 import statistics
 from collections.abc import Mapping
 from typing import Any
 
-from rayrl.actors.coordinator import StepBatch
+from rayrl.actors.admission import StepBatch
 from rayrl.config import HELD_OUT, ObjectiveSettings
 from rayrl.intervals import mean_interval
 from rayrl.rollout_row import EvaluationRow, training_rows
 from rayrl.types import STATUSES
 
 
-def rollout_statistics(batch: StepBatch, step: int, objective: ObjectiveSettings) -> dict[str, float | list[Any]]:
+def rollout_statistics(batch: StepBatch, step: int, objective: ObjectiveSettings) -> dict[str, Any]:
     """Metrics of one step's groups. `samples` holds readable rows for rollouts/, a list for each group."""
     groups = batch.groups
     rollouts = [rollout for group in groups for rollout in group.rollouts]
@@ -24,12 +23,12 @@ def rollout_statistics(batch: StepBatch, step: int, objective: ObjectiveSettings
     staleness = [step - version for rollout in rollouts for version in rollout.policy_versions]
     # Groups, not completions, are independent draws: the interval is over group means.
     means = [statistics.fmean(part) for g in groups if (part := [r for r in g.rewards if r is not None])]
-    _, low, high = mean_interval(means) if means else (math.nan, math.nan, math.nan)
+    _, low, high = mean_interval(means) if means else (None, None, None)
     result: dict[str, Any] = {
-        "reward/mean": statistics.fmean(known) if known else math.nan,
+        "reward/mean": statistics.fmean(known) if known else None,
         "reward/ci_low": low,
         "reward/ci_high": high,
-        "reward/std": statistics.pstdev(known) if known else math.nan,
+        "reward/std": statistics.pstdev(known) if known else None,
         "reward/none_frac": 1 - len(known) / len(rewards),
         "group/zero_variance_frac": _share(len({r for r in g.rewards if r is not None}) <= 1 for g in groups),
         "generate/completion_tokens": tokens,
@@ -45,7 +44,7 @@ def rollout_statistics(batch: StepBatch, step: int, objective: ObjectiveSettings
     }
     for name in groups[0].reward_parts:
         values = [value for group in groups for value in group.reward_parts[name] if value is not None]
-        result[f"reward/{name}"] = statistics.fmean(values) if values else math.nan
+        result[f"reward/{name}"] = statistics.fmean(values) if values else None
     for status in STATUSES:
         if verdicts:
             result[f"verify/{status}_frac"] = _share(verdict.status == status for verdict in verdicts)
@@ -53,9 +52,9 @@ def rollout_statistics(batch: StepBatch, step: int, objective: ObjectiveSettings
     return result
 
 
-def evaluation_statistics(sets: Mapping[str, list[EvaluationRow]]) -> dict[str, float]:
+def evaluation_statistics(sets: Mapping[str, list[EvaluationRow]]) -> dict[str, float | None]:
     """Of each set: accuracy over the rows that could be scored, and how many could not; `eval/` is the held-out one."""
-    result: dict[str, float] = {}
+    result: dict[str, float | None] = {}
     for name, rows in sets.items():
         scored = [row["score"] for row in rows if row["score"] is not None]
         correct = sum(score >= 1.0 for score in scored)
@@ -63,7 +62,7 @@ def evaluation_statistics(sets: Mapping[str, list[EvaluationRow]]) -> dict[str, 
             "correct": correct,
             "total": len(scored),
             "unscored": len(rows) - len(scored),
-            "accuracy": correct / len(scored) if scored else math.nan,
+            "accuracy": correct / len(scored) if scored else None,
             "mean_tokens": statistics.fmean(row["tokens"] for row in rows),
         }
         for prefix in (f"benchmark/{name}", *(["eval"] if name == HELD_OUT else [])):

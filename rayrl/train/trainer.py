@@ -10,7 +10,8 @@ from ray.train.v2._internal.callbacks.placement_group_callback import PlacementG
 
 class Trainer(TorchTrainer):  # type: ignore[misc]
     """Without shards of Ray Data, as prompts come from the coordinator; and, where the job ends with this process, as
-    its placement groups do, without the actor that removes those of a controller that died. A trial's job goes on."""
+    its placement groups do, without the actor that removes those of a controller that died
+    (github.com/ray-project/ray/issues/65443). A trial's job outlives its controller."""
 
     def _create_default_callbacks(self) -> list[Any]:
         in_trial = ray.get_runtime_context().get_actor_id() is not None

@@ -1,52 +1,54 @@
 """What a person watches: one live view on a terminal, one line a step elsewhere."""
 
-import math
-from pathlib import Path
-from types import TracebackType
-from typing import Any
+from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack
+from typing import Any, Self
 
-from rich.console import Console, Group
+from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from rayrl.actors.records import Phase
 from rayrl.config import HELD_OUT, TrainingConfig
 from rayrl.intervals import wilson_interval
 from rayrl.train.cluster import generator_replicas, verifier_actors
+from rayrl.train.folder_kind import RUN
 from rayrl.train.memory import GB
-from rayrl.train.preflight import Preflight
+from rayrl.train.plan import RunPlan
 
 
-class View:
-    """Shows the plan, then step, reward, held-out accuracy, tokens/s and time by phase."""
+class LiveView(AbstractContextManager["LiveView"]):
+    """On a terminal, what `draw` gives is shown within a `with`, and drawn again all the time."""
 
-    def __init__(self, config: TrainingConfig, folder: Path) -> None:
-        self.config = config
-        self.folder = folder
+    def __init__(self, draw: Callable[[], RenderableType], per_second: int) -> None:
         self.console = Console(highlight=False, soft_wrap=True)
-        self.steps: list[dict[str, Any]] = []
-        self.evaluations: list[dict[str, Any]] = []
-        self.now: dict[str, Any] = {"phase": "start Ray", "done": 0, "total": 0}
-        self.live = Live(console=self.console, get_renderable=self._screen, refresh_per_second=4, transient=False)
+        self._draw, self._per_second = draw, per_second
+        self._live = ExitStack()
 
-    def __enter__(self) -> "View":
+    def __enter__(self) -> Self:
         if self.console.is_terminal:
-            self.live.start()
+            live = Live(console=self.console, get_renderable=self._draw, refresh_per_second=self._per_second)
+            self._live.enter_context(live)
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self.live.is_started:
-            self.live.stop()
+    def __exit__(self, *_: object) -> None:
+        self._live.close()
 
     def say(self, text: str) -> None:
         self.console.print(text, markup=False)
 
-    def phase(self, now: dict[str, Any]) -> None:
-        """The present phase: name, done, total."""
-        self.now = now
+
+class View(LiveView):
+    """Shows the plan, then step, reward, held-out accuracy, tokens/s and time by phase."""
+
+    def __init__(self, config: TrainingConfig) -> None:
+        super().__init__(self._screen, per_second=4)
+        self.config = config
+        self.steps: list[dict[str, Any]] = []
+        self.evaluations: list[dict[str, Any]] = []
+        self.phase = Phase("start Ray")
 
     def record(self, record: dict[str, Any]) -> None:
         """A step, an evaluation or an event, as metrics.jsonl has it."""
@@ -62,17 +64,15 @@ class View:
         if not self.console.is_terminal or kind == "event":
             self.say(line)
 
-    def show_plan(self, plan: Preflight) -> None:
+    def show_plan(self, plan: RunPlan) -> None:
         """Model, data, what trains, memory, placement."""
-        self.console.print(plan_table(self.config, plan, self.folder))
+        self.console.print(plan_table(self.config, plan))
 
     def _screen(self) -> Group:
         done = len(self.steps) and self.steps[-1]["step"]
         bar = Table.grid(padding=(0, 1))
-        phase = self.now["phase"] + (f" {self.now['done']}/{self.now['total']}" if self.now["total"] else "")
-        bar.add_row(
-            f"step {done}/{self.config.steps}", ProgressBar(self.config.steps, done, width=40), Text(phase, "dim")
-        )
+        progress = ProgressBar(self.config.steps, done, width=40)
+        bar.add_row(f"step {done}/{self.config.steps}", progress, Text(str(self.phase), "dim"))
         lines = [Text(step_line(step, self.config.steps)) for step in self.steps[-8:]]
         held_out = [Text(evaluation_lines(evaluation), "bold") for evaluation in self.evaluations]
         return Group(*held_out, *lines, bar)
@@ -82,13 +82,17 @@ def step_line(record: dict[str, Any], steps: int) -> str:
     """One step on one line."""
     if "reward/mean" in record:
         phases = ["generate", "verify", "train", "sync"]
-        learned, rate = f"reward {record['reward/mean']:.3f}", record["generate/tokens_per_s"]
+        learned, rate = f"reward {_number(record['reward/mean'], 3)}", record["generate/tokens_per_s"]
     else:
         phases = ["train"]
-        learned = f"loss {record.get('train/loss', math.nan):.4f}"
+        learned = f"loss {_number(record.get('train/loss'), 4)}"
         rate = record["data/tokens"] / record["time/train_s"]
     times = "  ".join(f"{phase} {record[f'time/{phase}_s']:.1f}" for phase in phases)
     return f"step {record['step']:>3}/{steps}  {learned}  {rate:>4.0f} tokens/s  seconds: {times}"
+
+
+def _number(value: float | None, digits: int) -> str:
+    return "-" if value is None else f"{value:.{digits}f}"
 
 
 def evaluation_lines(record: dict[str, Any]) -> str:
@@ -113,20 +117,21 @@ def memory_line(record: dict[str, Any]) -> str:
     return f"learner memory: peak {peak:.2f} GB a rank, estimated {estimate:.2f} GB"
 
 
-def plan_table(config: TrainingConfig, plan: Preflight, folder: Path) -> Table:
+def plan_table(config: TrainingConfig, plan: RunPlan) -> Table:
     """The plan of a run as a table."""
+    data = plan.data
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
-    table.add_row("run", str(folder))
-    table.add_row("model", f"{config.model.path}, {plan.parameters / 1e6:.1f} million parameters")
-    if plan.examples:
-        table.add_row("examples", f"{len(plan.examples)} to learn")
-        for note in plan.examples.notes:
+    table.add_row("run", str(RUN.path(config.run)))
+    table.add_row("model", f"{config.model.path}, {plan.structure.base_size / 1e6:.1f} million parameters")
+    if data.examples:
+        table.add_row("examples", f"{len(data.examples)} to learn")
+        for note in data.examples.notes:
             table.add_row("note", note)
     else:
-        table.add_row("problems", f"{len(plan.train)} to train on")
-    if plan.evaluated:
-        table.add_row("evaluated", ", ".join(f"{len(prompts)} of {name}" for name, prompts in plan.evaluated.items()))
-    for reason, ids in plan.left_out.items():
+        table.add_row("problems", f"{len(data.train)} to train on")
+    if data.evaluated:
+        table.add_row("evaluated", ", ".join(f"{len(prompts)} of {name}" for name, prompts in data.evaluated.items()))
+    for reason, ids in data.left_out.items():
         table.add_row("left out", f"{len(ids)} of {reason} ({', '.join(ids[:3])}{', …' if len(ids) > 3 else ''})")
     table.add_row("a step", config.step_in_words)
     for notice in config.notices:
@@ -137,10 +142,8 @@ def plan_table(config: TrainingConfig, plan: Preflight, folder: Path) -> Table:
         table.add_row(fate, f"{row.kind}{where}: {row.tensors} tensors, {row.parameters / 1e6:.2f} million")
     if (adapter := config.adapter) is not None:
         base = "NF4" if adapter.quantize else config.model.compute_dtype
-        table.add_row(
-            "adapter",
-            f"rank {adapter.rank}, alpha {adapter.alpha}; base in {base}, {plan.frozen_bytes / GB:.2f} GB a rank",
-        )
+        held = f"base in {base}, {plan.learner_memory.frozen / GB:.2f} GB a rank"
+        table.add_row("adapter", f"rank {adapter.rank}, alpha {adapter.alpha}; {held}")
     generator, learner = config.generator, config.learner
     table.add_row(
         "generators",

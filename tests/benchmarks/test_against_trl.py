@@ -57,7 +57,7 @@ def test_loss_and_gradients_are_trls(name: str, beta: float, tmp_path: Path) -> 
     object.__setattr__(batch, "old_logprobs", old)
     loss, metrics = objective.loss(logprobs, batch)
     loss.backward()  # type: ignore[no-untyped-call]
-    assert 0 < metrics.reduced()["policy/clip_frac"] < 1
+    assert 0 < metrics.reduce()["policy/clip_frac"] < 1
 
     trainer = grpo_trainer(str(folder), rows, bf16=False, beta=beta, use_bias_correction_kl=False, **TRL_SETTINGS[name])
     trainer.model.float()

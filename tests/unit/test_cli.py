@@ -155,14 +155,14 @@ def test_what_stops_sft_leaves_no_draft(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A taken name and a full disk are found before the first row is tokenised; a row that is bad, or Ctrl-C, later."""
+    """A taken name and a full disk are found before the first row is tokenized; a row that is bad, or Ctrl-C, later."""
     config, runs = write(tiny_sft, tmp_path), tmp_path / "runs"
     runs.mkdir()
     raises: dict[str, BaseException] = {
         "interrupt": KeyboardInterrupt(),
         "full": OSError(errno.ENOSPC, "No space left on device"),
     }
-    error = raises.get(obstacle, AssertionError("tokenised before it was checked"))
+    error = raises.get(obstacle, AssertionError("tokenized before it was checked"))
     arguments = ["--target.template", "{missing}"] if obstacle == "answer" else []
     if obstacle == "name":
         (runs / "tiny").mkdir()

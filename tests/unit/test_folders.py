@@ -184,7 +184,7 @@ def test_an_error_of_the_system_that_no_check_foresaw_is_one_message(
     def full(*arguments: Any, **options: Any) -> int:
         raise OSError(28, "No space left on device", "/runs/x")
 
-    monkeypatch.setattr("rayrl.cli._train", full)
+    monkeypatch.setattr("rayrl.commands.start._train", full)
     assert main(["grpo", "any.yaml"]) == 5
     assert capsys.readouterr().err.startswith("rayrl: [Errno 28] No space left on device: '/runs/x'")
     monkeypatch.setenv("RAYRL_VERBOSE", "1")

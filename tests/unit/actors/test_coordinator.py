@@ -124,9 +124,9 @@ async def test_groups_come_in_stream_order_whatever_finishes_first() -> None:
     generator.delay_s = lambda prompt: 0.01 * (10 - prompt)
     await coordinator.start()
     batch = await coordinator.batch(0)
-    assert [group.prompt.token_ids[0] for group in batch.groups] == [coordinator.order[at] for at in range(4)]
+    assert [group.prompt.token_ids[0] for group in batch.groups] == [coordinator.admission.order[at] for at in range(4)]
     seeds = [sampling.seed for _, sampling in generator.calls]
-    assert sorted(seeds) == sorted(coordinator.order.sampling_seed(at) for at in range(4))
+    assert sorted(seeds) == sorted(coordinator.admission.order.sampling_seed(at) for at in range(4))
 
 
 async def test_no_prompt_goes_out_after_the_last_step() -> None:
@@ -274,7 +274,9 @@ async def test_state_holds_what_was_finished_ahead_and_restore_does_not_sample_i
     assert other_generator.calls == []
     await other.publish(2, ["packet"])
     await other.batch(3)
-    assert sorted(prompt for prompt, _ in other_generator.calls) == sorted(other.order[at] for at in range(12, 16))
+    assert sorted(prompt for prompt, _ in other_generator.calls) == sorted(
+        other.admission.order[at] for at in range(12, 16)
+    )
 
 
 async def test_restore_drops_what_is_in_flight() -> None:
@@ -286,7 +288,9 @@ async def test_restore_drops_what_is_in_flight() -> None:
     await coordinator.restore(CoordinatorState(2), PROMPTS)
     await coordinator.start()
     batch = await coordinator.batch(2)
-    assert [group.prompt.token_ids[0] for group in batch.groups] == [coordinator.order[at] for at in range(8, 12)]
+    assert [group.prompt.token_ids[0] for group in batch.groups] == [
+        coordinator.admission.order[at] for at in range(8, 12)
+    ]
 
 
 async def test_evaluation_scores_every_held_out_prompt_and_holds_back_training_prompts() -> None:

@@ -1,4 +1,4 @@
-"""The generator actor without Ray: it ends with its engine, so that Ray starts both anew, and with nothing less."""
+"""The generator actor without Ray: it ends with its engine, so that Ray starts both again, and with nothing less."""
 
 import asyncio
 

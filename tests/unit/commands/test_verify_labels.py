@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console
 
 from rayrl.cli import main
-from rayrl.commands.agreement import agreement
+from rayrl.commands.agreement import agreement_table
 from rayrl.errors import DataError
 from rayrl.verify.files import check_rows, read_rows
 
@@ -18,11 +18,11 @@ GOOD = {"gold": "7", "response": "The answer is 7."}
 
 
 def shown(verdicts, labels) -> list[list[str]]:
-    table, unlabelled = agreement(verdicts, labels)
+    table, unlabeled = agreement_table(verdicts, labels)
     text = io.StringIO()
     Console(file=text, width=120).print(table)
     lines = [line.strip("│").split("│") for line in text.getvalue().splitlines() if line.startswith("│")]
-    return [[cell.strip() for cell in line] for line in lines] + [[str(unlabelled)]]
+    return [[cell.strip() for cell in line] for line in lines] + [[str(unlabeled)]]
 
 
 def test_agreement_and_both_kinds_of_difference_by_who_decided():

@@ -5,7 +5,7 @@ from pathlib import Path
 from rayrl.config import TrainingConfig, load_config
 from rayrl.study.arms import Arm, expand
 from rayrl.study.settings import StudyConfig, SweepConfig
-from rayrl.study.space import candidates, placed
+from rayrl.study.space import apply_choice, candidates
 
 CONFIGS = Path(__file__).resolve().parents[3] / "configs" / "study"
 
@@ -56,5 +56,5 @@ def test_the_miniature_compares_the_same_freezes_under_both_methods_by_updates()
 
 def test_the_sweep_has_six_freezes() -> None:
     config = load_config(CONFIGS / "sweep.yaml", {}, SweepConfig)
-    presets = [placed(config.base, chosen)["freeze"]["preset"] for chosen in candidates(config.sweep)]
+    presets = [apply_choice(config.base, chosen)["freeze"]["preset"] for chosen in candidates(config.sweep)]
     assert len(set(presets)) == 6

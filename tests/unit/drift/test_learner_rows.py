@@ -17,7 +17,7 @@ from rayrl.drift.model_paths import open_base
 from rayrl.errors import FreezeError
 from rayrl.learner.adapter import parameters
 from rayrl.learner.objectives import sft_objective
-from rayrl.train.change import Change
+from rayrl.train.base_distance import BaseDistance
 from rayrl.train.run_directory import TEXTS
 from rayrl.types import Example
 from tests.conftest import PATIENCE
@@ -48,14 +48,14 @@ def run_rank(rank: int, base: str, folder: str, ranks: int) -> None:
             }
         )
         learner = make_learner(base, FreezeSettings(preset="attention_only"), adapter=settings)
-        change = Change(config, learner, run, base)
-        change.measure(0)
+        distance = BaseDistance(config, learner, run, base)
+        distance.measure(0)
         for step in range(3):
             learner.update(make_trees(seed=step), sft_objective())
-        change.measure(5)  # of a run that was cut off
-        change.measure(3)
+        distance.measure(5)  # of a run that was cut off
+        distance.measure(3)
         learner.export(run / "model")
-        assert change.notice() == ""
+        assert distance.notice() == ""
 
 
 def read(path: Path) -> list[dict[str, Any]]:

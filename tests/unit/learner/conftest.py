@@ -23,7 +23,7 @@ from transformers import (
 from rayrl.config import FreezeSettings, LearnerSettings, LoRASettings, ModelSettings
 from rayrl.learner.adapter import parameters
 from rayrl.learner.batch import Segment, Tree
-from rayrl.learner.checkpoint import gathered
+from rayrl.learner.checkpoint import gather
 from rayrl.learner.learner import Learner
 
 VOCABULARY = 61
@@ -70,7 +70,7 @@ def make_folder(folder: Path, kind: str) -> str:
     torch.manual_seed(0)
     config = (KINDS | PLAIN_KINDS)[kind.removesuffix("_bfloat16")]()
     model = AutoModelForCausalLM.from_config(config)
-    # Larger than the initialisation's 0.02, so that attention and logits are far from uniform.
+    # Larger than the initialization's 0.02, so that attention and logits are far from uniform.
     for parameter in model.parameters():
         if parameter.ndim > 1:
             torch.nn.init.normal_(parameter, std=0.2)
@@ -137,4 +137,4 @@ def make_learner(
 
 def weights(learner: Learner) -> dict[str, torch.Tensor]:
     """Every parameter, whole, as it is stored."""
-    return {name: gathered(value, value.dtype).clone() for name, value in parameters(learner.policy.model).items()}
+    return {name: gather(value, value.dtype).clone() for name, value in parameters(learner.policy.model).items()}

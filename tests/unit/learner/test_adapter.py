@@ -15,11 +15,12 @@ from rayrl.config import FreezeRule, FreezeSettings, LearnerSettings, LoRASettin
 from rayrl.errors import ConfigError, FreezeError, ModelError
 from rayrl.learner import adapter
 from rayrl.learner.batch import Tree, make_batch
-from rayrl.learner.estimate import Memory, estimate
 from rayrl.learner.freeze import layer_of
 from rayrl.learner.learner import Learner
+from rayrl.learner.memory import Memory, MemoryEstimator
 from rayrl.learner.model import decoder_layers, meta_model
 from rayrl.learner.objectives import grpo_objective
+from rayrl.learner.structure import read_structure
 
 from .conftest import make_learner, make_trees, weights
 
@@ -305,14 +306,9 @@ def test_contradictions_are_errors(
 
 
 def memory(path: str, settings: LoRASettings | None, workers: int = 1) -> Memory:
-    model = meta_model(path)
-    linear = [f"{module}.weight" for module in adapter.linear_modules(model)]
-    trainable = adapter.prepare(model, FreezeSettings(), settings)
-    shapes = {name: tuple(value.shape) for name, value in adapter.parameters(model).items()}
-    units = {name: layer_of(name) for name in shapes}
-    learner = LearnerSettings(workers=workers)
+    parameters = read_structure(path, FreezeSettings(), settings).parameters
     model = ModelSettings(path=path, compute_dtype="bfloat16")
-    return estimate(trainable, shapes, units, model, learner, adapter=settings, quantizable=linear)
+    return MemoryEstimator(parameters, model, LearnerSettings(workers=workers), settings).without_batch()
 
 
 def test_the_estimate_counts_bytes_as_they_are_held(folders: Folders) -> None:

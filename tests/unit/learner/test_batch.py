@@ -4,8 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rayrl.learner.attention import dense_mask
-from rayrl.learner.batch import Segment, Tree, grpo_tree, make_batch, sft_tree, unfolded
-from rayrl.learner.packing import pack, plan, split_over_ranks
+from rayrl.learner.batch import Segment, Tree, grpo_tree, make_batch, sft_tree, unfold
+from rayrl.learner.packing import bin_trees, pack, split_over_ranks
 from rayrl.types import Example, Prompt, Rollout, RolloutGroup
 
 
@@ -114,7 +114,7 @@ def test_the_rows_of_a_supervised_tree_are_the_examples(texts: list[tuple[str, s
         ids = [token for index in path for token in tree.segments[index].token_ids]
         found.append((ids, [bears for index in path for bears in tree.segments[index].loss_mask]))
     assert sorted(found) == sorted((row.token_ids, row.loss_mask) for row in rows)
-    chains = unfolded(tree)
+    chains = unfold(tree)
     assert all(chain.rows() == [list(range(len(chain.segments)))] for chain in chains)
     assert sum(chain.loss_tokens for chain in chains) == tree.loss_tokens
 
@@ -138,7 +138,7 @@ def test_every_tree_is_packed_once_and_rows_keep_their_limit(sizes: list[int], r
     assert sorted(index for part in parts for index in part) == list(range(len(trees)))
     loads = [sum(sizes[index] for index in part) for part in parts]
     assert max(loads) - min(loads) <= max(sizes, default=0)
-    bins = plan(trees, range(len(trees)), limit)
+    bins = bin_trees(trees, range(len(trees)), limit)
     assert sorted(index for row in bins for index in row) == list(range(len(trees)))
     assert all(len(row) == 1 or sum(sizes[index] for index in row) <= limit for row in bins)
 

@@ -4,10 +4,11 @@ import pytest
 
 from rayrl.config import FreezeRule, FreezeSettings, LearnerSettings, ModelSettings
 from rayrl.errors import FreezeError, ModelError
-from rayrl.learner.estimate import estimate
 from rayrl.learner.freeze import PRESETS, layer_of, resolve, select_layers
-from rayrl.learner.freeze_table import table
-from rayrl.learner.model import decoder_layers, meta_model, tied_names
+from rayrl.learner.freeze_table import freeze_rows
+from rayrl.learner.memory import MemoryEstimator
+from rayrl.learner.model import meta_model
+from rayrl.learner.structure import ParameterShape, read_structure
 
 LINEAR = ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.o_proj")
 NAMES = [
@@ -89,7 +90,8 @@ def test_a_tied_head_is_the_embedding() -> None:
     assert "model.embed_tokens.weight" in trained(FreezeSettings(preset="qk_and_head"), names, **tied)
     frozen = resolve(FreezeSettings(rules=[FreezeRule(match="lm_head.*", train=False)]), names, 32, tied)
     assert not frozen["model.embed_tokens.weight"]
-    assert table(frozen, dict.fromkeys(names, 1), tied)[0].kind == "embed_tokens (= lm_head)"
+    parameters = [ParameterShape(name, (1,), trains) for name, trains in frozen.items()]
+    assert freeze_rows(parameters, tied)[0].kind == "embed_tokens (= lm_head)"
 
 
 def rules_of_my_own() -> list[FreezeRule]:
@@ -101,22 +103,20 @@ def test_a_preset_by_import_path() -> None:
 
 
 def test_table_and_estimate_need_no_weights(folders: Callable[[str], str]) -> None:
-    model = meta_model(folders("llama_tied"))
-    sizes = {name: parameter.numel() for name, parameter in model.named_parameters()}
+    path = folders("llama_tied")
+    sizes = {name: parameter.numel() for name, parameter in meta_model(path).named_parameters()}
     settings = FreezeSettings(rules=[FreezeRule(match="*.mlp.*", layers="1,2", train=False)])
-    trainable = resolve(settings, list(sizes), len(decoder_layers(model)), tied_names(model))
-    rows = table(trainable, sizes, tied_names(model))
+    structure = read_structure(path, settings, None)
+    rows = freeze_rows(structure.parameters, structure.tied)
     gate = [row for row in rows if row.kind == "mlp.gate_proj"]
     assert [(row.layers, row.tensors, row.parameters, row.trainable) for row in gate] == [
         ("0,3", 2, 2 * 32 * 48, True),
         ("1-2", 2, 2 * 32 * 48, False),
     ]
     assert sum(row.parameters for row in rows) == sum(sizes.values())
-    shapes = {name: tuple(parameter.shape) for name, parameter in model.named_parameters()}
-    units = {name: layer_of(name) for name in shapes}
-    memory = estimate(trainable, shapes, units, ModelSettings(path="x"), LearnerSettings())
+    memory = MemoryEstimator(structure.parameters, ModelSettings(path="x"), LearnerSettings()).without_batch()
     assert memory.weights == 4 * sum(sizes.values())
-    assert memory.optimizer == 8 * sum(size for name, size in sizes.items() if trainable[name])
+    assert memory.optimizer == 8 * sum(sizes[one.name] for one in structure.parameters if one.trains)
     assert memory.total > memory.weights + memory.optimizer
 
 

@@ -82,7 +82,7 @@ def test_each_correction_is_its_formula(part: str, ratio: str) -> None:
     factor, metrics = importance_weights(learner - batch.generator_logprobs, batch, settings)
     torch.testing.assert_close(factor.double(), torch.tensor(expected, dtype=torch.float64), rtol=1e-5, atol=0)
 
-    values = metrics.reduced()
+    values = metrics.reduce()
     assert values["policy/importance_weight_mean"] == pytest.approx(statistics.fmean(expected), rel=1e-5)
     capped = "truncated" in part
     assert values["policy/importance_capped_frac"] == sum(capped and k > 1.3 for k in ks) / len(ks)
@@ -100,7 +100,7 @@ def test_each_correction_is_its_formula(part: str, ratio: str) -> None:
 
 def test_the_mismatch_is_estimated_by_the_formulas() -> None:
     gaps = [gap for own in sequences() for gap in own]
-    values = mismatch(torch.tensor(gaps)).reduced()
+    values = mismatch(torch.tensor(gaps)).reduce()
     k = [math.exp(gap) for gap in gaps]
     assert values == {
         "sync/logprob_diff_mean": pytest.approx(statistics.fmean(map(abs, gaps)), rel=1e-6),
@@ -118,7 +118,7 @@ def test_the_mismatch_is_what_it_estimates() -> None:
     generator = torch.tensor([0.5, 0.3, 0.15, 0.05], dtype=torch.float64)
     learner = torch.tensor([0.4, 0.3, 0.2, 0.1], dtype=torch.float64)
     sampled = torch.multinomial(generator, 400_000, replacement=True)
-    values = mismatch((learner.log() - generator.log())[sampled]).reduced()
+    values = mismatch((learner.log() - generator.log())[sampled]).reduce()
     chi_square = float((learner.square() / generator).sum() - 1)
     assert values["sync/ratio_mean"] == pytest.approx(1, abs=2e-3)
     assert values["sync/k3_kl_mean"] == pytest.approx(float((generator * (generator / learner).log()).sum()), rel=2e-2)
@@ -127,7 +127,7 @@ def test_the_mismatch_is_what_it_estimates() -> None:
 
 
 def test_a_broken_sync_still_has_finite_figures() -> None:
-    values = mismatch(torch.tensor([90.0, -90.0])).reduced()
+    values = mismatch(torch.tensor([90.0, -90.0])).reduce()
     assert all(math.isfinite(value) for value in values.values())
     assert values["sync/effective_sample_frac"] == pytest.approx(0.5)
 
@@ -137,9 +137,9 @@ def test_the_mismatch_does_not_depend_on_micro_batches() -> None:
     merged = MetricSums()
     for part in gaps.split([4, 0, 9, 6]):
         merged.merge(mismatch(part))
-    whole = mismatch(gaps).reduced()
-    assert merged.reduced() == pytest.approx(whole, rel=1e-12)
-    assert set(mismatch(gaps[:0]).reduced()) == {"sync/logprob_diff_max"}, "nothing is said of no token"
+    whole = mismatch(gaps).reduce()
+    assert merged.reduce() == pytest.approx(whole, rel=1e-12)
+    assert set(mismatch(gaps[:0]).reduce()) == {"sync/logprob_diff_max"}, "nothing is said of no token"
 
 
 def test_the_metrics_of_a_steps_updates_are_put_together() -> None:

@@ -9,7 +9,7 @@ from transformers import AutoModelForCausalLM
 from rayrl.config import FreezeRule, FreezeSettings, ObjectiveSettings
 from rayrl.errors import FreezeError, ModelError
 from rayrl.learner.batch import Segment, Tree, sft_tree, with_logprobs
-from rayrl.learner.checkpoint import gathered
+from rayrl.learner.checkpoint import gather
 from rayrl.learner.freeze import PRESETS
 from rayrl.learner.learner import Learner
 from rayrl.learner.objectives import grpo_objective, sft_objective
@@ -35,7 +35,7 @@ def moments(learner: Learner) -> Weights:
     """Of each tensor that trains, after one update: a tenth of the gradient that the update was made of."""
     named = dict(learner.policy.model.named_parameters())
     return {
-        name: gathered(learner.optimizer.state[named[name]]["exp_avg"], torch.float32)
+        name: gather(learner.optimizer.state[named[name]]["exp_avg"], torch.float32)
         for name, trains in learner.trainable.items()
         if trains
     }

@@ -9,9 +9,11 @@ import pytest
 import torch
 
 from rayrl.config import GRPOConfig, LearnerSettings, ModelSettings
-from rayrl.learner.estimate import HOLES, activations, holes
+from rayrl.learner.memory import HOLES, MemoryEstimator
 from rayrl.learner.peak import PeakMemory
-from rayrl.train.memory import IMPORTED, RAY, VERIFIER, largest_microbatch, run_memory
+from rayrl.learner.structure import ParameterShape
+from rayrl.train.datasets import Datasets
+from rayrl.train.memory import IMPORTED, RAY, VERIFIER, PartMemory, largest_microbatch, run_memory
 from rayrl.types import Prompt
 from tests.conftest import PATIENCE
 
@@ -50,7 +52,6 @@ SHAPES = {
     "model.layers.1.mlp.weight": (20, 8),
     "lm_head.weight": (100, 8),
 }
-UNITS = {name: int(name.split(".")[2]) if "layers" in name else None for name in SHAPES}
 
 
 @pytest.mark.parametrize(
@@ -66,11 +67,11 @@ UNITS = {name: int(name.split(".")[2]) if "layers" in name else None for name in
 def test_activations_are_those_of_the_layers_that_have_a_backward(
     first: str, checkpointing: bool, elements: int
 ) -> None:
-    trainable = {name: name == first for name in SHAPES}
+    parameters = [ParameterShape(name, shape, name == first) for name, shape in SHAPES.items()]
     learner = LearnerSettings(activation_checkpointing=checkpointing)
     for dtype, width in (("bfloat16", 2), ("float32", 4)):
         model = ModelSettings.model_validate({"path": "x", "compute_dtype": dtype})
-        assert activations(trainable, SHAPES, UNITS, model, learner, 10) == width * 10 * elements
+        assert MemoryEstimator(parameters, model, learner).activations(10) == width * 10 * elements
 
 
 def test_holes_are_what_layers_with_a_backward_drop_and_gpus_have_none() -> None:
@@ -82,13 +83,13 @@ def test_holes_are_what_layers_with_a_backward_drop_and_gpus_have_none() -> None
         "model.layers.1.q_proj.lora_B.weight": (6, 2),
         "model.norm.weight": (8,),
     }
-    units = {name: int(name.split(".")[2]) if "layers" in name else None for name in shapes}
     model = ModelSettings(path="x", compute_dtype="bfloat16")
     all_train = dict.fromkeys(shapes, True)
     norm, rotated, adapter, unpacked = 3 * 4 * 8, 7 * 6, 3 * 2 * 6, 2 * 6 * 8
 
     def of(trainable: dict[str, bool], tokens: int = 10, packed: tuple[str, ...] = (), **learner: int) -> int:
-        return holes(trainable, shapes, units, model, LearnerSettings.model_validate(learner), tokens, packed)
+        parameters = [ParameterShape(name, shape, trainable[name], name in packed) for name, shape in shapes.items()]
+        return MemoryEstimator(parameters, model, LearnerSettings.model_validate(learner)).holes(tokens)
 
     assert of(all_train) == int(HOLES * 10 * (2 * norm + rotated + adapter))
     from_q = {name: "lora_B" in name for name in shapes}
@@ -108,15 +109,16 @@ def test_a_run_is_its_learners_generators_weights_on_their_way_and_processes() -
         "learner": {"workers": 2},
         "generator": {"replicas": 3},
     }
-    needed = run_memory(GRPOConfig.model_validate(settings), 5, 7, 11)
+    parts = PartMemory(learner=5, generator=7, sent=11)
+    needed = run_memory(GRPOConfig.model_validate(settings), parts)
     assert (needed.learners, needed.generators, needed.sync) == (10, 21, 55)
     verifier = GRPOConfig.model_validate(settings).verifier
     workers = verifier.actors * (1 + verifier.processes_per_actor)
     assert needed.processes == RAY + IMPORTED * (1 + 2 + 2 * 3) + VERIFIER * workers
     assert needed.total == sum((needed.learners, needed.generators, needed.sync, needed.processes))
     on_gpus = settings | {"learner": {"gpus_per_worker": 1}, "generator": {"gpus": 1}}
-    assert run_memory(GRPOConfig.model_validate(on_gpus), 5, 7, 11).learners == 0
-    assert run_memory(GRPOConfig.model_validate(on_gpus), 5, 7, 11).generators == 0
+    assert run_memory(GRPOConfig.model_validate(on_gpus), parts).learners == 0
+    assert run_memory(GRPOConfig.model_validate(on_gpus), parts).generators == 0
 
 
 @pytest.mark.parametrize(
@@ -143,4 +145,4 @@ def test_the_largest_microbatch_is_what_a_step_can_give_a_rank(learner: dict[str
         }
     )
     prompts = [Prompt(id=str(size), text="", token_ids=list(range(size)), columns={}) for size in (3, 7)]
-    assert largest_microbatch(config, prompts, None) == tokens
+    assert largest_microbatch(config, Datasets(prompts, None, {}, {}, 1, {})) == tokens

@@ -5,7 +5,7 @@ from typing import Any, get_args
 import pytest
 import torch
 
-from rayrl.actors.coordinator import StepBatch
+from rayrl.actors.admission import StepBatch
 from rayrl.config import GRPOConfig, ObjectiveSettings
 from rayrl.learner.batch import make_batch, with_logprobs
 from rayrl.learner.objectives import weigh

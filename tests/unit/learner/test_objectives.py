@@ -55,7 +55,7 @@ def test_presets_are_named_parts_that_can_be_replaced(name: str, parts: tuple[ob
 
 
 @pytest.mark.parametrize("normalizer", ["token", "sequence", "constant"])
-def test_weights_sum_to_what_the_normaliser_says(normalizer: str) -> None:
+def test_weights_sum_to_what_the_normalizer_says(normalizer: str) -> None:
     trees = make_trees()
     weighed = weigh(trees, normalizer, max_tokens=10)  # type: ignore[arg-type]
     segments = [segment for tree in weighed for segment in tree.segments if segment.loss_tokens]
@@ -78,7 +78,7 @@ def test_a_loss_that_rows_share_weighs_as_in_each_of_them(normalizer: str) -> No
     assert weights == pytest.approx([first + second, first, second])
 
 
-def test_the_constant_normaliser_needs_a_length() -> None:
+def test_the_constant_normalizer_needs_a_length() -> None:
     with pytest.raises(ValueError, match="max_tokens"):
         weigh(make_trees(), "constant", 0)
 
@@ -147,7 +147,7 @@ def test_policy_loss_is_the_formula(old: bool, cap: float | None, beta: float, r
     torch.testing.assert_close(loss.detach().double(), expected.detach(), rtol=1e-5, atol=1e-6)
     assert logprobs.grad is not None
     torch.testing.assert_close(logprobs.grad.double(), x.grad, rtol=1e-5, atol=1e-6)
-    values = metrics.reduced()
+    values = metrics.reduce()
     assert values["policy/clip_frac"] == pytest.approx((low + high) / len(x))
     assert values["policy/clip_low_frac"] == pytest.approx(low / len(x))
     assert values["policy/clip_high_frac"] == pytest.approx(high / len(x))
@@ -220,7 +220,7 @@ def test_sft_loss_is_weighted_cross_entropy() -> None:
     logprobs, batch = batch_of(False)
     loss, metrics = sft_loss(logprobs, batch)
     torch.testing.assert_close(loss, -(batch.weights * logprobs).sum())
-    assert metrics.reduced()["sft/token_loss_mean"] == pytest.approx(-float(logprobs.detach().mean()), rel=1e-5)
+    assert metrics.reduce()["sft/token_loss_mean"] == pytest.approx(-float(logprobs.detach().mean()), rel=1e-5)
 
 
 def test_schedules() -> None:

@@ -15,7 +15,7 @@ from rayrl.report.plot import DASHED, SOLID
 from rayrl.report.results import benchmark_scores, read_rows
 from rayrl.report.study_directory import Study, read_study
 from rayrl.rollout_row import identity
-from rayrl.train.driver import Writer
+from rayrl.train.writer import Writer
 
 
 @pytest.fixture(scope="module")

@@ -12,15 +12,15 @@ import yaml
 from rayrl.config import GRPOConfig, SFTConfig, TrainingConfig, load_config, validated
 from rayrl.errors import ConfigError, ResourceError, StoppedError
 from rayrl.metrics import MetricsLog
-from rayrl.study.arms import expand, seeds_of, with_place
+from rayrl.study.arm_estimate import estimate_arms
+from rayrl.study.arms import expand, seeds_of, trial_config
 from rayrl.study.budget import Lengths, step_cost, steps_for
-from rayrl.study.directory import open_study
 from rayrl.study.ledger import Ledger, Trial, accuracies
-from rayrl.study.plan import plan_study
 from rayrl.study.results import means
 from rayrl.study.runner import slots
 from rayrl.study.settings import BudgetSettings, StopSettings, StudyConfig, StudySettings
 from rayrl.study.trial import Watch
+from rayrl.train.folder_kind import STUDY
 from rayrl.train.run_directory import open_run_directory
 
 
@@ -57,7 +57,7 @@ def test_arms_are_whole_configs_with_their_own_over_their_methods_over_the_base(
     assert arms["matched"].overrides == {"learner": {"learning_rate": 1e-6}, "freeze": {"preset": "qk_only"}}
     assert (arms["base"].config.steps, arms["base"].config.evaluation.at_start) == (0, True)
     assert not arms["grpo"].config.evaluation.at_start
-    placed = with_place(arms["sft"].config, Path("x"), "sft-seed2", 2, 7)
+    placed = trial_config(arms["sft"].config, Path("x"), "sft-seed2", 2, 7)
     assert (placed.run.name, placed.run.seed, placed.run.dir, placed.steps) == ("sft-seed2", 2, Path("x"), 7)
 
 
@@ -80,7 +80,7 @@ def test_a_budget_and_shared_steps_contradict_each_other_and_an_arms_own_steps_s
 def test_an_in_domain_benchmark_that_is_not_evaluated_is_refused() -> None:
     config = study(study={"in_domain": ["held_out", "heldout"], "budget": {"updates": 6}})
     with pytest.raises(ConfigError, match=r"study\.in_domain: 'heldout' is none of what is evaluated: held_out"):
-        plan_study(config)
+        estimate_arms(config)
 
 
 def test_a_greedy_base_is_evaluated_once_and_a_sampled_one_with_every_seed() -> None:
@@ -158,7 +158,7 @@ def test_trials_end_at_nan_and_at_rewards_that_stay_low() -> None:
     with pytest.raises(StoppedError, match="train/loss is nan at step 1"):
         watch(good | {"train/loss": math.nan})
     # no completion of the step got a reward: nothing diverged
-    watch(good | {"reward/mean": math.nan, "reward/none_frac": 1.0})
+    watch(good | {"reward/mean": None, "reward/none_frac": 1.0})
     assert len(seen) == 7
     Watch(StopSettings(not_finite=False), seen.append)(good | {"train/loss": math.nan})
 
@@ -191,7 +191,7 @@ def test_a_resumed_study_runs_what_is_not_finished_and_nothing_else(tmp_path: Pa
 def test_a_trial_that_ran_with_other_settings_is_not_taken_over(tmp_path: Path) -> None:
     def placed(**changes: Any) -> TrainingConfig:
         arm = expand(study(arms={"sft": {"method": "sft", **changes}}))[0]
-        return with_place(arm.config, tmp_path / "trials", "sft-seed1", 1, 6)
+        return trial_config(arm.config, tmp_path / "trials", "sft-seed1", 1, 6)
 
     folder = open_run_directory(placed())
     ledger = Ledger(tmp_path, [Trial("sft-seed1", "sft", 1, "trials/sft-seed1")])
@@ -201,7 +201,7 @@ def test_a_trial_that_ran_with_other_settings_is_not_taken_over(tmp_path: Path) 
     with pytest.raises(ConfigError, match=r"sft-seed1 ran with learner\.learning_rate: 0\.0001, and now it is 0\.5"):
         ledger.adopt({"sft-seed1": placed(learner={"learning_rate": 0.5})})
     with pytest.raises(ConfigError, match=r"sft-seed1 ran with"):
-        ledger.adopt({"sft-seed1": with_place(expand(study())[1].config, tmp_path / "trials", "sft-seed1", 1, 6)})
+        ledger.adopt({"sft-seed1": trial_config(expand(study())[1].config, tmp_path / "trials", "sft-seed1", 1, 6)})
     shutil.rmtree(folder)
     ledger = Ledger(tmp_path, [Trial("sft-seed1", "sft", 1, "trials/sft-seed1")])
     ledger.adopt({"sft-seed1": placed(learner={"learning_rate": 0.5})})
@@ -220,12 +220,12 @@ def test_results_are_means_over_finished_trials(tmp_path: Path) -> None:
 def test_a_study_that_exists_is_neither_overwritten_nor_mixed_up(tmp_path: Path) -> None:
     settings = StudySettings(name="s", dir=tmp_path)
     with pytest.raises(ConfigError, match=r"study\.resume: there is none at"):
-        open_study(settings.model_copy(update={"resume": True}), "study")
-    folder = open_study(settings, "study")
+        STUDY.open(settings.model_copy(update={"resume": True}))
+    folder = STUDY.open(settings)
     (folder / "trials.json").write_text("[]")
     with pytest.raises(ConfigError, match=r"--study\.resume true"):
-        open_study(settings, "study")
-    open_study(settings.model_copy(update={"overwrite": True}), "study")
+        STUDY.open(settings)
+    STUDY.open(settings.model_copy(update={"overwrite": True}))
     assert not (folder / "trials.json").exists()
 
 

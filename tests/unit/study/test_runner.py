@@ -1,4 +1,4 @@
-"""A study on real Ray: two trials at once on two cores, killed in the middle, gone on with; nothing is sampled."""
+"""A study on real Ray: two trials at once on two cores, killed in the middle, resumed; nothing is sampled."""
 
 import json
 import os

@@ -5,13 +5,14 @@ from typing import Any
 
 import pytest
 
-from rayrl.commands.sweep import objective, run_sweep, write_best
+from rayrl.commands.sweep import run_sweep, write_best
 from rayrl.config import GRPOConfig, load_config, validated
 from rayrl.errors import ConfigError
 from rayrl.study.ledger import Ledger, Trial
+from rayrl.study.objective import objective_of
 from rayrl.study.optuna_search import search, values_of
 from rayrl.study.settings import SweepConfig, SweepSettings
-from rayrl.study.space import candidates, placed
+from rayrl.study.space import apply_choice, candidates
 
 BASE: dict[str, Any] = {
     "model": {"path": "m"},
@@ -31,7 +32,7 @@ def sweep(**changes: Any) -> SweepSettings:
 def test_a_grid_is_every_combination_put_into_a_copy_of_the_config() -> None:
     found = candidates(sweep())
     assert len(found) == 6
-    made = validated(GRPOConfig, "x", placed(BASE, found[-1]))
+    made = validated(GRPOConfig, "x", apply_choice(BASE, found[-1]))
     assert (made.freeze.preset, made.freeze.rules[0].layers) == ("qk_only", "0.5-1.0")
     assert BASE["freeze"]["rules"][0]["layers"] == "0-3"
 
@@ -55,7 +56,7 @@ def test_random_trials_differ_stay_within_their_range_and_follow_the_seed() -> N
         ({"space": {"a": {"low": 1, "high": 2}}}, "grid needs lists of values; a"),
         ({"trials": 3}, "trials goes with search"),
         ({"search": "random"}, "trials goes with search"),
-        ({"search": "optuna", "trials": 2, "resume": True}, "optuna's search cannot be gone on with"),
+        ({"search": "optuna", "trials": 2, "resume": True}, "optuna's search cannot be resumed"),
         ({"space": {"a": []}}, "a has no values"),
         ({"search": "random", "trials": 1, "space": {"a": {"low": 0, "high": 1, "log": True}}}, "above 0 where log"),
     ],
@@ -67,9 +68,9 @@ def test_wrong_sweeps_are_refused(changes: dict[str, Any], says: str) -> None:
 
 def test_a_name_that_leads_nowhere_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"freeze\.rules\.1\.layers': there is no '1'"):
-        placed(BASE, {"freeze.rules.1.layers": "1"})
+        apply_choice(BASE, {"freeze.rules.1.layers": "1"})
     with pytest.raises(ConfigError, match=r"'steps\.x' leads into 4"):
-        placed(BASE, {"steps.x": 1})
+        apply_choice(BASE, {"steps.x": 1})
 
 
 def test_optuna_chooses_listed_values_by_index() -> None:
@@ -103,8 +104,8 @@ def test_optuna_suggests_within_the_space_by_seed_and_hears_of_evaluations_alone
 def test_the_objective_is_the_weighted_change_from_the_base_in_points() -> None:
     weights = {"held_out": 1.0, "mmlu": 0.5}
     base = {"held_out": 0.25, "mmlu": 0.5}
-    assert objective(weights, base, {"held_out": 0.5, "mmlu": 0.25}) == pytest.approx(25 - 12.5)
-    assert objective(weights, base, {"held_out": 0.5}) is None
+    assert objective_of(weights, base, {"held_out": 0.5, "mmlu": 0.25}) == pytest.approx(25 - 12.5)
+    assert objective_of(weights, base, {"held_out": 0.5}) is None
 
 
 def test_best_yaml_is_a_run_of_its_own(tmp_path: Path) -> None:

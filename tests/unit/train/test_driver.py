@@ -104,7 +104,7 @@ def test_drift_and_divergence_of_each_checkpoint_are_those_of_the_exported_model
 def test_deaths_and_ctrl_c_cost_steps_since_the_checkpoint_and_change_nothing(
     whole: Command, rayrl: Start, tiny_config: dict[str, Any]
 ) -> None:
-    """A learner rank and the coordinator are killed, the run is interrupted, and goes on to the same end."""
+    """A learner rank and the coordinator are killed, the run is interrupted, and resumes to the same end."""
     tiny_config = with_texts(tiny_config)
     run = rayrl("grpo", tiny_config, "--steps", STEPS, *TWO_RANKS)
     for name in (b"RayTrainWorker", b"Coordinator"):

@@ -17,7 +17,7 @@ ELSEWHERE = (  # where and how fast a run computes, not what
 )
 
 
-def require_same(run: Path, config: TrainingConfig) -> None:
+def require_settings_match(run: Path, config: TrainingConfig) -> None:
     """Raises ConfigError where the run in this folder was made by other settings: its results are not this config's."""
     path = run / "config.yaml"
     if not path.exists():
@@ -28,7 +28,7 @@ def require_same(run: Path, config: TrainingConfig) -> None:
         if not ignored and before.get(name) != now.get(name):
             raise ConfigError(
                 f"resume: trial {run.name} ran with {name}: {before.get(name)!r}, and now it is {now.get(name)!r}; "
-                f"set it back, remove {run} to run it anew, or choose another name"
+                f"set it back, remove {run} to run it again, or choose another name"
             )
 
 

@@ -1,4 +1,4 @@
-"""What training does to the model, measured at each checkpoint: drift.jsonl and divergence.jsonl of a run."""
+"""How far training takes the model from its base, measured at each checkpoint: drift.jsonl and divergence.jsonl."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,8 +19,8 @@ from rayrl.train.run_directory import TEXTS
 from rayrl.types import Example
 
 
-class Change:
-    """Made on every rank while the learner is still the base.
+class BaseDistance:
+    """Drift of the weights and divergence of the distributions. Made on every rank while the learner is still the base.
 
     Args:
         config: What to measure.

@@ -1,4 +1,4 @@
-"""What a study would do: every arm checked, its steps computed, its cost estimated."""
+"""The arms of a study, each checked, with the steps that its budget pays for and what they cost."""
 
 from dataclasses import dataclass
 
@@ -6,16 +6,16 @@ from rich.table import Table
 
 from rayrl.config import TrainingConfig
 from rayrl.errors import ConfigError, RayrlError
-from rayrl.study.arms import Arm, expand, seeds_of, with_place
+from rayrl.study.arms import Arm, expand, seeds_of, trial_config
 from rayrl.study.budget import Cost, Lengths, step_cost, steps_for
-from rayrl.study.directory import study_folder
 from rayrl.study.settings import StudyConfig
 from rayrl.train.disk import require_disk
-from rayrl.train.preflight import check
+from rayrl.train.folder_kind import STUDY
+from rayrl.train.preflight import check_run
 
 
 @dataclass(frozen=True, slots=True)
-class ArmPlan:
+class ArmEstimate:
     """An arm with its steps, seeds and cost."""
 
     arm: Arm
@@ -32,7 +32,7 @@ class ArmPlan:
         return self.arm.config
 
 
-def plan_study(config: StudyConfig) -> list[ArmPlan]:
+def estimate_arms(config: StudyConfig) -> list[ArmEstimate]:
     """Checks every arm as its run would be checked (model, data, freeze, memory).
 
     Raises:
@@ -44,43 +44,43 @@ def plan_study(config: StudyConfig) -> list[ArmPlan]:
         raise ConfigError(
             f"study.in_domain: {unknown[0]!r} is none of what is evaluated: {', '.join(measured) or 'nothing'}"
         )
-    plans = [plan_arm(arm, config) for arm in arms]
-    kept = sum(len(plan.seeds) * plan.disk for plan in plans)
-    require_disk(study_folder(config.study), kept)
-    return plans
+    estimates = [estimate_arm(arm, config) for arm in arms]
+    require_disk(STUDY.path(config.study), sum(len(one.seeds) * one.disk for one in estimates))
+    return estimates
 
 
-def plan_arm(arm: Arm, config: StudyConfig) -> ArmPlan:
-    """One arm's plan; raises as `plan_study`."""
+def estimate_arm(arm: Arm, config: StudyConfig) -> ArmEstimate:
+    """One arm's steps and cost; raises as `estimate_arms`."""
     budget = config.study.budget
-    placed = with_place(arm.config, study_folder(config.study) / "trials", f".{arm.name}", 0, arm.config.steps)
+    trials = STUDY.path(config.study) / STUDY.within
+    aside = trial_config(arm.config, trials, f".{arm.name}", 0, arm.config.steps)
     try:
-        with check(placed) as found:
-            step = step_cost(arm.config, Lengths.of(found), budget.completion_tokens if budget else None)
+        with check_run(aside) as plan:
+            step = step_cost(arm.config, Lengths.of(plan), budget.completion_tokens if budget else None)
     except RayrlError as error:
         raise type(error)(f"arms.{arm.name}: {error}") from error
-    steps = found.steps if arm.has_steps or budget is None else steps_for(budget, step)
+    steps = plan.data.steps if arm.has_steps or budget is None else steps_for(budget, step)
     seeds = seeds_of(arm, config.study.seeds)
-    return ArmPlan(arm, steps, seeds, step.times(steps), found.memory.total, found.kept_bytes)
+    return ArmEstimate(arm, steps, seeds, step.times(steps), plan.memory.total, plan.kept_bytes)
 
 
-def plan_table(plans: list[ArmPlan]) -> Table:
+def estimate_table(estimates: list[ArmEstimate]) -> Table:
     """Arm, method, freeze, rate, seeds, and what a trial of it costs."""
     table = Table(box=None, padding=(0, 2, 0, 0))
     for column in ("arm", "method", "freeze", "rate"):
         table.add_column(column, overflow="fold")
     for column in ("seeds", "updates", "samples", "tokens", "FLOPs, est."):
         table.add_column(column, justify="right")
-    for plan in plans:
-        freeze, cost = plan.config.freeze, plan.cost
+    for one in estimates:
+        freeze, cost = one.config.freeze, one.cost
         rules = f" + {len(freeze.rules)} rules" if freeze.rules else ""
-        trains = plan.arm.method != "base"
+        trains = one.arm.method != "base"
         table.add_row(
-            plan.arm.name,
-            plan.arm.method,
+            one.arm.name,
+            one.arm.method,
             f"{freeze.preset}{rules}" if trains else "-",
-            f"{plan.config.learner.learning_rate:g}" if trains else "-",
-            str(len(plan.seeds)),
+            f"{one.config.learner.learning_rate:g}" if trains else "-",
+            str(len(one.seeds)),
             f"{cost.updates:.0f}",
             f"{cost.samples:.0f}",
             f"{cost.tokens:.0f}",

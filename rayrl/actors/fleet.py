@@ -1,0 +1,148 @@
+"""Generators and verifiers of a run. Every call has a deadline; an actor that dies is revived, and the call repeated.
+
+Revived generators hold the base weights: they get the newest before they are asked again.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+from ray.exceptions import RayActorError, RayTaskError
+
+from rayrl.actors.deadlines import expect, original
+from rayrl.actors.generator import RestartedError
+from rayrl.actors.records import Records
+from rayrl.actors.replicas import Replicas
+from rayrl.config import TrainingConfig
+from rayrl.errors import RayrlError, SyncError
+from rayrl.types import Prompt, Rollout, RolloutGroup, Sampling
+
+LOST = (RayActorError, RestartedError)
+TRIES = 3
+
+
+class Fleet:
+    """Makes scored groups, and brings new weights to every generator.
+
+    Args:
+        config: Of the run.
+        generators: Handles of `GeneratorActor`s.
+        verifiers: Handles of `VerifierActor`s.
+        records: Takes events: actors that were lost, completions without a reward.
+    """
+
+    def __init__(self, config: TrainingConfig, generators: list[Any], verifiers: list[Any], records: Records) -> None:
+        self.deadline_s = config.run.deadline_s
+        self.records = records
+        self.version = 0  # of the weights that generators hold
+        self._base: list[Any] = []  # packets that a generator needs before the first of the newest, `_packets`
+        self._packets: list[Any] = []
+        self._generators = Replicas(generators, config.generator.max_concurrent_prompts, self._revive)
+        self._verifiers = Replicas(verifiers, 4 * config.verifier.processes_per_actor, _ping)
+
+    async def ready(self) -> None:
+        """Waits for all actors, which start while the learner does.
+
+        Raises:
+            RayrlError: One did not start.
+        """
+        starts = [generator.start.remote() for generator in self._generators.handles]
+        starts += [verifier.ping.remote() for verifier in self._verifiers.handles]
+        try:
+            await expect(asyncio.gather(*starts), "generators and verifiers to start", self.deadline_s)
+        except RayrlError:
+            raise
+        except Exception as error:
+            raise RayrlError(f"a generator or verifier did not start: {str(error)[-800:]}") from error
+
+    async def publish(self, version: int, packets: list[Any], base: Sequence[Any]) -> None:
+        """Gives new weights to every generator; as `Coordinator.publish`."""
+        self._base = list(base) or self._base
+        self._packets = packets
+        self.version = version
+        await asyncio.gather(*(self._push(generator, [*base, *packets]) for generator in self._generators.handles))
+
+    async def generate(self, what: str, token_ids: list[int], sampling: Sampling) -> list[Rollout]:
+        """Completions by whichever generator is least busy; while that takes new weights, it waits. `what` they are is
+        said in errors."""
+        rollouts: list[Rollout] = await self._call(
+            self._generators, what, lambda handle: handle.generate.remote(token_ids, sampling)
+        )
+        return rollouts
+
+    async def group(self, prompt: Prompt, sampling: Sampling, benchmark: str = "") -> RolloutGroup:
+        """Completions of one prompt with what they earn, by the rewards of `benchmark` where it has its own.
+
+        Raises:
+            RayrlError: What made a generator or verifier fail, or that they died TRIES times.
+            DeadlineError: One did not answer.
+        """
+        started = time.monotonic()
+        rollouts = await self.generate(f"completions of {prompt.id}", prompt.token_ids, sampling)
+        sampled = time.monotonic()
+        texts, lengths = [rollout.text for rollout in rollouts], [len(rollout.token_ids) for rollout in rollouts]
+        scored = await self._call(
+            self._verifiers,
+            f"verdicts on {prompt.id}",
+            lambda handle: handle.score.remote(prompt.columns, texts, lengths, benchmark),
+        )
+        for problem in scored.problems:
+            self.records.add_event("no_reward", f"{prompt.id}: {problem}")
+        return RolloutGroup(
+            prompt,
+            rollouts,
+            scored.rewards,
+            scored.parts,
+            scored.verdicts,
+            generate_s=sampled - started,
+            verify_s=time.monotonic() - sampled,
+        )
+
+    async def _call(self, replicas: Replicas, what: str, call: Callable[[Any], Awaitable[Any]]) -> Any:
+        """Calls the least busy replica; one that dies is revived and the call made again, on it or another."""
+        for attempt in range(TRIES):
+            async with replicas.least_busy() as handle:
+                try:
+                    return await expect(call(handle), what, self.deadline_s)
+                except LOST as error:
+                    self._note_loss(what, error)
+                    if attempt == TRIES - 1:
+                        raise RayrlError(f"lost an actor three times while waiting for {what}: {error}") from error
+                    await expect(replicas.revive(handle), f"the restart of an actor for {what}", self.deadline_s)
+        raise AssertionError("unreachable")
+
+    async def _push(self, generator: Any, packets: list[Any]) -> None:
+        what = f"a generator to load weights of version {self.version}"
+        try:
+            await expect(self._load(generator, packets), what, self.deadline_s)
+        except LOST as error:
+            self._note_loss(what, error)
+            await expect(self._generators.revive(generator), what, self.deadline_s)
+
+    async def _revive(self, generator: Any) -> None:
+        """Starts a generator that Ray restarted, with the newest weights. Callers have the deadline."""
+        while True:
+            try:
+                await generator.start.remote()
+                await self._load(generator, [*self._base, *self._packets])
+                return
+            except LOST:
+                await asyncio.sleep(0.5)
+
+    async def _load(self, generator: Any, packets: list[Any]) -> None:
+        if not packets:
+            return
+        try:
+            held = await generator.load_weights.remote(self.version, packets)
+        except RayTaskError as error:
+            raise original(error) from error
+        if held != self.version:
+            raise SyncError(f"weight sync: a generator holds version {held} after version {self.version} was sent")
+
+    def _note_loss(self, what: str, error: BaseException) -> None:
+        self.records.add_event("actor_lost", f"{what}: {error}")
+
+
+async def _ping(verifier: Any) -> None:
+    await verifier.ping.remote()

@@ -1,0 +1,99 @@
+"""The trials of a sweep: what each chooses, its config, and whether it could run."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from rayrl.config import TrainingConfig
+from rayrl.errors import ConfigError, RayrlError
+from rayrl.study.arms import UNTRAINED, merge_settings, run_config, trial_config
+from rayrl.study.ledger import Trial
+from rayrl.study.settings import SweepConfig
+from rayrl.study.space import Chosen, apply_choice, candidates
+from rayrl.train.disk import require_disk
+from rayrl.train.folder_kind import SWEEP
+from rayrl.train.preflight import check_run
+
+BASE = "base"
+
+
+@dataclass(frozen=True, slots=True)
+class SweepTrials:
+    """Those whose choice is known beforehand: the base, and without Optuna all others."""
+
+    config: SweepConfig
+    chosen: dict[str, Chosen]
+    configs: dict[str, TrainingConfig]
+    longest: int
+    """Most steps of a trial."""
+
+    @classmethod
+    def of(cls, config: SweepConfig) -> "SweepTrials":
+        """Raises ConfigError for a trial whose settings are wrong, by its name."""
+        listed = [] if config.sweep.search == "optuna" else candidates(config.sweep)
+        chosen: dict[str, Chosen] = {BASE: {}} | {f"t{at:03d}": one for at, one in enumerate(listed, start=1)}
+        configs = {name: sweep_config(config, name, own) for name, own in chosen.items()}
+        plain = sweep_config(config, "t", {})  # what Optuna chooses is not among the configs
+        return cls(config, chosen, configs, max(plain.steps, *(one.steps for one in configs.values())))
+
+    def ledger_rows(self) -> list[Trial]:
+        """Every trial as pending."""
+        seed = self.configs[BASE].run.seed
+        return [Trial(name, name, seed, f"trials/{name}", own) for name, own in self.chosen.items()]
+
+    def check(self) -> int:
+        """The memory of the largest. Each freeze is checked against the model itself.
+
+        Raises:
+            RayrlError: A trial could not run, by its name; or objective and ASHA do not go with the trials.
+        """
+        settings = self.config.sweep
+        names = {one.name for one in self.configs[BASE].evaluation_sets}
+        if unknown := [name for name in settings.objective if name not in names]:
+            raise ConfigError(
+                f"sweep.objective: {unknown[0]!r} is none of what is evaluated: {', '.join(names) or 'nothing'}"
+            )
+        candidates = self.configs | self._samples()
+        longest = max(self.longest, *(one.steps for one in candidates.values()))
+        if settings.asha and settings.asha.grace_steps > longest:
+            raise ConfigError(
+                f"sweep.asha.grace_steps: {settings.asha.grace_steps} is more than the {longest} steps of a trial; "
+                "lower it, or set base.steps"
+            )
+        memory: dict[str, int] = {}
+        kept = 0
+        for name, one in candidates.items():
+            key = f"{one.freeze!r} {one.adapter!r} {one.model!r}"
+            if key in memory:
+                continue
+            try:
+                with check_run(trial_config(one, _folder(self.config), ".check", 0, one.steps)) as plan:
+                    memory[key], kept = plan.memory.total, max(kept, plan.kept_bytes)
+            except RayrlError as error:
+                raise type(error)(f"sweep trial {name}: {error}") from error
+        require_disk(SWEEP.path(settings), kept * (settings.trials or len(self.configs) - 1))
+        return max(memory.values())
+
+    def _samples(self) -> dict[str, TrainingConfig]:
+        """With Optuna, whose choices are not known: every value of every list, one at a time."""
+        found = {}
+        space = self.config.sweep.space if self.config.sweep.search == "optuna" else {}
+        for name, values in space.items():
+            for value in values if isinstance(values, list) else (values.low, values.high):
+                value = int(value) if not isinstance(values, list) and values.integer else value
+                found[f"{name}={value}"] = sweep_config(self.config, f"{name}={value}", {name: value})
+        return found
+
+
+def sweep_config(config: SweepConfig, name: str, chosen: Mapping[str, object]) -> TrainingConfig:
+    """The config of one trial. Raises ConfigError, which names the trial and what it chose."""
+    where = f"sweep trial {name} ({', '.join(f'{key}={value}' for key, value in chosen.items())})"
+    tree = apply_choice(config.base, dict(chosen))
+    if name == BASE:
+        tree = merge_settings(tree, UNTRAINED, {"epochs": 0} if config.method == "sft" else {})
+    made = run_config(config.method, tree, where)
+    return trial_config(made, _folder(config), name, made.run.seed, made.steps)
+
+
+def _folder(config: SweepConfig) -> Path:
+    return SWEEP.path(config.sweep) / SWEEP.within

@@ -1,0 +1,132 @@
+"""A run's rows as what it works on: prompts, texts and examples, with what is left out of each and why."""
+
+import math
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any
+
+from rayrl.config import DatasetSettings, GRPOConfig, PromptSettings, RewardSettings, SFTConfig, TrainingConfig
+from rayrl.data.chat_template import ChatTemplate
+from rayrl.data.example_tokenizer import ExampleTokenizer
+from rayrl.data.examples import ExampleFile, write_examples
+from rayrl.data.prompts import Select, build_prompts
+from rayrl.divergence.text_set import build_texts
+from rayrl.errors import DataError, ModelError
+from rayrl.models import load_tokenizer
+from rayrl.train.folder_kind import RUN
+from rayrl.train.run_directory import EXAMPLES, draft_folder
+from rayrl.types import Example, Prompt
+from rayrl.verify.golds import check_golds
+
+
+@dataclass(frozen=True, slots=True)
+class Datasets:
+    """What a run trains on and measures."""
+
+    train: list[Prompt]
+    """Prompts to sample from; empty in SFT."""
+    examples: ExampleFile | None
+    """What SFT learns, in a draft file; None in GRPO."""
+    evaluated: dict[str, list[Prompt]]
+    """Each set that is evaluated, by name."""
+    texts: dict[str, list[Example]]
+    """Sets whose divergence from the base is measured."""
+    steps: int
+    left_out: dict[str, list[str]]
+    """Why -> ids of the rows that are left out."""
+
+
+def read_datasets(config: TrainingConfig, model: str, drafts: ExitStack) -> Datasets:
+    """All rows of a run, tokenized. Examples go to a draft folder that `drafts` removes.
+
+    Raises:
+        ModelError: The tokenizer has no chat template.
+        DataError, ConfigError: Rows that cannot be used.
+    """
+    reader = _Reader(config, model)
+    evaluated = {
+        one.name: reader.prompts(one.data, one.prompt, one.rewards, one.field) for one in config.evaluation_sets
+    }
+    texts = {name: reader.texts(name) for name in config.divergence}
+    held_out = {prompt.text for prompts in evaluated.values() for prompt in prompts}
+    train: list[Prompt] = []
+    examples, steps = None, config.steps
+    if isinstance(config, SFTConfig):
+        examples = reader.examples(config, held_out, drafts)
+        steps = steps or math.ceil(config.epochs * len(examples) / config.examples_per_step)
+    else:
+        train = reader.training_prompts(held_out)
+    return Datasets(train, examples, evaluated, texts, steps, {why: ids for why, ids in reader.left_out.items() if ids})
+
+
+class _Reader:
+    """Reads with the model's tokenizer and chat template, and notes what is left out."""
+
+    def __init__(self, config: TrainingConfig, model: str) -> None:
+        tokenizer = load_tokenizer(model, config.model.chat_template)
+        if tokenizer.chat_template is None:
+            raise ModelError(
+                f"model.path: the tokenizer of {config.model.path!r} has no chat template; use an instruct model, or "
+                "name a Jinja file (model.chat_template: configs/finance/plain_chat.jinja)"
+            )
+        self.config = config
+        self.tokenizer: Any = tokenizer
+        self.render = ChatTemplate(tokenizer, config.model.chat_template)
+        self.encode: Callable[[str], list[int]] = lambda text: list(tokenizer.encode(text, add_special_tokens=False))
+        self.left_out: dict[str, list[str]] = {}
+
+    def prompts(
+        self,
+        data: DatasetSettings,
+        prompt: PromptSettings,
+        rewards: list[RewardSettings],
+        field: str,
+        select: Select | None = None,
+    ) -> list[Prompt]:
+        """The prompts of a set whose golds can be read."""
+        found = build_prompts(data, prompt, self.render, self.encode, field, select)
+        self.left_out |= found.left_out
+        problems = check_golds([one.columns for one in found.prompts], rewards, "answer", self.config.verifier)
+        if problems and (data.bad_golds == "error" or len(problems) == len(found.prompts)):
+            listed = "\n".join(f"  {found.prompts[index].id}: {reason}" for index, reason in problems[:10])
+            raise DataError(
+                f"{field}: {len(problems)} of {len(found.prompts)} gold answers cannot be read:\n{listed}\n"
+                f"mend them, set {field}.answer_column, or leave them out by {field}.bad_golds: skip"
+            )
+        bad = {index for index, _ in problems}
+        self.left_out[f"{field}: gold answer cannot be read"] = [found.prompts[at].id for at in sorted(bad)]
+        return [one for at, one in enumerate(found.prompts) if at not in bad]
+
+    def texts(self, name: str) -> list[Example]:
+        """A set whose divergence from the base is measured."""
+        field = f"divergence.{name}"
+        found = build_texts(self.config.divergence[name], self.config.prompt, self.tokenizer, field)
+        self.left_out |= {f"{field}: {reason}": names for reason, names in found.left_out.items()}
+        return found.texts
+
+    def training_prompts(self, held_out: set[str]) -> list[Prompt]:
+        """What GRPO samples from, without what is evaluated too."""
+        config, select = self.config, None
+        if isinstance(config, GRPOConfig) and config.target:
+            rows = (config.train_data, config.prompt, config.target)
+            select = ExampleTokenizer(*rows, self.render, self.encode, self.tokenizer.eos_token).selected
+        found = self.prompts(config.train_data, config.prompt, config.rewards, "train_data", select)
+        self.left_out["train_data: held out too"] = [prompt.id for prompt in found if prompt.text in held_out]
+        found = [prompt for prompt in found if prompt.text not in held_out]
+        if not found:
+            raise DataError(
+                "train_data: every problem is evaluated too (eval_data, benchmarks); give them different seeds or files"
+            )
+        return found
+
+    def examples(self, config: SFTConfig, held_out: set[str], drafts: ExitStack) -> ExampleFile:
+        """What SFT learns: those of the run that is resumed; else made again, in a draft."""
+        made = RUN.path(config.run) / EXAMPLES
+        if config.run.resume and made.exists():
+            found = ExampleFile(made)
+        else:
+            draft = drafts.enter_context(draft_folder(config)) / EXAMPLES
+            found = write_examples(config, self.render, self.encode, self.tokenizer.eos_token, held_out, draft)
+        self.left_out |= found.left_out
+        return found

@@ -1,0 +1,94 @@
+"""The actors of a run, from their start to their end."""
+
+import threading
+from concurrent.futures import Future
+from pathlib import Path
+from uuid import uuid4
+
+import ray
+from ray import cloudpickle
+
+from rayrl.actors.coordinator import CoordinatorActor, PromptSets
+from rayrl.actors.generator import GeneratorActor, engine_settings
+from rayrl.actors.judge_server import OwnJudge
+from rayrl.actors.verifier import VerifierActor
+from rayrl.config import TrainingConfig
+from rayrl.train.cluster import ANYWHERE, generator_replicas, verifier_actors
+from rayrl.train.entry import RankJob, run_ranks
+from rayrl.train.plan import RunPlan
+from rayrl.train.preflight import longest_verdict
+from rayrl.verify.finance.own_judge import own_judges
+
+
+class RunActors:
+    """Generators, verifiers and the coordinator of a run."""
+
+    def __init__(self, config: TrainingConfig, plan: RunPlan) -> None:
+        self.config = config
+        self.plan = plan
+        generator, verifier = config.generator, config.verifier
+        # Ray restarts an actor that dies; the coordinator brings it up to date.
+        generators = ray.remote(GeneratorActor).options(
+            num_cpus=generator.cpus,
+            num_gpus=generator.gpus,
+            max_restarts=-1,
+            max_concurrency=10_000,
+            scheduling_strategy=ANYWHERE,
+        )
+        verifiers = ray.remote(VerifierActor).options(
+            num_cpus=verifier.cpus, max_restarts=-1, max_concurrency=1000, scheduling_strategy=ANYWHERE
+        )
+        longest = max(config.longest_sample, longest_verdict(config))
+        settings = engine_settings(generator, plan.model, longest, config.run.seed, plan.structure.adapter)
+        replicas, judges = generator_replicas(config), verifier_actors(config)
+        self.generators = [generators.remote(generator.engine, settings) for _ in range(replicas)]
+        for handle in self.generators:
+            handle.start.remote()  # the coordinator waits for it; meanwhile the learner starts
+        own_rewards = {one.name: one.rewards for one in config.evaluation_sets}
+        name = f"coordinator-{uuid4().hex}"
+        judge = _own_judge(config, plan.model, name)
+        self.verifiers = [
+            verifiers.remote(config.rewards, verifier, "answer", own_rewards, judge) for _ in range(judges)
+        ]
+        self.prompts = ray.put(PromptSets(plan.data.train, plan.data.evaluated))
+        coordinators = ray.remote(CoordinatorActor).options(
+            name=name, num_cpus=0, max_restarts=-1, max_concurrency=10_000, scheduling_strategy=ANYWHERE
+        )
+        self.coordinator = coordinators.remote(config, cloudpickle.dumps((self.generators, self.verifiers)))
+
+    def start_training(self, folder: Path) -> "Future[None]":
+        """Ray Train in a thread of its own, so that this one stays free to show progress and to take Ctrl-C."""
+        plan = self.plan
+        job = RankJob(self.config, plan.model, self.coordinator, self.prompts, folder, plan.learner_bytes)
+        end: Future[None] = Future()
+
+        def run() -> None:
+            try:
+                run_ranks(job)
+            except BaseException as error:
+                end.set_exception(error)
+            else:
+                end.set_result(None)
+
+        threading.Thread(target=run, name="ray-train", daemon=True).start()
+        return end
+
+    def stop(self) -> None:
+        """Closes engines and worker processes in order, then kills; never waits longer than a few seconds."""
+        handles = [*self.generators, *self.verifiers]
+        ray.wait([handle.close.remote() for handle in handles], num_returns=len(handles), timeout=3)
+        for handle in [*handles, self.coordinator]:
+            ray.kill(handle)
+
+
+def _own_judge(config: TrainingConfig, model: str, coordinator: str) -> OwnJudge | None:
+    judges = own_judges(config.all_rewards)
+    if not judges:
+        return None
+    return OwnJudge(
+        coordinator,
+        model,
+        config.model.chat_template,
+        prompt_tokens=max(judge.prompt_tokens for judge in judges),
+        deadline_s=max(judge.deadline_s for judge in judges),
+    )
