@@ -52,12 +52,14 @@ class Intake:
         self._removed.setdefault(reason, []).append(self.name(index))
 
     def complete(self, row: Row) -> Row | LeftOut:
-        """The row's columns with the names `question` and `answer`, where neither is blank."""
-        columns = name_columns(row, self.data)
-        if is_blank(columns.get("question")) or is_blank(columns.get("answer")):
+        """The row's columns with the names `question` and `answer`, where neither of the configured ones is blank.
+
+        A row that lacks `answer_column` and has a column `answer` is incomplete: the setting names another.
+        """
+        if any(is_blank(row.get(name)) for name in (self.data.question_column, self.data.answer_column)):
             self._last_incomplete = row
             return LeftOut(INCOMPLETE)
-        return columns
+        return name_columns(row, self.data)
 
     @property
     def reasons(self) -> dict[str, list[str]]:

@@ -159,3 +159,10 @@ def test_the_order_visits_each_prompt_once_an_epoch_and_depends_on_nothing_but_t
     assert epochs[0] != epochs[1]
     assert PromptOrder(7, seed=3)[9] == order[9]
     assert len({order.sampling_seed(at) for at in range(1000)}) == 1000
+
+
+def test_a_misnamed_column_is_not_replaced_by_one_of_the_default_name(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_text("\n".join(map(json.dumps, ROWS)))
+    with pytest.raises(DataError, match=r"train_data: 5 rows have no 'question' or no 'gold' \(train_data-0, "):
+        prompts(PromptSettings(), path, answer_column="gold")
