@@ -33,7 +33,6 @@ LOOK: Spec = {
         "labelFontSize": 11,
         "labelLimit": 0,
         "labelFlush": False,
-        "labelOverlap": True,
         "labelSeparation": 6,
         "titleColor": INK,
         "titleFontSize": 12,

@@ -54,7 +54,7 @@ def curves(groups: Sequence[Group], measure: Measure, x: str, y: str) -> Plot | 
         return None
     drawn = [group.series for group in groups if any(row.get("series", "") == group.series.label for row in rows)]
     x_axis = step_axis(rows) if x == STEP else quantity(x, grid=False)
-    y_axis = log_quantity(y, means) if logarithmic else quantity(y, {"zero": True})
+    y_axis = log_quantity(y, means) if logarithmic else quantity(y, {"zero": True}, format="~g")
     return trend(rows, x_axis, y_axis, drawn, interval="band")
 
 

@@ -60,13 +60,19 @@ def quantity(title: str, scale: Mapping[str, Any] = NEAR, **axis: Any) -> Spec:
 
 
 def names(field: str, order: Iterable[str]) -> Spec:
-    """The encoding of a name by its place from the top, each labeled."""
-    return {"field": field, "type": "nominal", "sort": list(order), "axis": {"labelOverlap": False}}
+    """The encoding of a name by its place from the top."""
+    return {"field": field, "type": "nominal", "sort": list(order)}
 
 
 def percent_row(title: str, share: float, low: float, high: float) -> Row:
     """Columns of a share (-1..1) and of its interval, in percent."""
     return {title: 100 * share, f"{title} low": 100 * low, f"{title} high": 100 * high}
+
+
+def ticks_at(values: Iterable[float]) -> Spec:
+    """Vega leaves some out where they are more than the axis has room for by its own count."""
+    chosen = list(values)
+    return {"values": chosen, "tickCount": len(chosen)}
 
 
 def step_axis(rows: Iterable[Row]) -> Spec:
@@ -75,7 +81,7 @@ def step_axis(rows: Iterable[Row]) -> Spec:
     few = last - first <= 10
     margin = 0.6 if few else 0.015 * (last - first) + 0.5
     scale = {"domain": [first - margin, last + margin], "nice": False, "zero": False}
-    every = {"values": list(range(int(first), int(last) + 1)), "labelOverlap": False} if few else {}
+    every = ticks_at(range(int(first), int(last) + 1)) if few else {}
     return quantity(STEP, scale, format="d", grid=False, **every)
 
 
@@ -83,7 +89,7 @@ def log_quantity(title: str, values: Sequence[float]) -> Spec:
     """An axis over the powers of ten that `values` (all above 0) span, with round ticks."""
     low, high = 0.85 * min(values), 1.18 * max(values)
     ticks = round_ticks(math.log10(low), math.log10(high))
-    return quantity(title, {"type": "log", "domain": [low, high], "nice": False}, values=ticks, format="~g")
+    return quantity(title, {"type": "log", "domain": [low, high], "nice": False}, format="~g", **ticks_at(ticks))
 
 
 def round_ticks(low: float, high: float) -> list[float]:

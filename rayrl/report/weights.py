@@ -91,7 +91,7 @@ def heatmap(panels: Mapping[str, Matrix]) -> Plot | None:
         "width": 760 / columns,
         "height": 16 * len(kinds),
         "encoding": {
-            "x": {"field": "layer", "type": "ordinal", "axis": {"labelAngle": 0}},
+            "x": {"field": "layer", "type": "ordinal", "axis": {"labelAngle": 0, "labelOverlap": True}},
             "y": names("matrix", kinds),
         },
         "layer": [

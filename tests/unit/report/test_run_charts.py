@@ -57,6 +57,11 @@ def test_reward_band_and_accuracy_bars(run) -> None:
     assert values(drawn)[0].startswith(f"{STEP}: 0; correct (% of problems): 25.13 (19.6")
 
 
+def test_each_of_a_few_steps_has_its_tick(tmp_path) -> None:
+    loss = main_charts(read_run(write_run(tmp_path / "few", steps=10)))[1]
+    assert "".join(map(str, range(1, 11))) in titles(svg(loss.plot, "narrow"))
+
+
 def test_time_adds_up_to_the_wall_time(run) -> None:
     bars = by_series(main_charts(run)[2], "time (s per step)")
     assert list(bars) == ["generate", "verify", "train", "sync", "other"]
