@@ -8,12 +8,12 @@ from rayrl.verify.finance.reading.polarity import opens_with_yes_or_no
 from rayrl.verify.finance.reading.sentences import Sentence
 from rayrl.verify.finance.refusal.concession import MOVED, NONE, is_figure, opens_with_figure, reports
 from rayrl.verify.finance.refusal.hints import hints
-from rayrl.verify.finance.refusal.lacking import (
+from rayrl.verify.finance.refusal.sentence import (
     MAX_SENTENCE,
     denies_access,
     is_background,
     is_heading,
-    lacks,
+    missing,
     refers,
     without_basis,
 )
@@ -92,7 +92,7 @@ MAX_SHORT = 4
 def _concludes(sentence: Sentence) -> bool:
     """Whether a sentence draws a conclusion: not a step to take, such as `Finally, divide both`."""
     text = sentence.text[:MAX_SENTENCE]
-    if not CONCLUDES.search(text) or is_heading(text) or _TENTATIVE.search(text) or lacks(text):
+    if not CONCLUDES.search(text) or is_heading(text) or _TENTATIVE.search(text) or missing(text):
         return False
     return _figures(sentence) or not _STEP.search(text)
 
@@ -108,13 +108,13 @@ def _figures(sentence: Sentence) -> bool:
 
 def _has_result(sentence: Sentence) -> bool:
     """Whether a sentence gives a figure of its own."""
-    return _figures(sentence) and bool(_RESULT.search(sentence.text)) and not lacks(sentence.text[:MAX_SENTENCE])
+    return _figures(sentence) and bool(_RESULT.search(sentence.text)) and not missing(sentence.text[:MAX_SENTENCE])
 
 
 def _asserts(sentence: Sentence) -> bool:
     """Whether a sentence states a result in its own name: neither what a source gives, nor a step, nor a condition."""
     text = sentence.text[:MAX_SENTENCE]
-    if not (_figures(sentence) or NONE.search(text)) or lacks(text) or _TENTATIVE.search(text):
+    if not (_figures(sentence) or NONE.search(text)) or missing(text) or _TENTATIVE.search(text):
         return False
     if "=" in text or _NONE_WERE.match(text):
         return True
@@ -147,9 +147,9 @@ def is_refusal(listed: Sequence[Sentence]) -> bool:
         return not _asserts(listed[0])
     if opens_with_yes_or_no(texts[0]) or (len(texts) > 1 and _asserts(listed[-1])):
         return False
-    goes_on = not lacks(texts[-1]) and any(
+    goes_on = not missing(texts[-1]) and any(
         (_GOES_ON.search(sentence.text) or (_WORKS_OUT.search(sentence.text) and _has_result(sentence)))
-        and not lacks(sentence.text[:MAX_SENTENCE])
+        and not missing(sentence.text[:MAX_SENTENCE])
         for sentence in listed[1:4]
     )
     if goes_on or any(map(_concludes, listed[-3:])):
@@ -158,12 +158,12 @@ def is_refusal(listed: Sequence[Sentence]) -> bool:
         return True
     opening = next((text for text in texts if not (is_background(text) or is_heading(text))), texts[0])
     has_result = any(map(_has_result, listed))
-    if lacks(texts[0]) or (not has_result and (lacks(opening) or refers(opening))):
+    if missing(texts[0]) or (not has_result and (missing(opening) or refers(opening))):
         return True
     while len(texts) > 1 and _advises(texts[-1]) and not _DEAD_END.search(texts[-1]):
         texts.pop()
-    late = [text for text in texts[len(texts) // 2 :] if lacks(text) and not _PRECISE.search(text)]
-    tail = [text for text in texts[-2:] if lacks(text) and not _PRECISE.search(text)]
+    late = [text for text in texts[len(texts) // 2 :] if missing(text) and not _PRECISE.search(text)]
+    tail = [text for text in texts[-2:] if missing(text) and not _PRECISE.search(text)]
     ends = tail if has_result else late + tail
     if not has_result and tail and tail[-1] == texts[-1] and _TURNS.search(texts[-1]):
         return True
@@ -173,9 +173,9 @@ def is_refusal(listed: Sequence[Sentence]) -> bool:
         return False
     if any(map(_has_result, listed[-4:])) and not any(map(_ASSUMED.search, texts)):
         return False
-    return bool(tail) or lacks(texts[min(1, len(texts) - 1)]) or any(_ASKS.search(s.text) for s in listed[-2:])
+    return bool(tail) or missing(texts[min(1, len(texts) - 1)]) or any(_ASKS.search(s.text) for s in listed[-2:])
 
 
 def names_what_is_missing(listed: Sequence[Sentence]) -> bool:
     """Whether any sentence says that something is missing: enough where a response has no answer at all."""
-    return any(lacks(sentence.text[:MAX_SENTENCE]) for sentence in listed)
+    return any(missing(sentence.text[:MAX_SENTENCE]) for sentence in listed)
