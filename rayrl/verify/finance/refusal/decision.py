@@ -173,7 +173,7 @@ def is_refusal(listed: Sequence[Sentence]) -> bool:
         return False
     if any(map(_has_result, listed[-4:])) and not any(map(_ASSUMED.search, texts)):
         return False
-    return bool(tail) or missing(texts[min(1, len(texts) - 1)]) or any(_ASKS.search(s.text) for s in listed[-2:])
+    return bool(tail or missing(texts[min(1, len(texts) - 1)])) or any(_ASKS.search(s.text) for s in listed[-2:])
 
 
 def names_what_is_missing(listed: Sequence[Sentence]) -> bool:
