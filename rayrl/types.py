@@ -9,6 +9,8 @@ from typing import Any, Literal, get_args
 
 Status = Literal["correct", "incorrect", "refusal", "unparseable", "timeout", "error"]
 STATUSES: tuple[Status, ...] = get_args(Status)
+Decider = Literal["rules", "overlap", "judge"]
+DECIDERS: tuple[Decider, ...] = get_args(Decider)
 FinishReason = Literal["stop", "length", "abort"]
 
 
@@ -40,15 +42,17 @@ class Verdict:
 
     score: 1.0 correct, 0.0 not; None where nothing can be said (a gold that does not parse, a verifier's own
     time-out or fault): such a completion is left out of the reward and counted, never scored 0.
+    decided_by: rules; overlap of words and figures with the gold, of low confidence; or a language model as judge.
     """
 
     score: float | None
     status: Status
     reason: str = ""
     extracted: str | None = None
+    decided_by: Decider = "rules"
 
     def __reduce__(self) -> tuple[Any, ...]:  # ten times as fast as what dataclasses with slots do by themselves
-        return Verdict, (self.score, self.status, self.reason, self.extracted)
+        return Verdict, (self.score, self.status, self.reason, self.extracted, self.decided_by)
 
 
 @dataclass(frozen=True, slots=True)

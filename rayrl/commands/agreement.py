@@ -6,8 +6,10 @@ from typing import Literal
 
 from rich.table import Table
 
-Judged = tuple[str, float | None, str]
-"""status, score and reason of a verdict."""
+from rayrl.types import DECIDERS, Decider
+
+Judged = tuple[str, float | None, Decider]
+"""status and score of a verdict, and who decided."""
 Ending = Literal["agree", "false positives", "false negatives", "no verdict"]
 ENDINGS: tuple[Ending, ...] = ("agree", "false positives", "false negatives", "no verdict")
 
@@ -20,14 +22,14 @@ def _ending(score: float | None, label: bool) -> Ending:
 
 
 def agreement_table(verdicts: Iterable[Judged], labels: Iterable[bool | None]) -> tuple[Table, int]:
-    """A row each for what the rules decided and what the judge did; and how many verdicts have no label."""
-    counts: dict[str, Counter[Ending]] = {"rules": Counter(), "judge": Counter()}
+    """A row for each that decided some of them; and how many verdicts have no label."""
+    counts: dict[Decider, Counter[Ending]] = {decider: Counter() for decider in DECIDERS}
     unlabeled = 0
-    for (_, score, reason), label in zip(verdicts, labels, strict=True):
+    for (_, score, decider), label in zip(verdicts, labels, strict=True):
         if label is None:
             unlabeled += 1
         else:
-            counts["judge" if reason.startswith("judge: ") else "rules"][_ending(score, label)] += 1
+            counts[decider][_ending(score, label)] += 1
     table = Table("decided by", "labeled", *ENDINGS)
     for column in table.columns[1:]:
         column.justify = "right"

@@ -21,7 +21,7 @@ from rayrl.commands.progress import progress_bars
 from rayrl.config import RewardSettings, VerifierSettings
 from rayrl.errors import ConfigError, DataError, DeadlineError, listed
 from rayrl.folders import require_writable
-from rayrl.types import STATUSES, Verdict
+from rayrl.types import STATUSES, Decider, Verdict
 from rayrl.verify.files import Row, VerdictFile, check_rows, read_rows
 from rayrl.verify.golds import check_golds
 from rayrl.verify.rewards import function_paths
@@ -166,7 +166,7 @@ def _get(reference: Any, timeout_s: float, what: str) -> Any:
         raise DeadlineError(f"waited {timeout_s:.0f} s for {what}") from error
 
 
-def _summary(verdicts: Sequence[tuple[str, float | None, str]], judged: int, seconds: float) -> None:
+def _summary(verdicts: Sequence[tuple[str, float | None, Decider]], judged: int, seconds: float) -> None:
     counts = Counter(status for status, _, _ in verdicts)
     table = Table("status", "rows", "share")
     for column in table.columns[1:]:
@@ -177,10 +177,10 @@ def _summary(verdicts: Sequence[tuple[str, float | None, str]], judged: int, sec
     console = Console(width=100)
     console.print(table)
     scores = [score for _, score, _ in verdicts if score is not None]
-    low = sum(reason.startswith("low confidence") for _, _, reason in verdicts)
+    low = sum(decider == "overlap" for _, _, decider in verdicts)
     rate = f"{judged / seconds:.0f} verdicts/s" if seconds else "nothing left to judge"
     mean = f"mean score {sum(scores) / len(scores):.3f} of {len(scores)} scored rows" if scores else "no row was scored"
-    console.print(f"{mean}, {low} of low confidence; {rate}", highlight=False)
+    console.print(f"{mean}, {low} by overlap, of low confidence; {rate}", highlight=False)
 
 
 def default_processes() -> int:

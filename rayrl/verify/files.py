@@ -10,7 +10,7 @@ from typing import Any
 from rayrl.errors import DataError, listed
 from rayrl.files import put_in_place
 from rayrl.jsonl import JsonLines, read_jsonl
-from rayrl.types import Verdict
+from rayrl.types import Decider, Verdict
 
 FIELDS: dict[str, tuple[type, ...]] = {
     "gold": (str, int, float, bool, list),
@@ -114,10 +114,10 @@ class VerdictFile:
     def __init__(self, path: Path, fingerprint: str) -> None:
         self._path = path
         self._partial = path.with_name(f".{path.name}.{fingerprint[:16]}.partial")
-        self.verdicts: list[tuple[str, float | None, str]] = []  # status, score, reason
+        self.verdicts: list[tuple[str, float | None, Decider]] = []  # status, score, who decided
         self._lines = JsonLines(self._partial)
         for row in read_jsonl(self._partial):
-            self.verdicts.append((row["status"], row["score"], row["reason"]))
+            self.verdicts.append((row["status"], row["score"], row["decided_by"]))
 
     @property
     def done(self) -> int:
@@ -132,9 +132,10 @@ class VerdictFile:
             "status": verdict.status,
             "extracted": verdict.extracted,
             "reason": verdict.reason,
+            "decided_by": verdict.decided_by,
         }
         self._lines.append(record)
-        self.verdicts.append((verdict.status, verdict.score, verdict.reason))
+        self.verdicts.append((verdict.status, verdict.score, verdict.decided_by))
 
     def finish(self) -> None:
         """Gives the complete file its name."""

@@ -10,11 +10,11 @@ from rayrl.errors import DataError
 from rayrl.verify.finance.reading.amounts import Amount, amounts_in, is_approximate, only_amount
 from rayrl.verify.finance.reading.dates import Date, only_date
 from rayrl.verify.finance.reading.latex import unlatex
-from rayrl.verify.finance.reading.marks import with_what_stands_beside
+from rayrl.verify.finance.reading.marks import with_neighbors
 from rayrl.verify.finance.reading.programs import Incomputable, is_program, is_sum, run_program, run_sum
 from rayrl.verify.finance.reading.sentences import sentences
 from rayrl.verify.finance.reading.units import named_scale
-from rayrl.verify.finance.refusal.decision import is_refusal
+from rayrl.verify.finance.refusal.decision import find_refusal
 from rayrl.verify.text import shortened, tidy, to_ascii
 
 Kind = Literal["amounts", "range", "yes_no", "refusal", "date", "text"]
@@ -122,7 +122,7 @@ def read_gold(gold: str) -> Gold:
         raise DataError(
             f"gold answer {shortened(gold, 80)!r} is {len(gold)} characters long, more than {MAX_CHARACTERS}"
         )
-    text = tidy(with_what_stands_beside(unlatex(to_ascii(gold))))
+    text = tidy(with_neighbors(unlatex(to_ascii(gold))))
     if text.casefold() in _MISSING or not re.search(r"\w", text):
         raise DataError(f"gold answer {shortened(gold)!r} is empty")
     date = only_date(text)
@@ -131,7 +131,7 @@ def read_gold(gold: str) -> Gold:
     number = _number(text)
     if number is not None:
         return replace(number, date=date)
-    if _UNANSWERABLE.match(text) or (len(text) < 300 and not _YES_NO.match(text) and is_refusal(sentences(text))):
+    if _UNANSWERABLE.match(text) or (len(text) < 300 and not _YES_NO.match(text) and find_refusal(sentences(text))):
         return Gold("refusal", text)
     amounts = tuple(amount for amount in amounts_in(text) if not amount.year_like)
     answer = _YES_NO.match(text)

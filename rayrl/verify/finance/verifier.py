@@ -27,8 +27,8 @@ def verify(
         judge: `JudgeSettings` as a mapping: `url`, `model`, …
 
     Returns:
-        As there; with a reason that starts with 'judge: ' where the judge decided, and error with score None where it
-        gave no verdict. Refusals and responses without an answer never go to the judge.
+        As there; `decided_by` is judge where the judge was asked; error with score None where it gave no verdict.
+        Refusals and responses without an answer never go to the judge.
 
     Raises:
         ConfigError: `judge` has unknown or missing settings.
@@ -40,5 +40,5 @@ def verify(
     try:
         correct, reason = ask_judge(settings, question, gold, response)
     except (JudgeError, DataError) as error:
-        return Verdict(None, "error", f"judge: {error}")
-    return Verdict(float(correct), "correct" if correct else "incorrect", f"judge: {reason}")
+        return Verdict(None, "error", f"judge: {error}", decided_by="judge")
+    return Verdict(float(correct), "correct" if correct else "incorrect", reason, decided_by="judge")

@@ -11,9 +11,9 @@ from rayrl.commands.agreement import agreement_table
 from rayrl.errors import DataError
 from rayrl.verify.files import check_rows, read_rows
 
-RIGHT, WRONG = ("correct", 1.0, "stated"), ("incorrect", 0.0, "stated")
-JUDGED_RIGHT, JUDGED_WRONG = ("correct", 1.0, "judge: same"), ("incorrect", 0.0, "judge: no")
-FAILED, JUDGE_FAILED = ("error", None, "gold answer '' is empty"), ("error", None, "judge: no reply")
+RIGHT, WRONG = ("correct", 1.0, "rules"), ("incorrect", 0.0, "rules")
+JUDGED_RIGHT, JUDGED_WRONG = ("correct", 1.0, "judge"), ("incorrect", 0.0, "judge")
+FAILED, JUDGE_FAILED = ("error", None, "rules"), ("error", None, "judge")
 GOOD = {"gold": "7", "response": "The answer is 7."}
 
 
@@ -36,7 +36,7 @@ def test_agreement_and_both_kinds_of_difference_by_who_decided():
 
 
 def test_who_decided_nothing_has_no_row():
-    assert shown([RIGHT, ("refusal", 0.0, "says that it cannot answer")], [True, True]) == [
+    assert shown([RIGHT, ("refusal", 0.0, "rules")], [True, True]) == [
         ["rules", "2", "1 = 50.0%", "0 = 0.0%", "1 = 50.0%", "0 = 0.0%"],
         ["0"],
     ]

@@ -84,5 +84,12 @@ def test_an_interrupted_file_goes_on_and_a_torn_line_is_written_again(tmp_path):
     second.finish()
     written = [json.loads(line) for line in output.read_text().splitlines()]
     assert [row["line"] for row in written] == [1, 2, 3]
-    assert written[0] == {"line": 1, "score": 1.0, "status": "correct", "extracted": "7\ud800", "reason": "boxed"}
+    assert written[0] == {
+        "line": 1,
+        "score": 1.0,
+        "status": "correct",
+        "extracted": "7\ud800",
+        "reason": "boxed",
+        "decided_by": "rules",
+    }
     assert not partial.exists()

@@ -241,7 +241,7 @@ def test_yes_or_no_is_read_at_the_end_of_reasoning_too(response, question, yes):
 def test_free_text_is_judged_by_overlap_with_low_confidence(response, gold, question, correct):
     verdict = verify(response, gold, question=question)
     assert verdict.score == float(correct)
-    assert verdict.reason.startswith("low confidence")
+    assert verdict.decided_by == "overlap"
 
 
 BEST = "Which segment had the highest revenue?"

@@ -71,8 +71,8 @@ def judged(endpoint: Endpoint, response: str = RESPONSE, gold: str = GOLD, **set
 def test_the_judge_decides_on_free_text(endpoint):
     endpoint.script = ['{"verdict": "correct", "reason": "same plants"}', '{"verdict": "incorrect", "reason": "no"}']
     first, second = judged(endpoint), judged(endpoint)
-    assert (first.score, first.status, first.reason) == (1.0, "correct", "judge: same plants")
-    assert (second.score, second.status, second.reason) == (0.0, "incorrect", "judge: no")
+    assert (first.score, first.status, first.reason) == (1.0, "correct", "same plants")
+    assert (second.score, second.status, second.reason) == (0.0, "incorrect", "no")
     request = endpoint.seen[0]
     assert (request["path"], request["key"], request["model"]) == ("/v1/chat/completions", "Bearer secret", "m")
     assert request["temperature"] == 0
@@ -129,13 +129,13 @@ def test_no_verdict_is_an_error_without_a_score_and_is_not_cached(endpoint, tmp_
 def test_verdicts_are_cached_by_all_that_they_depend_on(endpoint, tmp_path):
     endpoint.script = ['{"verdict": "correct", "reason": "a"}', *['{"verdict": "incorrect", "reason": "b"}'] * 3]
     cache = str(tmp_path / "cache")
-    assert [judged(endpoint, cache=cache).reason for _ in range(3)] == ["judge: a"] * 3
+    assert [judged(endpoint, cache=cache).reason for _ in range(3)] == ["a"] * 3
     assert len(endpoint.seen) == 1
     rubric = tmp_path / "rubric.md"
     rubric.write_text("Always incorrect.")
-    assert judged(endpoint, cache=cache, rubric=str(rubric)).reason == "judge: b"
-    assert judged(endpoint, cache=cache, model="other").reason == "judge: b"
-    assert judged(endpoint, cache=cache, response="It bought something else.").reason == "judge: b"
+    assert judged(endpoint, cache=cache, rubric=str(rubric)).reason == "b"
+    assert judged(endpoint, cache=cache, model="other").reason == "b"
+    assert judged(endpoint, cache=cache, response="It bought something else.").reason == "b"
     assert len(endpoint.seen) == 4
 
 

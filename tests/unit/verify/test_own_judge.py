@@ -53,7 +53,7 @@ def test_a_verdict_of_the_generators_and_what_they_were_asked(judged):
         asked.append((token_ids, sampling))
         return says('{"verdict": "correct", "reason": "the same"}')(token_ids, sampling)
 
-    assert judged(generators, max_tokens=50) == Verdict(1.0, "correct", "judge: the same")
+    assert judged(generators, max_tokens=50) == Verdict(1.0, "correct", "the same", decided_by="judge")
     ((token_ids, sampling),) = asked
     assert 100 < len(token_ids) <= 200
     assert (sampling.temperature, sampling.max_tokens) == (0, 50)

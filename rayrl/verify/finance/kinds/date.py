@@ -1,10 +1,12 @@
-"""Which date or period a response gives, and whether it is the gold's."""
+"""A gold that is a date or a period."""
 
 import re
-from collections.abc import Sequence
 from dataclasses import replace
 
-from rayrl.verify.finance.kinds.statement import weight
+from rayrl.types import Verdict
+from rayrl.verify.finance.gold import Gold
+from rayrl.verify.finance.kinds.answer import Answer, Question, comparison, without_answer
+from rayrl.verify.finance.kinds.statement import sentence_weight
 from rayrl.verify.finance.reading.dates import Date, dates_in, only_year
 from rayrl.verify.finance.reading.sentences import Sentence
 from rayrl.verify.finance.reading.words import content_words
@@ -21,7 +23,7 @@ def asks_year(question: str) -> bool:
     return bool(_ASKS_YEAR.search(question))
 
 
-def _named(date: Date) -> dict[str, int]:
+def _fields(date: Date) -> dict[str, int]:
     return {name: value for name in FIELDS if (value := getattr(date, name)) is not None}
 
 
@@ -29,13 +31,13 @@ def _candidates(sentence: Sentence, gold: Date, question: str) -> list[Date]:
     """Dates that name all that the gold names, without those that the question gives."""
     year = only_year(question)
     dates = [replace(date, year=date.year or year) for date in dates_in(sentence.text)]
-    fine = [date for date in dates if _named(gold).keys() <= _named(date).keys()]
-    given = [_named(date) for date in dates_in(question)]
-    fresh = [date for date in fine if _named(date) not in given]
-    return fine if _named(gold) in given else fresh
+    fine = [date for date in dates if _fields(gold).keys() <= _fields(date).keys()]
+    given = [_fields(date) for date in dates_in(question)]
+    fresh = [date for date in fine if _fields(date) not in given]
+    return fine if _fields(gold) in given else fresh
 
 
-def _pick(sentence: Sentence, dates: list[Date], asked: frozenset[str]) -> int:
+def _choose(sentence: Sentence, dates: list[Date], asked: frozenset[str]) -> int:
     """The date that opens the sentence, or else the one right before which most of the question's words stand."""
     starts = [0, *(date.end for date in dates)]
     before = [sentence.text[start : date.start] for start, date in zip(starts, dates, strict=False)]
@@ -48,15 +50,16 @@ def _pick(sentence: Sentence, dates: list[Date], asked: frozenset[str]) -> int:
     )
 
 
-def judge_date(listed: Sequence[Sentence], gold: Date, question: str) -> tuple[bool, str] | None:
-    """Whether a response gives the gold's date, and what it gives; None where it gives none as precise."""
-    usable = [(s, dates) for s in listed if (dates := _candidates(s, gold, question))]
+def judge_date(answer: Answer, gold: Gold, question: Question) -> Verdict:
+    """Whether a response gives the gold's date: in the sentence that looks most like the answer."""
+    assert gold.date is not None
+    usable = [(s, dates) for s in answer.sentences if (dates := _candidates(s, gold.date, question.text))]
     if not usable:
-        return None
-    asked = content_words(question)
-    weights = [weight(s, asked, at == len(usable) - 1, at == 0) for at, (s, _) in enumerate(usable)]
+        return without_answer("no date as precise as the gold found")
+    asked = content_words(question.text)
+    weights = [sentence_weight(s, asked, at == len(usable) - 1, at == 0) for at, (s, _) in enumerate(usable)]
     sentence, dates = usable[max(range(len(usable)), key=lambda at: (weights[at], at))]
-    text, at = sentence.text, _pick(sentence, dates, asked)
+    text, at = sentence.text, _choose(sentence, dates, asked)
     hedged = at + 1 < len(dates) and _OTHER.match(text[dates[at].end : dates[at + 1].start])
-    agrees = not hedged and _named(gold).items() <= _named(dates[at]).items()
-    return agrees, text[dates[at].start : dates[at].end]
+    agrees = not hedged and _fields(gold.date).items() <= _fields(dates[at]).items()
+    return comparison(agrees, "date", text[dates[at].start : dates[at].end])

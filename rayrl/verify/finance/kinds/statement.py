@@ -9,23 +9,20 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rayrl.verify.extract import boxed
+from rayrl.verify.finance.kinds.answer import Answer, Question
 from rayrl.verify.finance.kinds.selection import asks_move, only_operates, pick
 from rayrl.verify.finance.kinds.zero import zero_in
 from rayrl.verify.finance.reading.amounts import Amount, counts_in
-from rayrl.verify.finance.reading.cues import CONCLUDES
 from rayrl.verify.finance.reading.dates import only_year, years_of
 from rayrl.verify.finance.reading.polarity import trend
 from rayrl.verify.finance.reading.results import comes_to
 from rayrl.verify.finance.reading.rounding import same_thing
-from rayrl.verify.finance.reading.sentences import Sentence
+from rayrl.verify.finance.reading.sentences import CONCLUDES, Sentence
 from rayrl.verify.finance.reading.units import Unit, named_scale
 from rayrl.verify.finance.reading.words import content_words
-from rayrl.verify.text import plain
 
 NEAR = 60
 
-_HASHES = re.compile(r"^[ \t]*####[ \t]*(\S.*)$", re.MULTILINE)
 _EXACTLY = r"(?:to\s+be\s+)?(?:more\s+)?(?:precise|exact|specific(?:al)?)(?:ly)?|namely|in\s+full|unrounded|actually"
 _ROUNDED = r"which\s+(?:is|rounds?\s+to|equals)|rounded(?:\s+to)?|equivalent(?:\s+to)?"
 _THAT_IS = rf"or|i\.?e\.?|that\s+is|{_ROUNDED}|=|≈|\\approx|/|and"
@@ -42,7 +39,7 @@ _CHANGES = re.compile(r"\b(?:chang|mov|went|go(?:es|ing)?|improv)\w*", re.IGNORE
 
 
 @dataclass(frozen=True, slots=True)
-class Stated:
+class Statement:
     """The answer: one amount, with other writings of it. hedged: it offers different values. text: where it stands.
 
     context: the scale named there for bare numbers ("in millions").
@@ -105,7 +102,7 @@ def _is_range(between: str, before: str, moves: bool) -> bool:
 
 def _state(
     sentence: Sentence, amounts: list[Amount], how: str, context: int | None, question: str, year: int | None
-) -> Stated:
+) -> Statement:
     start = pick(sentence.text, amounts, question)
     years, dated = years_of(sentence.text, amounts)
     if year and year in years and years[start] not in (None, year):
@@ -130,41 +127,32 @@ def _state(
             if is_range or hedged:
                 group.append(amount)
             break
-    return Stated(tuple(group), sentence.text, how, hedged, is_range, named_scale(sentence.text) or context)
+    return Statement(tuple(group), sentence.text, how, hedged, is_range, named_scale(sentence.text) or context)
 
 
-def weight(sentence: Sentence, asked: frozenset[str], is_last: bool, is_first: bool) -> float:
+def sentence_weight(sentence: Sentence, asked: frozenset[str], is_last: bool, is_first: bool) -> float:
     """How much a sentence looks like the answer to a question of such words."""
     overlap = len(asked & content_words(sentence.text)) / max(1, len(asked))
     return 3.0 * bool(CONCLUDES.search(sentence.text)) + 2.0 * overlap + 1.0 * is_last + 0.5 * is_first
 
 
-def marked(response: str) -> str | None:
-    """What stands in the last box, in the last `<answer>`, or after the last `####`."""
-    box = boxed(response)
-    if box is not None and box.strip():
-        return plain(box)
-    _, tag, after = response.rpartition("<answer>")
-    content = after.partition("</answer>")[0].strip() if tag else ""
-    lines = _HASHES.findall(response) if not content else []
-    return content or (lines[-1].strip() if lines else None)
-
-
-def stated(listed: Sequence[Sentence], is_marked: bool, question: str, gold: Amount, unit: Unit) -> Stated | None:
-    """The answer to `question` that sentences state, or None where they state no amount of the gold's kind."""
+def find_statement(answer: Answer, question: Question, gold: Amount) -> Statement | None:
+    """What an answer states, or None where it states no amount of the gold's kind."""
+    listed, unit = answer.sentences, question.unit
     context = next((scale for sentence in listed if (scale := named_scale(sentence.text))), None)
-    usable = [(sentence, _amounts_of(sentence, gold, unit, question)) for sentence in listed]
+    usable = [(sentence, _amounts_of(sentence, gold, unit, question.text)) for sentence in listed]
     usable = [pair for pair in usable if pair[1]]
     if not usable and gold.bare and gold.written.denominator == 1:
         usable = [(sentence, counts) for sentence in listed if (counts := counts_in(sentence.text))]
     if not usable:
         return None
-    asked = content_words(question)
+    asked = content_words(question.text)
     weights = [
-        weight(sentence, asked, index == len(usable) - 1, index == 0) + _form(sentence, amounts, index == 0)
+        sentence_weight(sentence, asked, index == len(usable) - 1, index == 0) + _form(sentence, amounts, index == 0)
         for index, (sentence, amounts) in enumerate(usable)
     ]
     best = max(range(len(usable)), key=lambda index: (weights[index], index))
     sentence, amounts = usable[best]
-    how = "marked" if is_marked else "concluded" if CONCLUDES.search(sentence.text) else "stated"
-    return _state(sentence, amounts, how, context, question, None if gold.year_like else only_year(question))
+    how = "marked" if answer.is_marked else "concluded" if CONCLUDES.search(sentence.text) else "stated"
+    year = None if gold.year_like else only_year(question.text)
+    return _state(sentence, amounts, how, context, question.text, year)

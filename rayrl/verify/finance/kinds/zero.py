@@ -7,7 +7,7 @@ from fractions import Fraction
 from rayrl.verify.finance.reading.amounts import Amount, amounts_in
 from rayrl.verify.finance.reading.dates import dates_in, only_year
 from rayrl.verify.finance.reading.words import content_words
-from rayrl.verify.finance.refusal.hints import hints
+from rayrl.verify.finance.refusal.hints import hint
 from rayrl.verify.finance.refusal.sentence import missing
 
 MAX_SENTENCE = 1000
@@ -66,7 +66,7 @@ def zero_in(text: str, question: str) -> Amount | None:
     None where it tells nothing, only of another year or only a part, gives an amount besides, other than to compare, or
     says that it cannot tell.
     """
-    if len(text) > MAX_SENTENCE or missing(text) or hints(text):
+    if len(text) > MAX_SENTENCE or missing(text) or hint(text):
         return None
     year = only_year(question)
     asked = frozenset(word for word in content_words(question) if not word.isdigit())

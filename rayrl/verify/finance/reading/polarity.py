@@ -8,8 +8,7 @@ the question.
 import re
 from collections.abc import Sequence
 
-from rayrl.verify.finance.reading.cues import CONCLUDES
-from rayrl.verify.finance.reading.sentences import Sentence
+from rayrl.verify.finance.reading.sentences import CONCLUDES, Sentence
 from rayrl.verify.finance.reading.words import content_words
 
 MIN_SHARE = 0.3

@@ -6,6 +6,12 @@ from dataclasses import dataclass
 from rayrl.verify.finance.reading.amounts import MAX_AMOUNTS, Amount, amounts_in
 
 MAX_CHARACTERS = 20_000
+CONCLUDES = re.compile(
+    r"^\W*(?:therefore|so|thus|hence|in\s+(?:conclusion|summary|short)|overall|finally|round(?:ed|ing)|consequently)\b"
+    r"|\banswer\b[^.]{0,40}?(?:\bis\b|:|=)|\b(?:is|are)\s+therefore\b|\brounded\s+to\b|^\W*(?:final\s+)?answer\b",
+    re.IGNORECASE,
+)
+"""Words by which a sentence announces a conclusion."""
 _END = re.compile(r"\n+|(?<=[.!?])[\"')*\]]*\s+(?=[^a-z\s])|(?<=\d)\s*;\s")
 _ABBREVIATION = re.compile(
     r"(?:\b(?:Inc|Co|Corp|Ltd|No|vs|approx|U\.S|e\.g|i\.e|etc|St|Dr|Mr|Ms|Jr|plc|N\.A)|\b[A-Z])\.$"

@@ -92,6 +92,7 @@ _ABSENT = [
      rf" sort)\b", "There's nothing in it about net working capital"),
     ("falls short of", r"\b(?:falls?|fell) short of\b",
      "Regarding the interest coverage ratio, the context falls short of the required details."),
+    ("source ends at", rf"\b{SOURCE} (?:stops?|ends?) (?:at|in)\b", "The provided materials stop at fiscal 2020."),
     ("beyond the scope", rf"\b(?:outside|beyond) (?:of )?(?:the scope|what|the \w*\s*{SOURCE})\b",
      "It is beyond the information I have."),
     ("remains open", r"\b(?:must|will|has to|remains?) (?:remain )?(?:unanswered|open)\b",
