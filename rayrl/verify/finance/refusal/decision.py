@@ -1,4 +1,4 @@
-"""Does a response decline to answer, and by which rule? Its first and last sentences tell; conclusions outweigh them."""
+"""Does a response decline to answer, and by which rule? Its ends tell; a conclusion outweighs them."""
 
 import re
 from collections.abc import Sequence
