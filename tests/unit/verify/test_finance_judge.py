@@ -71,8 +71,8 @@ def judged(endpoint: Endpoint, response: str = RESPONSE, gold: str = GOLD, **set
 def test_the_judge_decides_on_free_text(endpoint):
     endpoint.script = ['{"verdict": "correct", "reason": "same plants"}', '{"verdict": "incorrect", "reason": "no"}']
     first, second = judged(endpoint), judged(endpoint)
-    assert (first.score, first.status, first.reason) == (1.0, "correct", "same plants")
-    assert (second.score, second.status, second.reason) == (0.0, "incorrect", "no")
+    assert (first.score, first.status, first.reason, first.decided_by) == (1.0, "correct", "same plants", "judge")
+    assert (second.score, second.status, second.reason, second.decided_by) == (0.0, "incorrect", "no", "judge")
     request = endpoint.seen[0]
     assert (request["path"], request["key"], request["model"]) == ("/v1/chat/completions", "Bearer secret", "m")
     assert request["temperature"] == 0

@@ -6,6 +6,7 @@ from dataclasses import replace
 from fractions import Fraction
 
 from rayrl.verify.finance.reading.amounts import Amount
+from rayrl.verify.finance.reading.trend import FALL, NEGATIVE, RISE
 from rayrl.verify.finance.reading.units import Unit
 
 RELATIVE = Fraction(5, 10_000)
@@ -14,29 +15,24 @@ MIN_DIGITS = 3
 LARGEST = 10**14  # no amount of a company is larger, in any currency
 WRITTEN_OUT = 10**6  # from here on, a gold may be written out in units of one, whatever unit is asked for
 
-_DOWN = re.compile(
-    r"\b(?:declin|decreas|drop|fell\b|fall|reduc|shr[aiu]nk|contract(?:ed|ion)|lower|loss|negative|outflow|deficit|down\b)\w*",
-    re.IGNORECASE,
-)
-_ROSE = re.compile(
-    r"\b(?:increas\w+|ros(?:e|en)|ris(?:es|en|ing)|grew|improv\w+|higher|up|gained|profit)\b", re.IGNORECASE
-)
+_DOWN = re.compile(rf"\b(?:{FALL}|{NEGATIVE})", re.IGNORECASE)
+_ROSE = re.compile(rf"\b(?:{RISE}|profit)\b", re.IGNORECASE)
+_NOT_OF_IT = r"(?:with|due|despite|from|on|and|but|as|after|through|by|of|in|at|for|than|because|up)\b"
 _THEN_DOWN = re.compile(
-    r"(?:\s*[,(-]?\s*(?:(?:which|that)\s+)?(?:is|was|being|indicat\w+|represent\w+|mean\w+|show\w+)\s+an?\s+|\s*[,(-]\s*an?\s+|\s+|\s*\()"
-    r"(?:(?!(?:with|due|despite|from|on|and|but|as|after|through|by|of|in|at|for|than|because|up)\b)[\w-]+\s+){0,3}"
-    + _DOWN.pattern,
+    r"(?:\s*[,(-]?\s*(?:(?:which|that)\s+)?(?:is|was|being|indicat\w+|represent\w+|mean\w+|show\w+)\s+an?\s+"
+    rf"|\s*[,(-]\s*an?\s+|\s+|\s*\()(?:(?!{_NOT_OF_IT})[\w-]+\s+){{0,3}}{_DOWN.pattern}",
     re.IGNORECASE,
 )
+_LOSS = r"(?P<loss>(?:net|operating|pre-?tax|comprehensive|gross|an?|the)\s+loss\b)"
 _FALL_OF = re.compile(
-    r"\b(?:(?P<loss>(?:net|operating|pre-?tax|comprehensive|gross|an?|the)\s+loss\b)|(?:declin|decreas|drop|fell\b|fall|reduc|shr[aiu]nk)\w*)"
-    r"(?:\s+(?:of|by|was|is|were))?(?:\s+(?:about|approximately|around|nearly|roughly))?\s*$",
+    rf"\b(?:{_LOSS}|{FALL})(?:\s+(?:of|by|was|is|were))?(?:\s+(?:about|approximately|around|nearly|roughly))?\s*$",
     re.IGNORECASE,
 )
 _USED = re.compile(r"\b(?:used|consumed|spent)\s+(?:about\s+|\w+ly\s+)?$", re.IGNORECASE)
 _ASKS_CASH = re.compile(r"\bcash\b.*\b(?:provided|generated|from)\b", re.IGNORECASE)
-_ASKS_RISE = re.compile(r"\b(?:increas|grow|grew|growth|ris(?:e|en)\b|rose\b|change\b)", re.IGNORECASE)
+_ASKS_RISE = re.compile(rf"\b(?:{RISE}|change)\b", re.IGNORECASE)
 _ASKS_INCOME = re.compile(r"\b(?:income|profit|earnings)\b", re.IGNORECASE)
-_ASKS_LOSS = re.compile(r"\b(?:loss|declin|decreas|reduc)", re.IGNORECASE)
+_ASKS_LOSS = re.compile(rf"\b(?:loss|{FALL})", re.IGNORECASE)
 _ASKS_SIZE = re.compile(r"\bby\s+(?:how|what)\b[^?]{0,80}\bchange", re.IGNORECASE)
 NEAR, FAR = 60, 300
 _OUTFLOW = re.compile(
@@ -44,7 +40,7 @@ _OUTFLOW = re.compile(
     r"|cash\s+(?:\w+\s+){0,3}used)\b",
     re.IGNORECASE,
 )
-_UP = re.compile(r"\b(?:increas|profit|gain|income|growth|change)\w*|/", re.IGNORECASE)
+_UP = re.compile(rf"\b(?:{RISE}|(?:profit|income|change)\w*)|/", re.IGNORECASE)
 
 
 def _is_fall(amount: Amount, sentence: str) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from rayrl.verify.finance.reading.amounts import Amount
 from rayrl.verify.finance.reading.results import Candidate, comes_to, first_after, named, results, subject
 from rayrl.verify.finance.reading.rounding import same_thing
+from rayrl.verify.finance.reading.trend import CHANGE
 from rayrl.verify.finance.reading.words import content_words
 
 FAR = 300
@@ -19,16 +20,15 @@ _IS = r"(?:is|was|were|are|be|equals?|total(?:s|l?ed)|amounts?\s+to|stands?\s+at
 _COPULA = re.compile(rf"\b{_IS}\b(?!\s+(?:\w+\s+)?{_OPERATED})|:", re.IGNORECASE)
 _OPERATION = r"(?:divid(?:e|ed|ing)|multipl(?:y|ied|ying)|subtract(?:ed|ing)?|quotient|adding|summing)"
 _OPERATES = re.compile(rf"\b(?:{_OPERATION}|{_BY_MEANS})\b", re.IGNORECASE)
-_MOVE = r"(?:increase|decrease|rise|fall|gain|drop|decline|change|difference|growth|reduction|improvement)"
-_MOVE_OF = re.compile(rf"\b(?:an?|the)\s+(?:[\w-]+\s+){{0,2}}{_MOVE}\s+of\b", re.IGNORECASE)
-_MORE = rf"(?:{_MOVE}|grow|differ|more|less|higher|lower)"
-_WHAT_MOVE = rf"what\s+(?:is|was)\s+the\s+(?:[\w-]+\s+){{0,2}}{_MOVE}"
+_MOVE_OF = re.compile(rf"\b(?:an?|the)\s+(?:[\w-]+\s+){{0,2}}{CHANGE}\s+of\b", re.IGNORECASE)
+_MORE = rf"(?:{CHANGE}|grow|differ|more|less|higher|lower)"
+_WHAT_MOVE = rf"what\s+(?:is|was)\s+the\s+(?:[\w-]+\s+){{0,2}}{CHANGE}"
 _ASKS_MOVE = re.compile(
-    rf"\bby\s+how\s+much\b|\bhow\s+much\b.*\b{_MORE}\b|\b{_WHAT_MOVE}\b|\b(?:percentage|amount\s+of)\s+{_MOVE}\b",
+    rf"\bby\s+how\s+much\b|\bhow\s+much\b.*\b{_MORE}\b|\b{_WHAT_MOVE}\b|\b(?:percentage|amount\s+of)\s+{CHANGE}\b",
     re.IGNORECASE,
 )
 _EXPLAINED = re.compile(r"(?:\s\w{1,12})?\s?(?::|-)\s(?=.*[A-Za-z]{3})")
-_TELLS_MOVE = re.compile(rf"\bby\W*(?:\w+\s+)?$|\b{_MOVE}\b[^,;]*$", re.IGNORECASE)
+_TELLS_MOVE = re.compile(rf"\bby\W*(?:\w+\s+)?$|\b{CHANGE}\b[^,;]*$", re.IGNORECASE)
 
 
 def _shared(words: frozenset[str], asked: frozenset[str]) -> int:

@@ -24,6 +24,5 @@ def judge_several(answer: Answer, gold: Gold, question: Question) -> Verdict:
     reason = f"{len(used)} of {len(gold.amounts)} values found"
     if not missing and distinct > 2 * len(gold.amounts) + MAX_OTHER_AMOUNTS:
         return comparison(False, f"{reason} among {distinct}: too many to be an answer")
-    return comparison(
-        not missing, reason, "; ".join(pairs[at][1][pairs[at][0].start : pairs[at][0].end] for at in used)
-    )
+    shown = "; ".join(text[amount.start : amount.end] for amount, text in (pairs[at] for at in used))
+    return comparison(not missing, reason, shown)

@@ -14,10 +14,10 @@ from rayrl.verify.finance.kinds.selection import asks_move, only_operates, pick
 from rayrl.verify.finance.kinds.zero import zero_in
 from rayrl.verify.finance.reading.amounts import Amount, counts_in
 from rayrl.verify.finance.reading.dates import only_year, years_of
-from rayrl.verify.finance.reading.polarity import trend
 from rayrl.verify.finance.reading.results import comes_to
 from rayrl.verify.finance.reading.rounding import same_thing
 from rayrl.verify.finance.reading.sentences import CONCLUDES, Sentence
+from rayrl.verify.finance.reading.trend import trend
 from rayrl.verify.finance.reading.units import Unit, named_scale
 from rayrl.verify.finance.reading.words import content_words
 

@@ -10,8 +10,9 @@ from rayrl.verify.finance.kinds.agreement import agree
 from rayrl.verify.finance.kinds.answer import Answer, Question, comparison
 from rayrl.verify.finance.kinds.support import figure_support, is_same_kind, own_figures
 from rayrl.verify.finance.reading.amounts import Amount
-from rayrl.verify.finance.reading.polarity import affirms, stance, trend
+from rayrl.verify.finance.reading.polarity import affirms, stance
 from rayrl.verify.finance.reading.sentences import Sentence
+from rayrl.verify.finance.reading.trend import trend
 from rayrl.verify.finance.reading.units import Unit
 from rayrl.verify.finance.reading.words import content_words
 

@@ -9,6 +9,7 @@ import re
 from collections.abc import Sequence
 
 from rayrl.verify.finance.reading.sentences import CONCLUDES, Sentence
+from rayrl.verify.finance.reading.trend import FALL, RISE, trend
 from rayrl.verify.finance.reading.words import content_words
 
 MIN_SHARE = 0.3
@@ -28,33 +29,22 @@ _ANSWER = re.compile(rf"\banswer\b[^.]{{0,60}}\b(?:is|:)\W*({_YES}|no\b)", re.IG
 _SAY = r"(?:to\s+(?:say|claim|state|suggest|conclude|assert|think)|that)"
 _WRONG = rf"(?:wrong|incorrect|inaccurate|false|untrue|mistaken)\s+{_SAY}"
 _NOT = re.compile(
-    r"\b(?:not|no|never|none|neither|without|lacks?|lacking|unlikely|rather\s+than|isn't|aren't|wasn't|weren't|doesn't|don't|didn't|hasn't|haven't|cannot)\b"
+    r"\b(?:not|no|never|none|neither|without|lacks?|lacking|unlikely|rather\s+than|isn't|aren't|wasn't|weren't|doesn't"
+    r"|don't|didn't|hasn't|haven't|cannot)\b"
     rf"|\b(?:{_WRONG})\b|\bfail(?:s|ed|ing)?\s+to\b",
     re.IGNORECASE,
 )
 _ONLY = re.compile(
-    r"\bnot\s+(?:be\s+)?(?:only|just|necessarily|explicitly|directly|specifically|a\s+useful|the\s+most)\b|\bno\s+doubt\b",
+    r"\bnot\s+(?:be\s+)?(?:only|just|necessarily|explicitly|directly|specifically|a\s+useful|the\s+most)\b"
+    r"|\bno\s+doubt\b",
     re.IGNORECASE,
 )
-_UP = re.compile(
-    r"\b(?:improv\w+|increas\w+|grew|grow\w*|ris(?:e|es|ing|en)|rose|higher|strengthen\w*|expan\w+|up|gain(?:ed|s)?)\b",
-    re.IGNORECASE,
-)
-_DOWN = re.compile(
-    r"\b(?:declin\w+|decreas\w+|fell|fall(?:en|ing|s)?|drop\w*|deteriorat\w+|lower\w*|worsen\w*|weaken\w*|shr[aiu]nk\w*|down|reduc\w+)\b",
-    re.IGNORECASE,
-)
-_NOT_MOVED = re.compile(rf"{_NOT.pattern}\s+(?:\w+\s+){{0,3}}?(?:{_UP.pattern}|{_DOWN.pattern})", re.IGNORECASE)
+_NOT_MOVED = re.compile(rf"{_NOT.pattern}\s+(?:\w+\s+){{0,3}}?\b(?:{RISE}|{FALL})\b", re.IGNORECASE)
 _FLAT = re.compile(
     r"\b(?:unchanged|stagna\w+|flat(?!-)|(?:remain|stay)(?:ed|s)?\s+(?:the\s+same|constant))\b", re.IGNORECASE
 )
 _STEADY = re.compile(r"\bconsistent|\bstable|\bsteady", re.IGNORECASE)
 _UNSTEADY = re.compile(r"\bfluctuat\w+|\binconsistent|\bvolatil\w+|\bvaried\b", re.IGNORECASE)
-
-
-def trend(text: str) -> int:
-    """1 where `text` speaks of a rise only, -1 where of a fall only, else 0."""
-    return bool(_UP.search(text)) - bool(_DOWN.search(text))
 
 
 def _said(pattern: re.Pattern[str], text: str) -> bool | None:

@@ -3,7 +3,8 @@
 import re
 
 from rayrl.verify.finance.reading.sentences import CONCLUDES, Sentence
-from rayrl.verify.finance.refusal.concession import MOVED, NONE, is_figure, reports
+from rayrl.verify.finance.reading.trend import MOVED
+from rayrl.verify.finance.refusal.concession import NONE, is_figure, reports
 from rayrl.verify.finance.refusal.sentence import MAX_SENTENCE, is_background, is_heading, missing
 
 _TENTATIVE = re.compile(

@@ -1,4 +1,4 @@
-"""Does a response decline to answer, and by which rule? Its ends tell; a conclusion outweighs them."""
+"""Does a response decline to answer, and by which rule? Conclusions outweigh what its first and last sentences lack."""
 
 import re
 from collections.abc import Sequence
@@ -93,10 +93,10 @@ def find_refusal(listed: Sequence[Sentence]) -> str | None:
     has_results = any(map(has_result, listed))
     kept = _without_advice(texts)
     return (
-        _short_hint(listed, texts)
-        or _opening(texts, has_results)
+        _opening(texts, has_results)
         or _ending(kept, has_results)
         or _procedure(listed, kept)
+        or _short_hint(listed, texts)
     )
 
 
@@ -112,14 +112,6 @@ def _answers(listed: Sequence[Sentence], texts: Sequence[str]) -> bool:
     if not missing(texts[-1]) and any(_CONTINUES.search(text) and not missing(text) for text in texts[1:4]):
         return True
     return any(map(concludes, listed[-3:]))
-
-
-def _short_hint(listed: Sequence[Sentence], texts: Sequence[str]) -> str | None:
-    """A short response without a figure that hints at no answer: at once, or after what a source tells."""
-    if len(listed) > MAX_SHORT or any(map(has_figure, listed)):
-        return None
-    first, last = without_basis(texts[0]), without_basis(texts[-1])
-    return hint(first) or (hint(last) if reports(first) else None)
 
 
 def _opening(texts: Sequence[str], has_results: bool) -> str | None:
@@ -161,3 +153,11 @@ def _without_advice(texts: Sequence[str]) -> list[str]:
     while len(kept) > 1 and (refers(kept[-1]) or _ADVICE.search(kept[-1])) and not _DEAD_END.search(kept[-1]):
         kept.pop()
     return kept
+
+
+def _short_hint(listed: Sequence[Sentence], texts: Sequence[str]) -> str | None:
+    """A short response without a figure that hints at no answer: at once, or after what a source tells."""
+    if len(listed) > MAX_SHORT or any(map(has_figure, listed)):
+        return None
+    first, last = without_basis(texts[0]), without_basis(texts[-1])
+    return hint(first) or (hint(last) if reports(first) else None)

@@ -27,27 +27,31 @@ _OTHERS = re.compile(
 )
 
 # fmt: off
-_DISTANT = rules([
-    ("absence before a source", rf"(?:\b|(?=n't)){_ABSENT}\b[^.;:]{{0,80}}?\b{_MEANS}\b", ""),
-    ("absence behind a source", rf"\b{_MEANS}\b[^.;:]{{0,80}}?(?:\b|(?=n't)){_ABSENT}\b", ""),
+DISTANT = rules([
+    ("absence before a source", rf"(?:\b|(?=n't)){_ABSENT}\b[^.;:]{{0,80}}?\b{_MEANS}\b", "insufficient data."),
+    ("absence behind a source", rf"\b{_MEANS}\b[^.;:]{{0,80}}?(?:\b|(?=n't)){_ABSENT}\b", "Data not available."),
 ])
-_HINTS = rules([
+HINTS = rules([
     ("I do not",
      r"\b(?:I|we)\b[^.;:]{0,20}(?:\bnot|n't) (?:\w+ ){0,2}(?:have|know|see|find|able|given|aware|tell|say|provide|sure"
-     r"|certain|look|access)\b", ""),
-    ("I miss", r"\b(?:I|we)\b[^.;:]{0,40}(?:\bmissing|\black|\bcannot|\brequire|\bwant to see|\bneed(?! to\b))\b", ""),
-    ("I cannot", r"\b(?:I|we)(?: (?:cannot|can't|could\s*n[o']t|could not|am not|are not)|'m not|'re not)\b", ""),
-    ("it would take", r"\bit would (?:require|take|need)\b", ""),
-    ("I can if you", r"\b(?:I|we) (?:can|could)\b[^.;:]{0,60}\bif (?:I|you|we)\b", ""),
-    ("to find it, look", r"^\W*to \w+\b[^,.;]{0,60},\s*(?:look|see|check|consult|refer|visit)\b", ""),
-    ("could you", r"\b(?:could|can|would|will) you\b", ""),
-    ("please", r"^\W*(?:please|kindly)\b", ""),
-    ("please send", r"\b(?:please|kindly) (?:send|provide|share|give|tell|upload|paste)\b", ""),
-    ("no value can be", r"\bno (?:\w+ ){1,3}(?:can|could|may) be \w+\b", ""),
-    ("my knowledge", r"\bmy (?:last|latest|knowledge|training|database)\b", ""),
+     r"|certain|look|access)\b", "I don't have that."),
+    ("I miss", r"\b(?:I|we)\b[^.;:]{0,40}(?:\bmissing|\black|\bcannot|\brequire|\bwant to see|\bneed(?! to\b))\b",
+     "I'd need the numbers."),
+    ("I cannot", r"\b(?:I|we)(?: (?:cannot|can't|could\s*n[o']t|could not|am not|are not)|'m not|'re not)\b",
+     "I couldn't locate it."),
+    ("it would take", r"\bit would (?:require|take|need)\b",
+     "It would take the complete balance sheet to compute this ratio."),
+    ("I can if you", r"\b(?:I|we) (?:can|could)\b[^.;:]{0,60}\bif (?:I|you|we)\b",
+     "I could calculate this if you gave me the two years' inventories."),
+    ("to find it, look", r"^\W*to \w+\b[^,.;]{0,60},\s*(?:look|see|check|consult|refer|visit)\b",
+     "To find out, consult Note 12 of the 10-K."),
+    ("could you", r"\b(?:could|can|would|will) you\b", "Could you clarify which company you mean?"),
+    ("please", r"^\W*(?:please|kindly)\b", "Kindly provide the statement of cash flows."),
+    ("my knowledge", r"\bmy (?:last|latest|knowledge|training|database)\b", "My knowledge cutoff is September 2021."),
     ("reader is sent",
      r"\b(?:you|one|kindly|please|advisable|best|better|recommend\w*|suggest\w*|advise\w*)\b[^.;:]{0,60}\b(?:consult\w*"
-     r"|refer\w*|check\w*|look\w*|visit\w*|review\w*|find|sources?|see|contact\w*|examin\w*|obtain\w*)\b", ""),
+     r"|refer\w*|check\w*|look\w*|visit\w*|review\w*|find|sources?|see|contact\w*|examin\w*|obtain\w*)\b",
+     "You'll find it in the 10-K."),
 ])
 # fmt: on
 
@@ -59,5 +63,5 @@ def hint(text: str) -> str | None:
 
 
 def _rule(text: str) -> str | None:
-    distant = None if _OTHERS.match(text) else first_rule(_DISTANT, text)
-    return distant or first_rule(_HINTS, text)
+    distant = None if _OTHERS.match(text) else first_rule(DISTANT, text)
+    return distant or first_rule(HINTS, text)

@@ -26,21 +26,17 @@ _BASIS = re.compile(
 )
 _ALL_THE_SAME = re.compile(
     r"\b(?:but|although|though|while|however|so)\b.*?(?:=|≈|\bgives\b|\byields\b|\bcomes?\s+to\b|\bworks?\s+out\b"
-    r"|\bcomputed\s+as\b|\bcalculated\s+as\b|\bderived\s+as\b|\bI\s+used?\b).*?\d"
-    r"|\d.*,\s*so\b[^.;]*\b(?:is|was|are|were)\b.*?\d|\b(?:since|as|because)\b.*,\s*I\s+used?\b",
+    r"|\bcomputed\s+as\b|\bcalculated\s+as\b|\bderived\s+as\b|\bI\s+used?\b).*?\d",
     re.IGNORECASE | re.DOTALL,
 )
 _REFERS = re.compile(
     r"^\W*(?:you\s+(?:can|could|may|might|will|would|should)\s+(?:need\s+to\s+)?"
     r"(?:find|look|check|consult|refer|review|obtain|see)\b"
     r"|(?:please\s+)?(?:consult|refer\s+to|check|review|visit|see\s+the\s+company)\b"
-    r"|(?:one|you)\s+(?:should|would|can|could|must)\s+(?:look|review|consult|check|see)\b|(?:it\s+is|it's)\s+best\s+to\b"
-    r"|I(?:'d|\s+would)?\s+(?:recommend|suggest|advise)\b)"
-    r"|\bplease\s+(?:also\s+)?(?:consult|refer|check|see|review|visit)\b"
-    r"|\bfor\s+(?:this|that|the|such|more|further)\b[^.;]{0,60},\s*(?:please\s+)?(?:consult|refer|check|see|review|visit)\b"
-    r"|\b(?:can|may|might|will|would|should)\s+(?:\w+\s+)?be\s+(?:found|obtained|located|available)\b"
-    r"|^\W*(?:for|to\s+(?:get|obtain|find))\b[^.;]{0,60},"
-    r"\s*(?:it\s+is\s+best\s+to|(?:one|you)\s+(?:should|would|can|could|must))\b",
+    r"|(?:one|you)\s+(?:should|would|can|could|must)\s+(?:look|review|consult|check|see)\b"
+    r"|(?:it\s+is|it's)\s+best\s+to\b|I(?:'d|\s+would)?\s+(?:recommend|suggest|advise)\b)"
+    r"|\bfor\s+(?:this|that|the|such|more|further)\b[^.;]{0,60},"
+    r"\s*(?:please\s+)?(?:consult|refer|check|see|review|visit)\b",
     re.IGNORECASE,
 )
 _ELSEWHERE = re.compile(

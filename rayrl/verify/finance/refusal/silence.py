@@ -78,7 +78,7 @@ _ABSENT = [
     ("does not tell in the source", rf"\b{NEGATED} {ADVERBS}{TELL}\b{near(80)}\b(?:in|within) {THE_SOURCE}",
      "Management doesn't elaborate on the reasons in the text."),
     ("but does not tell", rf"\b(?:but|yet) (?:it )?{NEGATED} {ADVERBS}{TELL}\b",
-     "In the filing, the company mentions that it had 15 lawsuits pending, but doesn't quantify the accrual."),
+     "It mentions 15 lawsuits, but doesn't quantify the accrual."),
     ("has not disclosed it",
      rf"\b(?:has|have)(?: not|n't) {ADVERBS}(?:provided|disclosed|given|specified|included|published|detailed"
      rf"|quantified) (?:the|this|that|these)\b", "The company has not disclosed the drivers"),
