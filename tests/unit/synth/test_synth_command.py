@@ -217,7 +217,7 @@ def test_a_service_that_goes_away_ends_the_run_with_what_was_written_kept(tmp_pa
         config["questions"]["concurrency"] = 1
         code, _, err = run(config, tmp_path / "c.yaml")
     assert code == 5
-    assert "status 500: gone" in err
+    assert "HTTP 500: gone" in err
     assert "Traceback" not in err
     assert len(rows_so_far(tmp_path / "runs/gone/triplets.jsonl")) == 5
 
