@@ -15,7 +15,7 @@ MIN_DIGITS = 3
 LARGEST = 10**14  # no amount of a company is larger, in any currency
 WRITTEN_OUT = 10**6  # from here on, a gold may be written out in units of one, whatever unit is asked for
 
-_DOWN = re.compile(rf"\b(?:{FALL}|{NEGATIVE})", re.IGNORECASE)
+_DOWN = re.compile(rf"\b(?:{FALL}|{NEGATIVE})\b", re.IGNORECASE)
 _ROSE = re.compile(rf"\b(?:{RISE}|profit)\b", re.IGNORECASE)
 _NOT_OF_IT = r"(?:with|due|despite|from|on|and|but|as|after|through|by|of|in|at|for|than|because|up)\b"
 _THEN_DOWN = re.compile(
@@ -32,7 +32,7 @@ _USED = re.compile(r"\b(?:used|consumed|spent)\s+(?:about\s+|\w+ly\s+)?$", re.IG
 _ASKS_CASH = re.compile(r"\bcash\b.*\b(?:provided|generated|from)\b", re.IGNORECASE)
 _ASKS_RISE = re.compile(rf"\b(?:{RISE}|change)\b", re.IGNORECASE)
 _ASKS_INCOME = re.compile(r"\b(?:income|profit|earnings)\b", re.IGNORECASE)
-_ASKS_LOSS = re.compile(rf"\b(?:loss|{FALL})", re.IGNORECASE)
+_ASKS_LOSS = re.compile(rf"\b(?:loss(?:es)?|{FALL})\b", re.IGNORECASE)
 _ASKS_SIZE = re.compile(r"\bby\s+(?:how|what)\b[^?]{0,80}\bchange", re.IGNORECASE)
 NEAR, FAR = 60, 300
 _OUTFLOW = re.compile(
