@@ -2,11 +2,14 @@
 
 import re
 
-RISE = r"(?:improv\w+|increas\w+|gr[eo]w\w*|ris(?:e|es|ing|en)|rose|higher|strengthen\w*|expan\w+|up|gain(?:ed|s)?)"
-FALL = (
-    r"(?:declin\w+|decreas\w+|fell|fall(?:en|ing|s)?|drop\w*|deteriorat\w+|lower\w*|worsen\w*|weaken\w*|shr[aiu]nk\w*"
-    r"|contract(?:ed|ions?)|down|reduc\w+)"
+RISE = (
+    r"(?:improv\w+|increas\w+|gr[eo]w\w*|ris(?:e|es|ing|en)|rose|higher|strengthen\w*|expan\w+|(?<!-)up|gain(?:ed|s)?)"
 )
+FALL = (
+    r"(?:declin\w+|decreas\w+|fell|fall(?:en|ing(?!\s+due)|s)?|drop\w*|deteriorat\w+|lower\w*(?!\s+of\b)|worsen\w*"
+    r"|weaken\w*|shr[aiu]nk\w*|contract(?:ed|ions?)|down|reduc\w+)"
+)
+"""What is falling due, or the lower of cost and market, is no fall."""
 NEGATIVE = r"(?:loss\w*|negative\w*|outflow\w*|deficit\w*)"
 """Words for an amount below zero."""
 CHANGE = r"(?:increase|decrease|rise|fall|gain|drop|decline|change|difference|growth|reduction|improvement)"
