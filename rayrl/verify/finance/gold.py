@@ -31,7 +31,8 @@ _UNANSWERABLE = re.compile(
 _YES_NO = re.compile(r"^\W*(?:(yes|true|false)\b|(no)(?=\s*(?:[,.:;!(-]|$)))", re.IGNORECASE)
 _SEPARATOR = re.compile(r"\s*(?:;|\n|,\s+(?:and\s+)?|\s+and\s+|\s*&\s*)\s*")
 _RANGE = re.compile(
-    r"^(?:(?P<between>between\s+)|from\s+)?(?P<low>.{1,40}?)\s*(?:-|–|\bto\b|(?(between)\band\b|(?!)))\s*(?P<high>.{1,40})$",
+    r"^(?:(?P<between>between\s+)|from\s+)?(?P<low>.{1,40}?)\s*(?:-|–|\bto\b|(?(between)\band\b"
+    r"|(?!)))\s*(?P<high>.{1,40})$",
     re.IGNORECASE,
 )
 _NOUN = re.compile(

@@ -23,7 +23,8 @@ READ_CHARACTERS = 4000
 
 _BEFORE_FIGURE = re.compile(r"^(.*?)\s*(?:[,:(-]\s*(?:(?:at|with)\s+)?|\b(?:at|with)\s+)$")
 _ASKS_NAME = re.compile(
-    r"\b(?:which|who|whose|whom|where|name|identify|what\s+(?!is|was|are|were|did|does|do|drove|would|will|caused?)\w+)\b",
+    r"\b(?:which|who|whose|whom|where|name|identify|what\s+(?!is|was|are|were|did|does|do|drove|would|will"
+    r"|caused?)\w+)\b",
     re.IGNORECASE,
 )
 _ASKS_FIGURE = re.compile(r"\bhow\s+(?:much|many|large|high)\b", re.IGNORECASE)

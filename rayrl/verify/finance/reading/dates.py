@@ -22,7 +22,8 @@ _DATE = re.compile(
     rf"|(?P<day2>{_DAY})(?:st|nd|rd|th)?\s+(?:of\s+)?(?P<month2>{_MONTH}),?\s*(?P<year2>{_YEAR})?"
     r"|(?P<year3>(?:19|20)\d\d)-(?P<month3>\d\d)-(?P<day3>\d\d)(?!\w)"
     r"|(?P<month4>\d{1,2})/(?P<day4>\d{1,2})/(?P<year4>(?:19|20)\d\d)(?!\w)"
-    rf"|(?:Q(?P<quarter>[1-4])|(?P<quarter2>[1-4])Q|(?P<quarter3>(?i:{'|'.join(_ORDINALS)}))\s+(?:fiscal\s+)?[Qq]uarter)"
+    rf"|(?:Q(?P<quarter>[1-4])|(?P<quarter2>[1-4])Q"
+    rf"|(?P<quarter3>(?i:{'|'.join(_ORDINALS)}))\s+(?:fiscal\s+)?[Qq]uarter)"
     rf"(?:\s*[-/,]?\s*(?:of\s+)?(?:the\s+)?{_FISCAL}?\s*(?P<year5>{_YEAR}|{_SHORT}))?(?!\w)"
     rf"|(?:FY|CY)\s*(?P<year6>{_YEAR}|{_SHORT})|(?:{_FISCAL}\s*)?(?P<year7>{_YEAR}))"
 )

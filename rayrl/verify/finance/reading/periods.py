@@ -11,8 +11,10 @@ _PERIODS = [
     rf"{_MONTH}\s*(?:\d{{1,2}}(?:st|nd|rd|th)?(?![\d.])\s*,?\s*)?'?(?:{_YEAR}|\d\d(?=\s*close))?\b",
     rf"\b\d{{1,2}}(?:st|nd|rd|th)?\s+(?:of\s+)?{_MONTH},?\s*(?:{_YEAR})?\b",
     rf"\b{_YEAR}-\d\d-\d\d\b|\b\d{{1,2}}/\d{{1,2}}/(?:\d\d)?\d\d\b",
-    rf"\b(?:FY|CY|fiscal(?:\s+years?)?|years?(?:\s+end(?:ed|ing)?)?)\s*'?(?:{_YEAR}|\d\d)(?:\s*[-/]\s*(?:FY)?\d{{2,4}})?\b(?![.,%]\d)",
-    r"\b[QH][1-4](?:\s*[-/']?\s*(?:of\s+)?(?:FY|CY|fiscal)?\s*'?(?:\d{4}|\d\d))?\b|\b[1-4][QH](?:\s*'?(?:FY)?\d{2,4})?\b",
+    rf"\b(?:FY|CY|fiscal(?:\s+years?)?|years?(?:\s+end(?:ed|ing)?)?)\s*'?(?:{_YEAR}"
+    rf"|\d\d)(?:\s*[-/]\s*(?:FY)?\d{{2,4}})?\b(?![.,%]\d)",
+    r"\b[QH][1-4](?:\s*[-/']?\s*(?:of\s+)?(?:FY|CY|fiscal)?\s*'?(?:\d{4}|\d\d))?\b"
+    r"|\b[1-4][QH](?:\s*'?(?:FY)?\d{2,4})?\b",
     r"\b(?:10|20|8|6|11)-[KQF](?:/A)?\b|\b[Ff]orms?\s+\d+\b|\b\d{3}\([a-z]\)",
     r"\b(?:Notes?|Items?|[Pp]ages?|p\.|Tables?|Exhibits?|Sections?|Steps?|Parts?|Rules?|ASC|ASU|IFRS|IAS|Topic|Level"
     r"|Fortune|S&P|Chapter)\s+\d+(?:[.-]\d+)*[A-Za-z]?\b",

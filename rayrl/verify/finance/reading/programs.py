@@ -15,7 +15,8 @@ MAX_BITS = 4096
 MAX_POWER = 64
 
 _STEP = re.compile(
-    r"\s*([a-z_]+)\(\s*([^(),]*?(?:,\d{3}[^(),]*?)*)\s*,\s+([^()]*?)\s*\)\s*(?:,|$)|\s*([a-z_]+)\(([^(),]*),([^(),]*)\)\s*(?:,|$)"
+    r"\s*([a-z_]+)\(\s*([^(),]*?(?:,\d{3}[^(),]*?)*)\s*,\s+([^()]*?)\s*\)\s*(?:,|$)"
+    r"|\s*([a-z_]+)\(([^(),]*),([^(),]*)\)\s*(?:,|$)"
 )
 _LOOKS = re.compile(r"^\s*(?:add|subtract|multiply|divide|exp|greater|table_\w+)\s*\(")
 _CONSTANT = re.compile(r"const_(m?)(\d{1,9})")

@@ -15,7 +15,8 @@ NEGATIVE = r"(?:loss\w*|negative\w*|outflow\w*|deficit\w*)"
 CHANGE = r"(?:increase|decrease|rise|fall|gain|drop|decline|change|difference|growth|reduction|improvement)"
 """Nouns for what a figure moved by."""
 MOVED = re.compile(
-    r"\b(?:rose|fell|grew|shrank|declined|decreased|increased|dropped|improved|narrowed|widened|expanded|gained|slid)\b",
+    r"\b(?:rose|fell|grew|shrank|declined|decreased|increased|dropped|improved|narrowed|widened|expanded|gained"
+    r"|slid)\b",
     re.IGNORECASE,
 )
 _RISE = re.compile(rf"\b{RISE}\b", re.IGNORECASE)

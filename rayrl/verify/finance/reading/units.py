@@ -9,12 +9,14 @@ from rayrl.errors import DataError
 SCALES = {"": 1, "none": 1, "thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12}
 _WORD = r"(?P<scale>thousand|million|billion|trillion|mn|mm|bn)s?"
 _ASKED_SCALE = re.compile(
-    rf"\b(?:in|as|of)\s+(?:a\s+number\s+of\s+)?(?:units\s+of\s+)?(?:(?:US\s?)?\$\s?|[A-Z]{{3}}\s|US\s+dollars?\s|dollars?\s|euros?\s)?\s?{_WORD}\b"
+    rf"\b(?:in|as|of)\s+(?:a\s+number\s+of\s+)?(?:units\s+of\s+)?(?:(?:US\s?)?\$\s?|[A-Z]{{3}}\s|US\s+dollars?\s"
+    rf"|dollars?\s|euros?\s)?\s?{_WORD}\b"
     rf"|\((?:in\s+)?(?:[A-Z]{{3}}|(?:US)?\$)?\s?{_WORD.replace('scale', 'scale2')}\)",
     re.IGNORECASE,
 )
 _ASKED_PERCENT = re.compile(
-    r"\bin\s+(?:units\s+of\s+)?percents?\b|\bas\s+(?:a\s+)?(?:%|percent)|\bpercent(?:age)?\b|%|\bper\s+cent\b|\bgrowth\s+rate\b",
+    r"\bin\s+(?:units\s+of\s+)?percents?\b|\bas\s+(?:a\s+)?(?:%|percent)|\bpercent(?:age)?\b|%|\bper\s+cent\b"
+    r"|\bgrowth\s+rate\b",
     re.IGNORECASE,
 )
 _ASKED_POINTS = re.compile(r"\b(?:in|many)\s+(?:units\s+of\s+)?(?:basis\s+points|bps)\b", re.IGNORECASE)

@@ -14,7 +14,8 @@ _TENTATIVE = re.compile(
 _STEP = re.compile(
     r"^\W*(?:(?:finally|so|then|thus|therefore|lastly|\d+\.)\b,?\s*)*"
     r"(?:(?:we|you|one)\s+(?:can|must|may|will)\s+)?(?:then\s+)?"
-    r"(?:divide|multiply|subtract|add|take|use|apply|round(?:ed|ing)?|calculate|compute|find|locate|plug|get|obtain|look"
+    r"(?:divide|multiply|subtract|add|take|use|apply|round(?:ed|ing)?|calculate|compute|find|locate|plug|get|obtain"
+    r"|look"
     r"|compare|express)\b"
     r"|\b(?:can|must|may|will)\s+(?:then\s+)?be\s+(?:found|calculated|computed|determined|obtained|rounded)\b"
     r"|\brounded\s+to\b",

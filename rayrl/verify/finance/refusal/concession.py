@@ -14,7 +14,8 @@ _TURN = re.compile(
     re.IGNORECASE,
 )
 _CONCEDES = re.compile(
-    r"^\W*(?:al|even\s+)?(?:though|while|whereas|despite|whether|since|because|as|without|with|in\s+the\s+absence|subject"
+    r"^\W*(?:al|even\s+)?(?:though|while|whereas|despite|whether|since|because|as|without|with|in\s+the\s+absence"
+    r"|subject"
     r"|for\s+(?:lack|want)|given|if|assuming|using|taking|excluding|ignoring|adding)\b",
     re.IGNORECASE,
 )
@@ -56,7 +57,8 @@ _TELLS = re.compile(
 _IS = re.compile(r"^\W*(?:it|the\s+company)\s+(?:is\s+an?|has\s+no|sells|makes)\b", re.IGNORECASE)
 _THOUGH = re.compile(r",\s+(?:even\s+)?(?:excluding|which|although|though|albeit|even\s+if)\b", re.IGNORECASE)
 _EXACT = re.compile(
-    r"\b(?:exact(?:ly)?|precise(?:ly)?|official|verif(?:y|ied)|double-check|confirm(?:ed)?|certain|sure|excludes|ignores)"
+    r"\b(?:exact(?:ly)?|precise(?:ly)?|official|verif(?:y|ied)|double-check|confirm(?:ed)?|certain|sure|excludes"
+    r"|ignores)"
     r"\b",
     re.IGNORECASE,
 )

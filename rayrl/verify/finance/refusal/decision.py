@@ -39,12 +39,14 @@ _GIVEN = re.compile(
     re.IGNORECASE,
 )
 _PRECISE = re.compile(
-    r"\b(?:pinpoint|definitive(?:ly)?|conclusive(?:ly)?|precise(?:ly)?|exact\s+(?:cause|impact|effect)|outlook|forecasts?"
+    r"\b(?:pinpoint|definitive(?:ly)?|conclusive(?:ly)?|precise(?:ly)?|exact\s+(?:cause|impact|effect)|outlook"
+    r"|forecasts?"
     r"|future|comparison|peers|industry)\b",
     re.IGNORECASE,
 )
 _ASKS = re.compile(
-    r"\b(?:you\s+(?:would|will|'ll|'d|need|should|can\s+(?:use|plug|access|find|apply))|(?:once|if)\s+you|one\s+would\s+need"
+    r"\b(?:you\s+(?:would|will|'ll|'d|need|should|can\s+(?:use|plug|access|find|apply))|(?:once|if)\s+you"
+    r"|one\s+would\s+need"
     r"|please\s+(?:refer|consult|provide|check)|otherwise|can\s+be\s+found"
     r"|(?:usually|typically)\s+(?:found|file|available|reported))\b",
     re.IGNORECASE,
@@ -52,13 +54,15 @@ _ASKS = re.compile(
 _ASKS_FIGURES = re.compile(
     r"\b(?:please|you\s+(?:can|could)|if\s+you|once\s+you|when\s+you)\s+(?:\w+\s+)?"
     r"(?:provide|have\s+(?:access|the|these|this))\b"
-    r"|\b(?:can|could|would|will)\s+you\s+(?:please\s+|kindly\s+)?(?:provide|share|send|supply|give|tell|upload|paste)\b"
+    r"|\b(?:can|could|would|will)\s+you\s+(?:please\s+|kindly\s+)?(?:provide|share|send|supply|give|tell|upload"
+    r"|paste)\b"
     r"|\b(?:please|kindly)\s+(?:send|share|supply|upload|paste)\b",
     re.IGNORECASE,
 )
 _ADVICE = re.compile(
     r"\b(?:keep\s+in\s+mind|(?:worth|important\s+to)\s+(?:not|mention|consider|remember)\w*"
-    r"|(?:would|will|may|might|could)\s+(?:also\s+)?(?:be\s+(?:found|worth|helpful|useful)|need\s+to|typically|have\s+to)"
+    r"|(?:would|will|may|might|could)\s+(?:also\s+)?(?:be\s+(?:found|worth|helpful|useful)|need\s+to|typically"
+    r"|have\s+to)"
     r"|(?:can|should)\s+(?:be\s+found|have\s+it|contain)|(?:usually|typically|generally|often)\b|feel\s+free)",
     re.IGNORECASE,
 )
