@@ -21,7 +21,7 @@ from tests.conftest import PATIENCE
 pytestmark = pytest.mark.integration
 
 FUNCTIONS = Path(__file__).parents[1] / "unit/verify"
-SETTINGS = VerifierSettings(processes_per_actor=2, deadline_s=1.0, memory_limit_mb=512)
+SETTINGS = VerifierSettings(processes_per_actor=2, deadline_s=float(PATIENCE), memory_limit_mb=512)
 ROW = {"question": "3 + 4?", "answer": "7"}
 
 
