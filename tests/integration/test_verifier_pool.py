@@ -66,7 +66,7 @@ def test_a_hanging_function_costs_its_group_only(actor):
     assert fine.rewards == [2.0, 1.0]
     assert hanging.rewards == [1.0, 0.0]
     assert hanging.parts[FUNCTION] == [None, None]
-    assert "timeout: not done within 2 s" in hanging.problems[0]
+    assert f"timeout: not done within {2 * PATIENCE} s" in hanging.problems[0]
 
 
 def test_a_function_that_raises_fails_the_call_by_name(actor):
