@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from hashlib import sha256
 from typing import Any, TypedDict
 
-from rayrl.types import FinishReason, RolloutGroup, Status
+from rayrl.types import Decider, FinishReason, RolloutGroup, Status
 
 
 class RolloutRow(TypedDict):
@@ -21,6 +21,7 @@ class RolloutRow(TypedDict):
     """None: no reward is a verifier, so there is no verdict."""
     extracted: str | None
     reason: str
+    decided_by: Decider | None
     tokens: int
     finish_reason: FinishReason
 
@@ -51,6 +52,7 @@ def rollout_row(group: RolloutGroup, index: int) -> RolloutRow:
         "status": verdict.status if verdict else None,
         "extracted": verdict.extracted if verdict else None,
         "reason": verdict.reason if verdict else "",
+        "decided_by": verdict.decided_by if verdict else None,
         "tokens": len(rollout.token_ids),
         "finish_reason": rollout.finish_reason,
     }

@@ -37,8 +37,9 @@ def test_generators_judge_by_the_weights_they_hold_and_one_that_dies_is_asked_ag
     files = sorted((run.run_dir / "rollouts").glob("*.jsonl"))
     judged = [json.loads(line) for path in files for line in path.read_text().splitlines()]
     reasons = {row["reason"] for row in judged if row["status"] in ("correct", "incorrect")}
-    versions = {int(found[1]) for reason in reasons if (found := re.fullmatch(r"judge: version (\d)", reason))}
+    versions = {int(found[1]) for reason in reasons if (found := re.fullmatch(r"version (\d)", reason))}
     assert len(versions) == len(reasons) > 2, reasons
+    assert {row["decided_by"] for row in judged if row["reason"] in reasons} == {"judge"}
     assert {row["status"] for row in judged} <= {"correct", "incorrect", "refusal", "unparseable"}
     for row in judged:
         if row["status"] in ("correct", "incorrect"):

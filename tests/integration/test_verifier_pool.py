@@ -113,6 +113,7 @@ def test_what_is_killed_in_mid_batch_loses_and_doubles_no_verdict(victim):
             os.kill(worker, 9)
     judged += results
     assert [row.line for chunk, _ in judged for row in chunk] == list(range(2000))
+    assert not [verdict.reason for _, verdicts in judged for verdict in verdicts if verdict.score is None]
     scores = [verdict.score for _, verdicts in judged for verdict in verdicts]
     assert scores == [float(at % 7 == at) for at in range(2000)]
     assert ray.get(actor.ping.remote(), timeout=120 * PATIENCE) != pid or victim == "worker"
