@@ -29,6 +29,7 @@ class LearnerSettings(Settings):
     max_grad_norm: float = Field(1.0, gt=0)
     """Gradients are scaled down to this global norm."""
     microbatch_tokens: int = Field(16384, ge=1)
-    """Most packed tokens of one forward and backward on a rank. Changes memory, never the result."""
+    """Most packed tokens of one forward and backward on a rank. A group with more is cut into several with the same
+    prompt; a single row never is. Changes memory, never the result."""
     activation_checkpointing: bool = False
     """Recompute each layer's activations in backward."""

@@ -37,7 +37,9 @@ class BaseStates:
         world_size: int = 1,
     ) -> None:
         trees = [sft_tree([text], "all") for text in texts]
-        plans = [bin_trees(trees, part, microbatch_tokens) for part in split_over_ranks(trees, world_size)]
+        shares = split_over_ranks(trees, world_size, microbatch_tokens)
+        bins = [bin_trees([part.tree for part in share], microbatch_tokens) for share in shares]
+        plans = [[[share[at].owner for at in one] for one in ones] for share, ones in zip(shares, bins, strict=True)]
         own = plans[rank] + [[0]] * (max(map(len, plans)) - len(plans[rank]))
         self._device = device
         self._sizes = [[trees[index].loss_tokens for index in part] for part in own]

@@ -134,22 +134,47 @@ def sft_tree(examples: Sequence[Example], loss: Literal["answers", "all"] = "ans
     return Tree(segments)
 
 
-def unfold(tree: Tree) -> list[Tree]:
-    """The rows of a tree that bear a loss, each a chain of segments that shares nothing.
+def cut(tree: Tree, budget: int, cuts: int | None = None) -> list[Tree]:
+    """The rows of a tree that bear a loss, in order, as trees of at most `budget` tokens; one row is never cut.
 
-    A loss that several rows share stays in the first alone: sums over loss tokens, and their order, do not change.
+    What rows of two parts begin with is laid out in both. A loss that they share stays in the first alone: sums over
+    loss tokens, and their order, do not change. With a budget of 0 each row becomes a chain of its own.
+
+    Args:
+        tree: Returned as it is where it fits.
+        budget: Tokens.
+        cuts: At most this many; the last part holds all that is left, whatever its size. None: as many as it takes.
     """
-    chains: list[Tree] = []
-    seen: set[int] = set()
+    if tree.tokens <= budget:
+        return [tree]
+    parts: list[set[int]] = [set()]  # segments
+    unborne = {index for index, segment in enumerate(tree.segments) if segment.loss_tokens}
+    size = 0
+
+    def added(path: list[int]) -> int:
+        return sum(len(tree.segments[at].token_ids) for at in path if at not in parts[-1])
+
     for path in tree.rows():
-        chain = []
-        for at, index in enumerate(path):
-            segment = tree.segments[index]
-            mask = [False] * len(segment.token_ids) if index in seen else segment.loss_mask
-            chain.append(replace(segment, parent=at - 1, loss_mask=mask))
-        seen.update(path)
-        chains.append(Tree(chain))
-    return [chain for chain in chains if chain.loss_tokens]
+        if unborne.isdisjoint(path):
+            continue
+        unborne.difference_update(path)
+        if size and size + added(path) > budget and len(parts) - 1 != cuts:
+            parts.append(set())
+            size = 0
+        size += added(path)
+        parts[-1].update(path)
+    seen: set[int] = set()
+    trees = []
+    for part in map(sorted, parts):
+        places = {index: place for place, index in enumerate(part)} | {-1: -1}
+        segments = [replace(tree.segments[at], parent=places[tree.segments[at].parent]) for at in part]
+        trees.append(Tree([_silent(one) if at in seen else one for at, one in zip(part, segments, strict=True)]))
+        seen.update(part)
+    return trees
+
+
+def _silent(segment: Segment) -> Segment:
+    return replace(segment, loss_mask=[False] * len(segment.token_ids))
 
 
 def with_logprobs(

@@ -17,7 +17,7 @@ from rayrl.learner.batch import Batch, Tree, idle_batch, make_batch, with_logpro
 from rayrl.learner.metrics import MetricSums
 from rayrl.learner.model import PolicyModule, load_model, shard
 from rayrl.learner.objectives import Objective, weigh
-from rayrl.learner.packing import bin_trees, split_over_ranks
+from rayrl.learner.packing import Part, bin_trees, split_over_ranks
 from rayrl.learner.peak import PeakMemory
 from rayrl.learner.reference import Reference
 from rayrl.learner.schedule import learning_rate
@@ -100,13 +100,13 @@ class Learner:
         trees = [tree for tree in trees if objective.moves(tree)]
         if objective.reference:
             trees = with_logprobs(trees, self.reference_logprobs(trees), "reference_logprobs")
-        trees = [part for tree in trees for part in self.policy.layout(tree)]
+        shares = self._shares(trees)
         rate = learning_rate(self.updates, self.total_updates, self.settings)
         self.updates += 1
-        batches = self._batches(trees)
+        batches = self._batches(shares)
         counts = {
             "train/learning_rate": rate,
-            "train/packed_tokens": float(sum(tree.tokens for tree in trees)),
+            "train/packed_tokens": float(sum(part.tree.tokens for share in shares for part in share)),
             "train/loss_tokens": float(sum(tree.loss_tokens for tree in trees)),
             "train/microbatches": float(len(batches)),
             "train/skipped_updates": 1.0,
@@ -144,22 +144,22 @@ class Learner:
     @torch.no_grad()
     def logprobs(self, trees: Sequence[Tree]) -> list[list[float]]:
         """Log-probabilities in nats of each tree's loss tokens, in the order of its segments, on every rank."""
-        owners = [index for index, tree in enumerate(trees) for _ in self.policy.layout(tree)]
-        parts = [part for tree in trees for part in self.policy.layout(tree)]
-        mine: dict[int, list[float]] = {}
-        for batch in self._batches(parts):
+        shares = self._shares(trees)
+        own = shares[dist.get_rank()]
+        mine: dict[tuple[int, tuple[int, ...]], list[float]] = {}
+        for batch in self._batches(shares):
             with adapter.without_dropout(self.policy):
                 values = self.policy(batch.to(self.device), self.temperature).logprobs
-            sizes = [parts[index].loss_tokens for index in batch.trees] if batch.targets.numel() else []
-            for index, own in zip(batch.trees, values.split(sizes) if sizes else [], strict=False):
-                mine[index] = own.tolist()
+            parts = [own[index] for index in batch.trees] if batch.targets.numel() else []
+            sizes = [part.tree.loss_tokens for part in parts]
+            for part, found in zip(parts, values.split(sizes) if sizes else [], strict=True):
+                mine[part.owner, part.place] = found.tolist()
         self.reshard()
-        gathered: list[dict[int, list[float]]] = [{} for _ in range(dist.get_world_size())]
+        gathered: list[dict[tuple[int, tuple[int, ...]], list[float]]] = [{} for _ in range(dist.get_world_size())]
         dist.all_gather_object(gathered, mine)
-        found = {index: values for part in gathered for index, values in part.items()}
         result: list[list[float]] = [[] for _ in trees]
-        for index, owner in enumerate(owners):
-            result[owner] += found.get(index, [])
+        for (owner, _), logprobs in sorted(item for share in gathered for item in share.items()):
+            result[owner] += logprobs
         return result
 
     def reference_logprobs(self, trees: Sequence[Tree]) -> list[list[float]]:
@@ -219,11 +219,16 @@ class Learner:
     def _trained(self) -> dict[str, torch.nn.Parameter]:
         return {name: value for name, value in adapter.parameters(self.policy.model).items() if self.trainable[name]}
 
-    def _batches(self, trees: Sequence[Tree]) -> list[Batch]:
+    def _shares(self, trees: Sequence[Tree]) -> list[list[Part]]:
+        """What each rank computes: trees and parts of trees, or plain rows where the model can take no tree."""
+        budget = self.settings.microbatch_tokens if self.policy.forest else 0
+        return split_over_ranks(trees, dist.get_world_size(), budget)
+
+    def _batches(self, shares: Sequence[Sequence[Part]]) -> list[Batch]:
         """This rank's micro-batches, filled up with idle ones: collectives need as many on every rank."""
-        parts = split_over_ranks(trees, dist.get_world_size())
-        bins = [bin_trees(trees, part, self.settings.microbatch_tokens) for part in parts]
-        own = [make_batch(trees, indices) for indices in bins[dist.get_rank()]]
+        ranks = [[part.tree for part in share] for share in shares]
+        bins = [bin_trees(trees, self.settings.microbatch_tokens) for trees in ranks]
+        own = [make_batch(ranks[dist.get_rank()], indices) for indices in bins[dist.get_rank()]]
         return own + [idle_batch()] * (max(map(len, bins)) - len(own))
 
     def _accumulate(self, batch: Batch, objective: Objective) -> MetricSums:

@@ -13,7 +13,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, BitsAndBytesConfig, P
 from rayrl.config import ModelSettings
 from rayrl.errors import ModelError
 from rayrl.learner import attention
-from rayrl.learner.batch import Batch, Tree, unfold
+from rayrl.learner.batch import Batch
 from rayrl.learner.head import Head, TargetStatistics, target_logprobs
 
 
@@ -110,15 +110,11 @@ class PolicyModule(nn.Module):
             model.disable_input_require_grads()  # type: ignore[no-untyped-call]
         self.train()
 
-    def layout(self, tree: Tree) -> list[Tree]:
-        """The tree as this model can take it: whole, or as plain rows."""
-        return [tree] if self.forest else unfold(tree)
-
     def forward(self, batch: Batch, temperature: float) -> TargetStatistics:
         """Log-probabilities of the targets at this temperature, and what else the head says of them.
 
         Args:
-            batch: Of trees that went through `layout`.
+            batch: Where `forest` is False, of plain rows (`cut` with a budget of 0).
             temperature: That of the sampler, above 0.
         """
         states = self.hidden(batch)

@@ -101,14 +101,18 @@ def memory_available() -> int:
 
 
 def largest_microbatch(config: TrainingConfig, data: Datasets) -> int:
-    """Most packed tokens that a learner rank can have to hold at once, each completion being as long as it may."""
+    """Most packed tokens that a learner rank can have to hold at once, each completion being as long as it may.
+
+    Trees are cut to `microbatch_tokens`, but no row is.
+    """
     if isinstance(config, GRPOConfig):
         longest = max(len(prompt.token_ids) for prompt in data.train)
-        tree, count = longest + config.group_size * config.sampling.max_tokens, config.prompts_per_step
-        count //= config.updates_per_step
+        row, tree = (longest + count * config.sampling.max_tokens for count in (1, config.group_size))
+        trees = config.prompts_per_step // config.updates_per_step
     else:
         assert isinstance(config, SFTConfig)
         assert data.examples is not None
-        tree, count = int(data.examples.lengths().max()), config.examples_per_step
-    share = math.ceil(count / config.learner.workers)
-    return min(share * tree, max(config.learner.microbatch_tokens, tree))
+        row = tree = int(data.examples.lengths().max())
+        trees = config.examples_per_step
+    share = math.ceil(trees / config.learner.workers)
+    return min(share * tree, max(config.learner.microbatch_tokens, row))

@@ -1,11 +1,9 @@
 import pytest
-import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from rayrl.learner.attention import dense_mask
-from rayrl.learner.batch import Segment, Tree, grpo_tree, make_batch, sft_tree, unfold
-from rayrl.learner.packing import bin_trees, pack, split_over_ranks
+from rayrl.learner.batch import Segment, Tree, cut, grpo_tree, make_batch, sft_tree
 from rayrl.types import Example, Prompt, Rollout, RolloutGroup
 
 
@@ -114,9 +112,29 @@ def test_the_rows_of_a_supervised_tree_are_the_examples(texts: list[tuple[str, s
         ids = [token for index in path for token in tree.segments[index].token_ids]
         found.append((ids, [bears for index in path for bears in tree.segments[index].loss_mask]))
     assert sorted(found) == sorted((row.token_ids, row.loss_mask) for row in rows)
-    chains = unfold(tree)
+    chains = cut(tree, 0)
     assert all(chain.rows() == [list(range(len(chain.segments)))] for chain in chains)
     assert sum(chain.loss_tokens for chain in chains) == tree.loss_tokens
+
+
+@given(st.lists(st.tuples(st.text("ab", max_size=4), st.text("ab", min_size=1, max_size=3)), min_size=1, max_size=6))
+def test_what_is_cut_keeps_every_loss_in_order_and_the_budget(texts: list[tuple[str, str]]) -> None:
+    tree = sft_tree([example("^" + prompt, answer) for prompt, answer in texts])
+    longest = max(sum(len(tree.segments[at].token_ids) for at in path) for path in tree.rows())
+    for budget in range(tree.tokens + 1):
+        parts = cut(tree, budget)
+        assert all(part.tokens <= max(budget, longest) for part in parts)
+        assert [one for part in parts for one in targets(part)] == targets(tree)
+        first, *rest = cut(tree, budget, cuts=1)
+        assert first == parts[0]
+        assert len(rest) == (len(parts) > 1)
+        assert [one for part in (first, *rest) for one in targets(part)] == targets(tree)
+
+
+def targets(tree: Tree) -> list[tuple[int, int]]:
+    """Each loss token, with its position."""
+    batch = make_batch([tree], [0])
+    return list(zip(batch.targets.tolist(), (batch.position_ids[batch.sources] + 1).tolist(), strict=True))
 
 
 @pytest.mark.parametrize("ids", [[], [[1]], [[1, 2], [2, 1]], [[1, 2], [1]]])
@@ -129,23 +147,3 @@ def test_generator_logprobs_are_all_or_none() -> None:
     tree = Tree([segment(1), Segment([1], [True], 0, 0.0, [-1.0]), segment(1, 0, True)])
     with pytest.raises(ValueError, match="generator_logprobs"):
         make_batch([tree], [0])
-
-
-@given(st.lists(st.integers(1, 40), max_size=30), st.integers(1, 5), st.integers(1, 60))
-def test_every_tree_is_packed_once_and_rows_keep_their_limit(sizes: list[int], ranks: int, limit: int) -> None:
-    trees = [Tree([segment(size)]) for size in sizes]
-    parts = split_over_ranks(trees, ranks)
-    assert sorted(index for part in parts for index in part) == list(range(len(trees)))
-    loads = [sum(sizes[index] for index in part) for part in parts]
-    assert max(loads) - min(loads) <= max(sizes, default=0)
-    bins = bin_trees(trees, range(len(trees)), limit)
-    assert sorted(index for row in bins for index in row) == list(range(len(trees)))
-    assert all(len(row) == 1 or sum(sizes[index] for index in row) <= limit for row in bins)
-
-
-def test_pack_keeps_trees_apart() -> None:
-    trees = [nested(), nested(), nested()]
-    rows = pack(trees, 22)
-    assert [row.trees for row in rows] == [[0, 1], [2]]
-    assert rows[0].spans == [(0, 11), (11, 22)]
-    assert torch.equal(rows[0].position_ids[11:], rows[1].position_ids)

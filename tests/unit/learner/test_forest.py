@@ -5,7 +5,7 @@ in float32. In float64 it falls to 1e-12, so that what float32 shows is rounding
 """
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from typing import Any
 
@@ -15,11 +15,11 @@ from torch.overrides import TorchFunctionMode
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 
 from rayrl.config import ModelSettings
-from rayrl.learner.batch import Segment, Tree, sft_tree
+from rayrl.learner.batch import Batch, Segment, Tree, cut, make_batch, sft_tree
 from rayrl.learner.head import target_logprobs
 from rayrl.learner.model import PolicyModule, load_model
 from rayrl.learner.objectives import sft_objective, weigh
-from rayrl.learner.packing import pack
+from rayrl.learner.packing import bin_trees
 from rayrl.models import EMBEDDED, resolve_model
 from rayrl.types import Example
 
@@ -72,6 +72,10 @@ class InFloat64(TorchFunctionMode):
 Gradients = dict[str, torch.Tensor]
 
 
+def pack(trees: Sequence[Tree], microbatch_tokens: int) -> list[Batch]:
+    return [make_batch(trees, indices) for indices in bin_trees(trees, microbatch_tokens)]
+
+
 def errors(found: Gradients, expected: Gradients) -> Gradients:
     """Of each tensor, the norm of the difference over the norm."""
     assert found.keys() == expected.keys()
@@ -88,9 +92,9 @@ def plain_and_forest(
     (expected * factors).sum().backward()
 
     policy = PolicyModule(load_model(folder).to(dtype), ModelSettings(path=folder), checkpointing)
-    parts = [(part, tree) for tree in range(len(trees)) for part in policy.layout(trees[tree])]
-    sizes = [part.loss_tokens for part, _ in parts]
-    batches = pack([part for part, _ in parts], 48)
+    parts = [part for tree in trees for part in ([tree] if policy.forest else cut(tree, 0))]
+    sizes = [part.loss_tokens for part in parts]
+    batches = pack(parts, 48)
     assert len(batches) > 1 or len(parts) == 1
     for batch in batches:
         logprobs, entropy, _ = policy(batch, 0.7)

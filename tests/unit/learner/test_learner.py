@@ -50,9 +50,11 @@ def assert_same_update(found: Weights, expected: Weights) -> None:
 
 
 def test_micro_batches_change_nothing(folders: Folders) -> None:
-    learners = [make_learner(folders("llama"), microbatch_tokens=tokens) for tokens in (1000, 60, 22)]
+    """Nor do the trees that are cut to fit them."""
+    learners = [make_learner(folders("llama"), microbatch_tokens=tokens) for tokens in (1000, 60, 22, 12)]
     results = [learner.update(make_trees(), GRPO) for learner in learners]
-    assert [result["train/microbatches"] for result in results] == [1, 2, 4]
+    assert [result["train/microbatches"] for result in results] == [1, 2, 5, 10]
+    assert [result["train/packed_tokens"] for result in results] == [82, 82, 89, 126]
     for learner, result in zip(learners, results, strict=True):
         assert_same_update(moments(learner), moments(learners[0]))
         for name in ("train/loss", "train/grad_norm", "policy/entropy_mean", "sync/logprob_diff_mean"):
@@ -276,12 +278,17 @@ def test_an_update_without_loss_moves_nothing(folders: Folders) -> None:
     assert all(torch.equal(value, before[name]) for name, value in weights(learner).items())
 
 
-def run_rank(rank: int, path: str, folder: str) -> None:
+def one_row() -> list[Tree]:
+    """What one rank alone can have."""
+    return [Tree(make_trees()[0].segments[:2])]
+
+
+def run_rank(rank: int, ranks: int, path: str, folder: str) -> None:
     torch.set_num_threads(1)
-    torch.distributed.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=2)
+    torch.distributed.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=ranks)
     learner = make_learner(path, FREEZE, microbatch_tokens=24, keep_reference=True)
     results, moved, gradients = [], [], []
-    for trees in learner.with_old_logprobs([make_trees(), make_trees()[:1]], TO_BASE):
+    for trees in learner.with_old_logprobs([make_trees(), one_row()], TO_BASE):
         results.append(learner.update(trees, TO_BASE))
         moved.append(dict(learner.tensors(list(learner.trainable))))
         gradients.append(moments(learner))
@@ -293,24 +300,26 @@ def run_rank(rank: int, path: str, folder: str) -> None:
     torch.distributed.destroy_process_group()
 
 
-def test_two_ranks_equal_one(folders: Folders, tmp_path: Path) -> None:
-    """One step of two updates with a divergence to the base, frozen parts, and in the second a rank that has nothing to
-    do."""
-    mp.spawn(run_rank, (folders("llama_tied"), str(tmp_path)), nprocs=2)
+@pytest.mark.parametrize("ranks", [2, 4])
+def test_ranks_equal_one(ranks: int, folders: Folders, tmp_path: Path) -> None:
+    """One step of two updates with a divergence to the base, frozen parts, trees that are cut for micro-batches and
+    ranks, and in the second update a rank that has nothing to do."""
+    mp.spawn(run_rank, (ranks, folders("llama_tied"), str(tmp_path)), nprocs=ranks)
     results, logprobs, moved, gradients = torch.load(tmp_path / "out.pt", weights_only=False)
-    alone = make_learner(folders("llama_tied"), FREEZE, microbatch_tokens=24, keep_reference=True)
-    for index, trees in enumerate(alone.with_old_logprobs([make_trees(), make_trees()[:1]], TO_BASE)):
+    alone = make_learner(folders("llama_tied"), FREEZE, microbatch_tokens=1000, keep_reference=True)
+    for index, trees in enumerate(alone.with_old_logprobs([make_trees(), one_row()], TO_BASE)):
         own = alone.update(trees, TO_BASE)
         result = results[index]
         assert own.keys() == result.keys()
-        for name in own.keys() - {"train/microbatches"}:
+        assert (result["train/packed_tokens"] > own["train/packed_tokens"]) == (index == 0)
+        for name in own.keys() - {"train/microbatches", "train/packed_tokens"}:
             assert result[name] == pytest.approx(own[name], rel=1e-4, abs=1e-6), name
         if index == 0:
             assert_same_update(gradients[0], moments(alone))
     exact = weights(alone)
     for name, value in moved[1].items():
         torch.testing.assert_close(value, exact[name], rtol=1e-3, atol=1e-4)
-    # A state written by two ranks is taken up by one.
+    # A state written by several ranks is taken up by one.
     alone.load(tmp_path / "state")
     for tree, mine, theirs in zip(make_trees(), alone.logprobs(make_trees()), logprobs, strict=True):
         assert len(mine) == tree.loss_tokens
