@@ -48,7 +48,7 @@ STEP = (
     Metric("train/loss", "none", "The loss that is minimized; SFT: nats per learned token."),
     Metric("train/grad_norm", "none", "L2 norm of the gradient of all trained weights, before clipping."),
     Metric("train/learning_rate", "none", "Learning rate of the update."),
-    Metric("train/packed_tokens", "tokens", "Tokens that went through the model; a shared prompt counts once a tree.", "sum"),
+    Metric("train/packed_tokens", "tokens", "Tokens that went through the model; a shared prompt once a tree.", "sum"),
     Metric("train/loss_tokens", "tokens", "Tokens that the loss is taken over.", "sum"),
     Metric("train/microbatches", "batches", "Micro-batches of each rank.", "sum"),
     Metric("train/skipped_updates", "updates", "Updates left out: no loss token, or an infinite gradient.", "sum"),
