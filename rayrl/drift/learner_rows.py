@@ -14,8 +14,8 @@ from rayrl.drift.distance import Distance, measure_distance
 from rayrl.drift.weights import SafetensorsFolder, blocks
 from rayrl.errors import FreezeError
 from rayrl.learner import adapter
-from rayrl.learner.checkpoint import gather
 from rayrl.learner.learner import Learner
+from rayrl.learner.model_files import gather
 
 
 def find_unmatched(learner: Learner, base: SafetensorsFolder) -> list[str]:

@@ -16,9 +16,9 @@ from transformers import BitsAndBytesConfig, PreTrainedModel
 
 from rayrl.config import FreezeRule, FreezeSettings, LoRASettings
 from rayrl.errors import ConfigError, FreezeError, ModelError
-from rayrl.learner.checkpoint import gather
 from rayrl.learner.freeze import matches, resolve
 from rayrl.learner.model import decoder_layers, tied_names
+from rayrl.learner.model_files import gather
 
 _ADAPTER = "default"  # PEFT's name of the only one
 _BLOCK = 64  # weights that share a scale in nf4

@@ -9,22 +9,15 @@ import torch
 import torch.distributed as dist
 from torch.distributed.checkpoint.state_dict_loader import load
 from torch.distributed.checkpoint.state_dict_saver import save
-from torch.distributed.tensor import DTensor
 from transformers import AutoModelForCausalLM, GenerationConfig, PreTrainedModel
 
 from rayrl.errors import FreezeError, ModelError
 from rayrl.learner.model import meta_model
+from rayrl.learner.model_files import gather, other_layout, write_tensors
 from rayrl.models import load_tokenizer
 from rayrl.peft_folder import write_peft_folder
 
 _MOMENTS = ("exp_avg", "exp_avg_sq")
-
-
-def gather(tensor: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
-    """The whole of a sharded tensor on the CPU (a collective)."""
-    tensor = tensor.detach().to(dtype)
-    whole = tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
-    return whole.cpu()
 
 
 def _contents(parameters: Mapping[str, torch.nn.Parameter], optimizer: torch.optim.Optimizer) -> dict[str, Any]:
@@ -99,17 +92,21 @@ def export(
         generation: Defaults for sampling that came with the model.
         chat_template: File of the tokenizer's chat template. None: its own.
     """
-    model: PreTrainedModel = meta_model(source)
+    model = meta_model(source)
     stored = model.config.dtype
     dtype = stored if isinstance(stored, torch.dtype) else torch.float32
-    torch.nn.Module.to(model, dtype)
-    tensors = {name: gather(tensor, dtype) for name, tensor in parameters.items()}
-    if dist.get_rank() == 0:
-        if generation is not None:
-            model.generation_config = generation
-        model.save_pretrained(folder, state_dict=tensors)
-        if (tokenizer := _tokenizer(source, chat_template)) is not None:
-            tokenizer.save_pretrained(folder)
+    if generation is not None:
+        model.generation_config = generation
+    shapes = {name: tensor.shape for name, tensor in parameters.items()}
+    if other_layout(source, shapes) is None:
+        write_tensors(folder, model, parameters, dtype)
+    else:  # transformers knows how to write that layout, from the whole model
+        tensors = {name: gather(tensor, dtype) for name, tensor in parameters.items()}
+        if dist.get_rank() == 0:
+            torch.nn.Module.to(model, dtype)
+            model.save_pretrained(folder, state_dict=tensors)
+    if dist.get_rank() == 0 and (tokenizer := _tokenizer(source, chat_template)) is not None:
+        tokenizer.save_pretrained(folder)
     dist.barrier()
 
 

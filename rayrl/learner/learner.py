@@ -15,12 +15,14 @@ from rayrl.errors import FreezeError
 from rayrl.learner import adapter, checkpoint
 from rayrl.learner.batch import Batch, Tree, idle_batch, make_batch, with_logprobs
 from rayrl.learner.metrics import MetricSums
-from rayrl.learner.model import PolicyModule, load_model, shard
+from rayrl.learner.model import PolicyModule, meta_model, shard
+from rayrl.learner.model_files import gather
 from rayrl.learner.objectives import Objective, weigh
 from rayrl.learner.packing import Part, bin_trees, split_over_ranks
 from rayrl.learner.peak import PeakMemory
 from rayrl.learner.reference import Reference
 from rayrl.learner.schedule import learning_rate
+from rayrl.learner.weights import materialize
 
 TOP_K = (1, 10)  # of which the share of targets among the k most likely tokens is measured
 
@@ -40,7 +42,7 @@ class Learner:
         adapter_settings: LoRA or QLoRA; None: the weights themselves train.
 
     Raises:
-        ModelError, FreezeError, ConfigError: See `load_model` and `adapter.prepare`.
+        ModelError, FreezeError, ConfigError: See `meta_model`, `materialize` and `adapter.prepare`.
         ValueError: A temperature that is not above 0.
     """
 
@@ -69,14 +71,13 @@ class Learner:
         self.updates = 0  # calls of `update` so far: what the schedule counts
         # Masters are float32; what is frozen stays as it is stored, the base of an adapter as it is computed with.
         quantization = adapter.nf4(adapter_settings, self.compute_dtype)
-        model = load_model(
-            model_settings.path, self.compute_dtype if adapter_settings else "auto", quantization, device
-        )
+        model = meta_model(model_settings.path, self.compute_dtype if adapter_settings else None, quantization)
         self.generation_config = model.generation_config
         self.adapter_settings = adapter_settings
         self.trainable = adapter.prepare(model, freeze_settings, adapter_settings)
         self.policy = PolicyModule(model, model_settings, learner_settings.activation_checkpointing)
-        shard(self.policy.to(device), init_device_mesh(device.type, (dist.get_world_size(),)), self.compute_dtype)
+        shard(self.policy, init_device_mesh(device.type, (dist.get_world_size(),)), self.compute_dtype)
+        materialize(model, model_settings.path, device, quantization)
         self.reference = Reference(self._trained().values(), self.compute_dtype) if keep_reference else None
         self.optimizer = torch.optim.AdamW(
             self._trained().values(),
@@ -177,7 +178,7 @@ class Learner:
         """The named tensors, each whole, on the CPU, in the compute dtype, by their Hugging Face names."""
         parameters = adapter.parameters(self.policy.model)
         for name in names:
-            yield name, checkpoint.gather(parameters[name], self.compute_dtype)
+            yield name, gather(parameters[name], self.compute_dtype)
 
     def rounded_base(self) -> Iterator[tuple[str, torch.Tensor]]:
         """The frozen weights that this learner rounded to 4 bits, as `tensors` gives others; none without NF4."""

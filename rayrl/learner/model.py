@@ -1,20 +1,25 @@
 """Loading a causal language model and running it over a forest, sharded by FSDP2."""
 
 import warnings
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
+from accelerate import init_empty_weights
 from torch import nn
 from torch.distributed.device_mesh import DeviceMesh
 from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard, register_fsdp_forward_method
-from transformers import AutoConfig, AutoModelForCausalLM, BitsAndBytesConfig, PreTrainedModel
+from transformers import AutoConfig, AutoModelForCausalLM, GenerationConfig, PreTrainedModel
+from transformers.quantizers.auto import AutoHfQuantizer
 
 from rayrl.config import ModelSettings
 from rayrl.errors import ModelError
 from rayrl.learner import attention
 from rayrl.learner.batch import Batch
 from rayrl.learner.head import Head, TargetStatistics, target_logprobs
+
+_PARAMS_4BIT = ("blocksize", "compress_statistics", "quant_type", "quant_storage")
 
 
 def _config(path: str) -> Any:
@@ -30,48 +35,64 @@ def _config(path: str) -> Any:
     return config
 
 
-def meta_model(path: str) -> PreTrainedModel:
-    """The model's structure without its weights, from config.json alone.
+def meta_model(path: str, dtype: torch.dtype | None = None, quantization: Any = None) -> PreTrainedModel:
+    """The model's structure without its weights, from config.json alone. Buffers hold their values, on the CPU.
+
+    Args:
+        path: Folder or hub name.
+        dtype: Of the weights; None: as config.json says, else float32.
+        quantization: How linear weights are held in 4 bits; None: they are not.
 
     Raises:
         ModelError: There is no model at `path`.
     """
-    with torch.device("meta"):
-        model: PreTrainedModel = AutoModelForCausalLM.from_config(_config(path))  # type: ignore[no-untyped-call]
+    config = _config(path)
+    with init_empty_weights(include_buffers=False):
+        model: PreTrainedModel = AutoModelForCausalLM.from_config(config, dtype=dtype or config.dtype)  # type: ignore[no-untyped-call]
     model.tie_weights()
-    return model
+    with suppress(OSError):
+        model.generation_config = GenerationConfig.from_pretrained(path)
+    if quantization is not None:
+        _hold_codes(model, quantization)
+    return _checked(model, path)
 
 
-def load_model(
-    path: str,
-    dtype: torch.dtype | Literal["auto"] = "auto",
-    quantization: BitsAndBytesConfig | None = None,
-    device: torch.device | str = "cpu",
-) -> PreTrainedModel:
-    """A causal language model, from a local folder or the hub.
+def _hold_codes(model: PreTrainedModel, quantization: Any) -> None:
+    """Turns linear weights into what bitsandbytes keeps of them: two codes a byte, [elements / 2, 1]."""
+    from bitsandbytes.nn import Linear4bit, Params4bit
+
+    quantizer = AutoHfQuantizer.from_config(quantization, pre_quantized=False)
+    quantizer.preprocess_model(model, device_map=None)
+    quantizer.postprocess_model(model)
+    for module in model.modules():
+        if isinstance(module, Linear4bit):
+            whole = module.weight
+            codes = torch.empty((whole.numel() // 2, 1), dtype=whole.quant_storage, device="meta")
+            kept = {name: getattr(whole, name) for name in _PARAMS_4BIT}
+            module.weight = Params4bit(codes, requires_grad=False, module=module, bnb_quantized=True, **kept)
+
+
+def load_model(path: str, dtype: torch.dtype | Literal["auto"] = "auto") -> PreTrainedModel:
+    """A causal language model, from a local folder or the hub, whole on the CPU.
 
     Args:
         path: Folder or hub name.
         dtype: Of the weights; auto: as they are stored.
-        quantization: Quantize each linear weight on `device` as soon as it is read; None: load on the CPU.
-        device: Where a quantized model goes.
 
     Raises:
         ModelError: There is no model at `path`, or its weights cannot be read.
     """
     config = _config(path)
     try:
-        model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
-            path,
-            config=config,
-            dtype=dtype,
-            quantization_config=quantization,
-            device_map={"": device} if quantization else None,
-        )
+        model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(path, config=config, dtype=dtype)
     except (OSError, ValueError, RuntimeError) as error:
         raise ModelError(f"model.path: cannot load the weights of {path!r}: {error}") from error
-    head = _head(model)
-    if not isinstance(head, nn.Linear):
+    return _checked(model, path)
+
+
+def _checked(model: PreTrainedModel, path: str) -> PreTrainedModel:
+    """The model with attention over forests where it can have it. Raises ModelError where it has no linear head."""
+    if not isinstance(_head(model), nn.Linear):
         raise ModelError(f"model.path: {path!r} has no linear output embedding, which the learner needs")
     obstacle = attention.forest_obstacle(model)
     if obstacle is None:
@@ -80,7 +101,7 @@ def load_model(
         warnings.warn(
             f"model.path: {path!r} cannot share prompts ({obstacle}); it runs on plain rows, each completion with its "
             "prompt, padded to the longest of a micro-batch: slower and larger, the same result",
-            stacklevel=2,
+            stacklevel=3,
         )
     return model
 

@@ -23,8 +23,8 @@ from transformers import (
 from rayrl.config import FreezeSettings, LearnerSettings, LoRASettings, ModelSettings
 from rayrl.learner.adapter import parameters
 from rayrl.learner.batch import Segment, Tree
-from rayrl.learner.checkpoint import gather
 from rayrl.learner.learner import Learner
+from rayrl.learner.model_files import gather
 
 VOCABULARY = 61
 SIZES = {

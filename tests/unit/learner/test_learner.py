@@ -9,9 +9,9 @@ from transformers import AutoModelForCausalLM
 from rayrl.config import FreezeRule, FreezeSettings, ObjectiveSettings
 from rayrl.errors import FreezeError, ModelError
 from rayrl.learner.batch import Segment, Tree, sft_tree, with_logprobs
-from rayrl.learner.checkpoint import gather
 from rayrl.learner.freeze import PRESETS
 from rayrl.learner.learner import Learner
+from rayrl.learner.model_files import gather
 from rayrl.learner.objectives import grpo_objective, sft_objective
 from rayrl.types import Example
 

@@ -1,0 +1,79 @@
+"""A model's Hugging Face files: read into and written from sharded tensors, never whole in one process."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+import torch.distributed as dist
+from huggingface_hub import split_torch_state_dict_into_shards
+from safetensors import SafetensorError
+from safetensors.torch import save_file
+from torch.distributed.checkpoint.api import CheckpointException
+from torch.distributed.checkpoint.hf_storage import HuggingFaceStorageReader
+from torch.distributed.checkpoint.state_dict_loader import load
+from torch.distributed.tensor import DTensor
+from transformers import PreTrainedModel
+from transformers.utils import SAFE_WEIGHTS_INDEX_NAME
+
+from rayrl.errors import ModelError
+from rayrl.models import model_folder
+
+FILE_BYTES = 2_000_000_000  # of each file of an exported model: what rank 0 holds of it at once
+
+
+def gather(tensor: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    """The whole of a sharded tensor on the CPU (a collective)."""
+    tensor = tensor.detach().to(dtype)
+    whole = tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
+    return whole.cpu()
+
+
+def other_layout(path: str, shapes: Mapping[str, torch.Size]) -> str | None:
+    """The first of a model's tensors that its files do not hold by this name and in this shape; None: they hold all.
+
+    Raises:
+        ModelError: A file cannot be read.
+    """
+    try:
+        stored = HuggingFaceStorageReader(str(model_folder(path))).read_metadata().state_dict_metadata
+    except (OSError, SafetensorError) as error:
+        raise ModelError(f"model.path: cannot load the weights of {path!r}: {error}") from error
+    return next((name for name, shape in shapes.items() if name not in stored or getattr(stored[name], "size", None) != shape), None)
+
+
+def read_tensors(path: str, tensors: Mapping[str, torch.Tensor]) -> None:
+    """Fills tensors by their names in the files; of a sharded one each rank reads its own slices. A collective.
+
+    Raises:
+        ModelError: They cannot be read.
+    """
+    try:
+        load(dict(tensors), storage_reader=HuggingFaceStorageReader(str(model_folder(path))))
+    except (OSError, ValueError, RuntimeError, CheckpointException, SafetensorError) as error:
+        raise ModelError(f"model.path: cannot load the weights of {path!r}: {error}") from error
+
+
+def write_tensors(
+    folder: Path, model: PreTrainedModel, parameters: Mapping[str, torch.Tensor], dtype: torch.dtype
+) -> None:
+    """What `save_pretrained` writes, but file by file: rank 0 holds one file's tensors, the others one tensor."""
+    writes = dist.get_rank() == 0
+    planned = {name: torch.empty(tensor.shape, dtype=dtype, device="meta") for name, tensor in parameters.items()}
+    plan = split_torch_state_dict_into_shards(planned, max_shard_size=FILE_BYTES)
+    if writes:
+        model.config.architectures, model.config.dtype = [type(model).__name__], dtype
+        model.config.save_pretrained(folder)
+        if model.can_generate():
+            model.generation_config.save_pretrained(folder)
+    for file, names in plan.filename_to_tensors.items():
+        tensors = {}
+        for name in names:
+            whole = gather(parameters[name], dtype)
+            if writes:
+                tensors[name] = whole.contiguous()
+        if writes:
+            save_file(tensors, folder / file, metadata={"format": "pt"})
+    if writes and plan.is_sharded:
+        index = {"metadata": plan.metadata, "weight_map": plan.tensor_to_filename}
+        (folder / SAFE_WEIGHTS_INDEX_NAME).write_text(json.dumps(index, indent=2, sort_keys=True) + "\n")
