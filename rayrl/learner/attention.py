@@ -1,16 +1,20 @@
-"""Attention over a forest. One rule says who sees whom; the blocks computed on CPU and FlexAttention both apply it."""
+"""Attention over a forest. One rule says who sees whom; blocks (CPU), FlashAttention and FlexAttention all apply it."""
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, Literal, cast
 
 import torch
+from torch.nn.attention.varlen import varlen_attn
 from transformers import AttentionInterface, PreTrainedModel
 
 from rayrl.learner.batch import Batch
 
 NAME = "rayrl_forest"  # under which transformers finds `forest_attention`
 BLOCK = 256  # most queries computed at once
+
+Kernel = Literal["blocks", "flex", "varlen"]
 
 
 def visible(
@@ -62,41 +66,91 @@ class Block:
             start += length
 
 
-def blocks(batch: Batch, window: int | None) -> list[Block]:
-    """What is to be computed of the N x N scores of a batch: a segment's queries against its path alone."""
+@dataclass(frozen=True, slots=True)
+class Path:
+    """A segment's places in the row, and those of its ancestors, from the root on."""
+
+    own: slice
+    above: list[slice]
+
+
+def segment_paths(batch: Batch) -> Iterator[Path]:
+    """The path of each segment, in the row's order."""
     ends = batch.segment_ids.bincount().cumsum(0).tolist()
     starts = [0, *ends[:-1]]
     reach = batch.subtree_end[torch.tensor(starts, device=batch.subtree_end.device)].tolist()
     path: list[int] = []
-    made = []
     for index, (start, end) in enumerate(zip(starts, ends, strict=True)):
         while path and reach[path[-1]] <= start:
             path.pop()
-        above = [slice(starts[at], ends[at]) for at in path]
-        for first in range(start, end, BLOCK):
-            last = min(first + BLOCK, end)
-            keys = [*above, slice(start, last)]
+        yield Path(slice(start, end), [slice(starts[at], ends[at]) for at in path])
+        path.append(index)
+
+
+def blocks(batch: Batch, window: int | None) -> list[Block]:
+    """What is to be computed of the N x N scores of a batch: a segment's queries against its path alone."""
+    made = []
+    for path in segment_paths(batch):
+        for first in range(path.own.start, path.own.stop, BLOCK):
+            last = min(first + BLOCK, path.own.stop)
+            keys = [*path.above, slice(path.own.start, last)]
             places = torch.cat([torch.arange(part.start, part.stop) for part in keys]).to(batch.token_ids.device)
             queries = torch.arange(first, last, device=places.device)
             hidden = ~visible(queries[:, None], places[None], batch.subtree_end, batch.position_ids, window)
             columns = hidden.any(0).nonzero()
             masked_from = int(columns[0]) if len(columns) else len(places)
             made.append(Block(slice(first, last), keys, masked_from, hidden[:, masked_from:].contiguous()))
-        path.append(index)
     return made
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """Each segment as a sequence of its own: its tokens as queries, its path and itself as keys. One kernel computes
+    them all, causal from the last query on back, with no mask; a path's positions are its places."""
+
+    keys: torch.Tensor  # int64 [T] places in the row, segment by segment
+    query_ends: torch.Tensor  # int32 [segments + 1], as FlashAttention's cu_seqlens
+    key_ends: torch.Tensor  # int32 [segments + 1]
+    longest: tuple[int, int]  # queries, keys
+
+
+def gather_paths(batch: Batch) -> Gathered:
+    """What `varlen_attn` needs of a batch; the same for every window."""
+    paths = list(segment_paths(batch))
+    device = batch.token_ids.device
+    keys = [torch.arange(part.start, part.stop) for path in paths for part in (*path.above, path.own)]
+    sizes = torch.tensor([[path.own.stop - path.own.start for path in paths], list(map(_length, paths))])
+    ends = torch.nn.functional.pad(sizes.cumsum(1), (1, 0)).to(device, torch.int32)
+    longest = sizes.amax(1).tolist()
+    return Gathered(torch.cat(keys).to(device), ends[0], ends[1], (longest[0], longest[1]))
+
+
+def _length(path: Path) -> int:
+    return sum(part.stop - part.start for part in (*path.above, path.own))
+
+
+def choose(setting: str, device: torch.device, dtype: torch.dtype, softcap: float | None) -> Kernel:
+    """What `model.attention: auto` means: FlashAttention has no cap of scores and no float32, and needs CUDA."""
+    if setting != "auto":
+        return cast(Kernel, setting)
+    if device.type != "cuda" or dtype == torch.float32:
+        return "blocks"
+    return "varlen" if softcap is None else "flex"
 
 
 class Forest:
     """What attention needs of one batch: made once for each sliding window, used by every layer."""
 
-    def __init__(self, batch: Batch, flex: bool) -> None:
-        self.batch, self.flex = batch, flex
+    def __init__(self, batch: Batch, kernel: Kernel) -> None:
+        self.batch, self.kernel = batch, kernel
         self._made: dict[int | None, Any] = {}
 
     def mask(self, window: int | None) -> Any:
-        """FlexAttention's mask over the whole row, or the blocks."""
+        """FlexAttention's mask over the whole row, the blocks, or the gathered paths."""
+        if self.kernel == "varlen":
+            window = None
         if window not in self._made:
-            self._made[window] = flex_block_mask(self.batch, window) if self.flex else blocks(self.batch, window)
+            self._made[window] = _MAKERS[self.kernel](self.batch, window)
         return self._made[window]
 
 
@@ -110,6 +164,13 @@ def flex_block_mask(batch: Batch, window: int | None = None) -> Any:
         return visible(query, key, batch.subtree_end, batch.position_ids, window)
 
     return create_block_mask(rule, None, None, n, n, device=str(batch.token_ids.device))
+
+
+_MAKERS: dict[Kernel, Callable[[Batch, int | None], Any]] = {
+    "blocks": blocks,
+    "varlen": lambda batch, _window: gather_paths(batch),
+    "flex": flex_block_mask,
+}
 
 
 @cache
@@ -147,13 +208,44 @@ def forest_attention(
     `softcap` bounds the scores (Gemma 2): cap x tanh(score / cap).
     """
     mask = forest.mask(sliding_window)
-    if forest.flex:
+    if forest.kernel == "varlen":
+        if softcap is not None:
+            raise ValueError("model.attention: varlen has no cap of scores, which this model needs; use flex")
+        return _varlen(query[0], key[0], value[0], mask, scaling, sliding_window)[None], None
+    if forest.kernel == "flex":
         score = None if softcap is None else _capped_score(softcap)
         out = _compiled_flex()(query, key, value, score_mod=score, block_mask=mask, scale=scaling, enable_gqa=True)
         return out.transpose(1, 2).contiguous(), None
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
     out = _BlockAttention.apply(query[0], key[0], value[0], mask, scale, softcap)  # type: ignore[no-untyped-call]
     return out[None], None
+
+
+def _varlen(
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    paths: Gathered,
+    scale: float | None,
+    window: int | None,
+) -> torch.Tensor:
+    """[heads, N, d], twice [kv heads, N, d] -> [N, heads, d], by `torch.nn.attention.varlen` (FlashAttention, CUDA)."""
+
+    def gathered(tensor: torch.Tensor) -> torch.Tensor:
+        wide = torch.promote_types(tensor.dtype, torch.float32)  # many segments add to one key's gradient
+        return tensor.transpose(0, 1).to(wide).index_select(0, paths.keys).to(tensor.dtype)
+
+    return varlen_attn(  # type: ignore[return-value]  # a tensor alone, without auxiliary outputs
+        query.transpose(0, 1),
+        gathered(key),
+        gathered(value),
+        paths.query_ends,
+        paths.key_ends,
+        *paths.longest,
+        scale=scale,
+        window_size=(-1 if window is None else window - 1, 0),
+        enable_gqa=len(query) != len(key),
+    )
 
 
 class _BlockAttention(torch.autograd.Function):

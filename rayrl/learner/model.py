@@ -120,7 +120,7 @@ class PolicyModule(nn.Module):
     def __init__(self, model: PreTrainedModel, settings: ModelSettings, activation_checkpointing: bool = False) -> None:
         super().__init__()
         self.model = model
-        self.flex = settings.attention == "flex"
+        self.attention, self.dtype = settings.attention, getattr(torch, settings.compute_dtype)
         self.forest = model.config._attn_implementation == attention.NAME
         self.softcap: float | None = getattr(model.config, "final_logit_softcapping", None)
         if activation_checkpointing:
@@ -154,11 +154,13 @@ class PolicyModule(nn.Module):
 
     def _forest_hidden(self, batch: Batch) -> torch.Tensor:
         """[N, H]: the whole batch as one row."""
+        score_cap = getattr(self.model.config, "attn_logit_softcapping", None)
+        kernel = attention.choose(self.attention, batch.token_ids.device, self.dtype, score_cap)
         states: torch.Tensor = _decoder(self.model)(
             input_ids=batch.token_ids[None],
             position_ids=batch.position_ids[None],
             use_cache=False,
-            forest=attention.Forest(batch, self.flex),
+            forest=attention.Forest(batch, kernel),
         ).last_hidden_state[0]
         return states
 

@@ -39,7 +39,10 @@ def other_layout(path: str, shapes: Mapping[str, torch.Size]) -> str | None:
         stored = HuggingFaceStorageReader(str(model_folder(path))).read_metadata().state_dict_metadata
     except (OSError, SafetensorError) as error:
         raise ModelError(f"model.path: cannot load the weights of {path!r}: {error}") from error
-    return next((name for name, shape in shapes.items() if name not in stored or getattr(stored[name], "size", None) != shape), None)
+    return next(
+        (name for name, shape in shapes.items() if name not in stored or getattr(stored[name], "size", None) != shape),
+        None,
+    )
 
 
 def read_tensors(path: str, tensors: Mapping[str, torch.Tensor]) -> None:

@@ -7,6 +7,7 @@ in float32. In float64 it falls to 1e-12, so that what float32 shows is rounding
 import warnings
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from torch.overrides import TorchFunctionMode
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 
 from rayrl.config import ModelSettings
+from rayrl.learner.attention import choose
 from rayrl.learner.batch import Batch, Segment, Tree, cut, make_batch, sft_tree
 from rayrl.learner.head import target_logprobs
 from rayrl.learner.model import PolicyModule, load_model
@@ -83,7 +85,7 @@ def errors(found: Gradients, expected: Gradients) -> Gradients:
 
 
 def plain_and_forest(
-    folder: str, trees: list[Tree], dtype: torch.dtype, checkpointing: bool
+    folder: str, trees: list[Tree], dtype: torch.dtype, checkpointing: bool, kernel: str
 ) -> tuple[Gradients, Gradients]:
     """Gradients of plain rows and of forest batches; their log-probabilities agree to TOLERANCE."""
     reference = AutoModelForCausalLM.from_pretrained(folder, attn_implementation="eager").to(dtype)
@@ -91,7 +93,7 @@ def plain_and_forest(
     factors = torch.linspace(-1, 1, len(expected))
     (expected * factors).sum().backward()
 
-    policy = PolicyModule(load_model(folder).to(dtype), ModelSettings(path=folder), checkpointing)
+    policy = PolicyModule(load_model(folder).to(dtype), ModelSettings(path=folder, attention=kernel), checkpointing)  # type: ignore[arg-type]
     parts = [part for tree in trees for part in ([tree] if policy.forest else cut(tree, 0))]
     sizes = [part.loss_tokens for part in parts]
     batches = pack(parts, 48)
@@ -109,10 +111,14 @@ def plain_and_forest(
 
 
 def assert_equal_to_plain_rows(
-    folder: str, trees: list[Tree], dtype: torch.dtype = torch.float32, checkpointing: bool = False
+    folder: str,
+    trees: list[Tree],
+    dtype: torch.dtype = torch.float32,
+    checkpointing: bool = False,
+    kernel: str = "blocks",
 ) -> None:
     with InFloat64() if dtype == torch.float64 else nullcontext():
-        plain, forest = plain_and_forest(folder, trees, dtype, checkpointing)
+        plain, forest = plain_and_forest(folder, trees, dtype, checkpointing, kernel)
     for name, error in errors(forest, plain).items():
         assert error <= TOLERANCE[dtype], f"{name}: {error:.1e}"
 
@@ -126,6 +132,59 @@ def test_forest_equals_plain_rows(
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert_equal_to_plain_rows(folders(kind), uneven_trees(), dtype)
+
+
+def flash_attention(
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    query_ends: torch.Tensor,
+    key_ends: torch.Tensor,
+    longest_query: int,
+    longest_keys: int,
+    *,
+    scale: float | None,
+    window_size: tuple[int, int],
+    enable_gqa: bool,
+) -> torch.Tensor:
+    """What FlashAttention's variable lengths mean: each sequence alone, its last query at its last key.
+
+    Its window (w, 0) is the key at the query's place and w before it; -1 is all of them.
+    """
+    assert query_ends.dtype == key_ends.dtype == torch.int32
+    assert enable_gqa == (query.shape[1] != key.shape[1])
+    assert longest_query == query_ends.diff().max()
+    assert longest_keys == key_ends.diff().max()
+    out = []
+    for part, ends in zip(pairwise(query_ends.tolist()), pairwise(key_ends.tolist()), strict=True):
+        q, (k, v) = query[slice(*part)], (tensor[slice(*ends)] for tensor in (key, value))
+        k, v = (tensor.repeat_interleave(q.shape[1] // k.shape[1], 1) for tensor in (k, v))
+        scores = torch.einsum("qhd,khd->hqk", q, k) * (q.shape[-1] ** -0.5 if scale is None else scale)
+        behind = torch.arange(len(q))[:, None] + len(k) - len(q) - torch.arange(len(k))
+        seen = (behind >= 0) & ((behind <= window_size[0]) if window_size[0] >= 0 else True)
+        out.append(torch.einsum("hqk,khd->qhd", scores.masked_fill(~seen, -torch.inf).softmax(-1), v))
+    return torch.cat(out)
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS.keys() - {"gemma2"}))
+def test_gathered_paths_equal_plain_rows(kind: str, folders: Folders, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The kernel itself needs a GPU; which sequences it is given, and what comes of their gradients, does not."""
+    monkeypatch.setattr("rayrl.learner.attention.varlen_attn", flash_attention)
+    assert_equal_to_plain_rows(folders(kind), uneven_trees(), torch.float64, kernel="varlen")
+
+
+def test_a_cap_of_scores_is_no_kernel_of_flash_attention(folders: Folders) -> None:
+    with pytest.raises(ValueError, match="use flex"):
+        assert_equal_to_plain_rows(folders("gemma2"), uneven_trees(), kernel="varlen")
+
+
+def test_the_kernel_is_chosen_by_device_type_and_cap() -> None:
+    cpu, gpu = torch.device("cpu"), torch.device("cuda")
+    assert choose("auto", cpu, torch.bfloat16, None) == "blocks"
+    assert choose("auto", gpu, torch.float32, None) == "blocks"
+    assert choose("auto", gpu, torch.bfloat16, None) == "varlen"
+    assert choose("auto", gpu, torch.bfloat16, 50.0) == "flex"
+    assert choose("blocks", gpu, torch.bfloat16, None) == "blocks"
 
 
 def test_forest_equals_plain_rows_with_checkpointing(folders: Folders) -> None:
