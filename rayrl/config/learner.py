@@ -1,8 +1,8 @@
 """`learner`: ranks, AdamW and its schedule, and memory."""
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from rayrl.config.settings import Settings
 
@@ -10,6 +10,9 @@ from rayrl.config.settings import Settings
 class LearnerSettings(Settings):
     workers: int = Field(1, ge=1)
     """Ranks: FSDP2 shards the model over them."""
+    replicate: int = Field(1, ge=1)
+    """Copies of the sharded model (HSDP): each is sharded over workers / replicate ranks, and only gradients go between
+    copies, once an update. The number of nodes, where one node's ranks can hold the model."""
     cpus_per_worker: float = Field(1.0, ge=0)
     """CPUs that Ray reserves for each."""
     gpus_per_worker: float = Field(0.0, ge=0)
@@ -33,3 +36,17 @@ class LearnerSettings(Settings):
     prompt; a single row never is. Changes memory, never the result."""
     activation_checkpointing: bool = False
     """Recompute each layer's activations in backward."""
+
+    @model_validator(mode="after")
+    def whole_copies(self) -> Self:
+        if self.workers % self.replicate or (self.replicate > 1 and self.shards < 2):
+            raise ValueError(
+                f"replicate is {self.replicate} and workers {self.workers}: each copy of the model needs as many ranks, "
+                "at least two; 1 shards one copy over all of them"
+            )
+        return self
+
+    @property
+    def shards(self) -> int:
+        """Ranks that hold one copy of the model."""
+        return self.workers // self.replicate

@@ -45,10 +45,13 @@ def _of_weights(learner: Learner, base: SafetensorsFolder) -> dict[str, Distance
         if name not in parameters or base.shapes[name] != tuple(parameters[name].shape):
             continue
         value = parameters[name].detach()
-        sharded = isinstance(value, DTensor)
-        first = -(-len(value) // dist.get_world_size()) * dist.get_rank() if sharded else 0
-        own = value.to_local() if isinstance(value, DTensor) else value
         distances[name] = Distance()
+        own, first = value, 0
+        if isinstance(value, DTensor):
+            mesh = value.device_mesh
+            if mesh.ndim > 1 and mesh.get_local_rank("replicate"):
+                continue  # the first copy counts
+            own, first = value.to_local(), -(-len(value) // mesh["shard"].size()) * mesh.get_local_rank("shard")
         for start, end in blocks(tuple(own.shape)):
             rows = base.rows(name, first + start, first + end).to(own.device)
             if not learner.trainable[name] and not torch.equal(own[start:end], rows.to(own.dtype)):

@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 import torch.distributed as dist
 from torch._C._distributed_c10d import HashStore
-from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
 from torch.distributed.fsdp import FSDPModule
 from torch.distributed.tensor import DTensor
 
@@ -76,7 +76,7 @@ class Learner:
         self.adapter_settings = adapter_settings
         self.trainable = adapter.prepare(model, freeze_settings, adapter_settings)
         self.policy = PolicyModule(model, model_settings, learner_settings.activation_checkpointing)
-        shard(self.policy, init_device_mesh(device.type, (dist.get_world_size(),)), self.compute_dtype)
+        shard(self.policy, _mesh(device, learner_settings.replicate), self.compute_dtype)
         materialize(model, model_settings.path, device, quantization)
         self.reference = Reference(self._trained().values(), self.compute_dtype) if keep_reference else None
         self.optimizer = torch.optim.AdamW(
@@ -115,7 +115,8 @@ class Learner:
         if not batches:
             return counts
         metrics = MetricSums()
-        for batch in batches:
+        for left, batch in zip(reversed(range(len(batches))), batches, strict=True):
+            self.policy.set_requires_all_reduce(not left)  # type: ignore[operator]  # between copies of the model
             metrics.merge(self._accumulate(batch.to(self.device), objective))
         norm = self._clip()
         if torch.isfinite(torch.tensor(norm)):
@@ -254,3 +255,11 @@ class Learner:
         for module in self.policy.modules():
             if isinstance(module, FSDPModule):
                 module.reshard()
+
+
+def _mesh(device: torch.device, replicate: int) -> DeviceMesh:
+    """[replicate, shard], or [shard] alone where there is one copy of the model."""
+    ranks = dist.get_world_size()
+    if replicate == 1:
+        return init_device_mesh(device.type, (ranks,), mesh_dim_names=("shard",))
+    return init_device_mesh(device.type, (replicate, ranks // replicate), mesh_dim_names=("replicate", "shard"))

@@ -59,7 +59,8 @@ class MemoryEstimator:
 
     def without_batch(self) -> Memory:
         """What a rank takes whatever its micro-batches are."""
-        ranks, width, parameters = self.learner.workers, self._width, self.parameters
+        alone, ranks = self.learner.workers == 1, self.learner.shards
+        width, parameters = self._width, self.parameters
         packed = [parameter.size for parameter in parameters if parameter.nf4]
         scales = sum(nf4_scale_bytes(size, self.adapter.double_quantization) for size in packed) if self.adapter else 0
         trained = sum(parameter.size for parameter in parameters if parameter.trains)
@@ -67,7 +68,7 @@ class MemoryEstimator:
         root, layers = _by_layer(
             (parameter, self._computed(parameter))
             for parameter in parameters
-            if ranks > 1 or parameter.trains or self._stored(parameter) != self._computed(parameter)
+            if not alone or parameter.trains or self._stored(parameter) != self._computed(parameter)
         )
         gradient_root, gradient_layers = _by_layer((one, one.size) for one in parameters if one.trains)
         return Memory(
@@ -75,7 +76,7 @@ class MemoryEstimator:
             gradients=4 * trained // ranks,
             optimizer=8 * trained // ranks,
             # On a lone rank all stay; else the root and two layers (one computing, one prefetched) are whole.
-            gathered=root + (sum(layers) if ranks == 1 else sum(sorted(layers)[-2:])),
+            gathered=root + (sum(layers) if alone else sum(sorted(layers)[-2:])),
             gathered_gradients=width * (gradient_root + max(gradient_layers)),
             unpacked=width * max(packed, default=0),
             logits=3 * 4 * (CPU_LOGITS if self._on_cpu else CHUNK_LOGITS) + width * CHUNK_LOGITS,

@@ -67,9 +67,10 @@ def groups(tokens: int, vocabulary: int) -> list[Tree]:
     return [tree() for _ in range(max(1, tokens // group))]
 
 
-def measure(folder: str, name: str, tokens: int, device: torch.device, checkpointing: bool, rounds: int) -> str:
+def measure(
+    folder: str, name: str, tokens: int, device: torch.device, checkpointing: bool, rounds: int, attention: str
+) -> str:
     """One row of the table."""
-    attention = "flex" if device.type == "cuda" else "blocks"
     settings = LearnerSettings(
         gpus_per_worker=device.type == "cuda", microbatch_tokens=tokens, activation_checkpointing=checkpointing
     )
@@ -102,6 +103,7 @@ def main() -> None:
     parser.add_argument("--presets", nargs="+", default=["none", "qk_only", "lora", "qlora"])
     parser.add_argument("--tokens", type=int, default=16384)
     parser.add_argument("--checkpointing", action="store_true")
+    parser.add_argument("--attention", default="auto", choices=["auto", "blocks", "varlen", "flex"])
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args()
@@ -117,7 +119,15 @@ def main() -> None:
             make_folder(shape, device, folder)
             for preset in arguments.presets:
                 try:
-                    row = measure(folder, preset, arguments.tokens, device, arguments.checkpointing, arguments.rounds)
+                    row = measure(
+                        folder,
+                        preset,
+                        arguments.tokens,
+                        device,
+                        arguments.checkpointing,
+                        arguments.rounds,
+                        arguments.attention,
+                    )
                 except torch.OutOfMemoryError:
                     row = f"{arguments.tokens} | out of memory | | | "
                 print(f"| {shape} | {preset} | {row} |", flush=True)

@@ -60,7 +60,7 @@ def peak(before: int) -> int:
 def run_rank(rank: int, ranks: int, adapter: str, model: str, folder: str) -> None:
     torch.set_num_threads(1)
     dist.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=ranks)
-    import peft  # noqa: F401, PLC0415  what is imported is no part of the model
+    import peft  # noqa: F401  what is imported is no part of the model
 
     before = status("VmRSS")
     peak(before)

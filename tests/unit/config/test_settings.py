@@ -73,6 +73,8 @@ def test_overrides_are_read_as_yaml_and_beat_the_file() -> None:
             {"objective.importance_mask": [0.5, 5.0], "objective.importance_cap": 2.0},
             ["objective", "importance_cap (2) cannot act beside importance_mask ([0.5, 5.0])", "leave one"],
         ),
+        ({"learner.workers": 6, "learner.replicate": 4}, ["learner", "replicate is 4 and workers 6", "as many ranks"]),
+        ({"learner.workers": 2, "learner.replicate": 2}, ["learner", "replicate is 2 and workers 2", "at least two"]),
         ({"adapter.rnk": 8}, ["adapter.rnk", "unknown setting", "did you mean 'rank'"]),
         ({"steps.more": 1}, ["--steps.more", "no settings below it"]),
         ({"rewards": [{"function": "maths", "wight": 2}]}, ["rewards.0.wight", "unknown setting", "'weight'"]),

@@ -25,13 +25,14 @@ from tests.unit.learner.conftest import make_learner, make_trees
 
 KINDS: dict[str, LoRASettings | None] = {
     "weights": None,
+    "copies": None,
     "adapter": LoRASettings(rank=4),
     "merged": LoRASettings(rank=4, merge=True),
 }
 
 
 def run_rank(rank: int, base: str, folder: str, ranks: int) -> None:
-    """Three updates on this rank of each kind, with the attention of all layers training."""
+    """Three updates on this rank of each kind, with the attention of all layers training; copies: HSDP, 2 x 2."""
     torch.set_num_threads(1)
     torch.distributed.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=ranks)
     for kind, settings in KINDS.items():
@@ -47,7 +48,8 @@ def run_rank(rank: int, base: str, folder: str, ranks: int) -> None:
                 "steps": 3,
             }
         )
-        learner = make_learner(base, FreezeSettings(preset="attention_only"), adapter=settings)
+        copies = {"workers": ranks, "replicate": 2} if kind == "copies" else {}
+        learner = make_learner(base, FreezeSettings(preset="attention_only"), adapter=settings, **copies)
         distance = BaseDistance(config, learner, run, base)
         distance.measure(0)
         for step in range(3):
@@ -74,15 +76,15 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
         (folder / kind).mkdir()
         (folder / kind / "config.yaml").write_text("{}")
         write_texts(folder / kind / TEXTS, {"some": texts})
-    ranks = mp.spawn(run_rank, (str(base), str(folder), 2), nprocs=2, join=False)
+    ranks = mp.spawn(run_rank, (str(base), str(folder), 4), nprocs=4, join=False)
     end = time.monotonic() + 120 * PATIENCE
     while not ranks.join(1):
-        assert time.monotonic() < end, "waited 120 s for two ranks"
+        assert time.monotonic() < end, "waited 120 s for four ranks"
     return base, folder
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_drift_of_two_ranks_is_that_of_the_exported_model(runs: tuple[Path, Path], kind: str, tmp_path: Path) -> None:
+def test_drift_of_four_ranks_is_that_of_the_exported_model(runs: tuple[Path, Path], kind: str, tmp_path: Path) -> None:
     base, folder = runs
     live, output = read(folder / kind / "drift.jsonl"), tmp_path / "drift.jsonl"
     assert {row["step"] for row in live} == {row["checkpoint"] for row in live} == {3}, "what came after is gone"
@@ -96,7 +98,7 @@ def test_drift_of_two_ranks_is_that_of_the_exported_model(runs: tuple[Path, Path
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_divergence_of_two_ranks_is_nothing_at_the_start_and_counts_each_text_once(
+def test_divergence_of_four_ranks_is_nothing_at_the_start_and_counts_each_text_once(
     runs: tuple[Path, Path], kind: str
 ) -> None:
     first, last = read(runs[1] / kind / "divergence.jsonl")

@@ -283,10 +283,11 @@ def one_row() -> list[Tree]:
     return [Tree(make_trees()[0].segments[:2])]
 
 
-def run_rank(rank: int, ranks: int, path: str, folder: str) -> None:
+def run_rank(rank: int, ranks: int, replicate: int, path: str, folder: str) -> None:
     torch.set_num_threads(1)
     torch.distributed.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=ranks)
-    learner = make_learner(path, FREEZE, microbatch_tokens=24, keep_reference=True)
+    copies = {"workers": ranks, "replicate": replicate}
+    learner = make_learner(path, FREEZE, microbatch_tokens=24, keep_reference=True, **copies)
     results, moved, gradients = [], [], []
     for trees in learner.with_old_logprobs([make_trees(), one_row()], TO_BASE):
         results.append(learner.update(trees, TO_BASE))
@@ -300,11 +301,11 @@ def run_rank(rank: int, ranks: int, path: str, folder: str) -> None:
     torch.distributed.destroy_process_group()
 
 
-@pytest.mark.parametrize("ranks", [2, 4])
-def test_ranks_equal_one(ranks: int, folders: Folders, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("ranks", "replicate"), [(2, 1), (4, 1), (4, 2)])
+def test_ranks_equal_one(ranks: int, replicate: int, folders: Folders, tmp_path: Path) -> None:
     """One step of two updates with a divergence to the base, frozen parts, trees that are cut for micro-batches and
-    ranks, and in the second update a rank that has nothing to do."""
-    mp.spawn(run_rank, (ranks, folders("llama_tied"), str(tmp_path)), nprocs=ranks)
+    ranks, and in the second update a rank that has nothing to do; with one copy of the model, and with two (HSDP)."""
+    mp.spawn(run_rank, (ranks, replicate, folders("llama_tied"), str(tmp_path)), nprocs=ranks)
     results, logprobs, moved, gradients = torch.load(tmp_path / "out.pt", weights_only=False)
     alone = make_learner(folders("llama_tied"), FREEZE, microbatch_tokens=1000, keep_reference=True)
     for index, trees in enumerate(alone.with_old_logprobs([make_trees(), one_row()], TO_BASE)):
