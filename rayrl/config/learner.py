@@ -41,8 +41,8 @@ class LearnerSettings(Settings):
     def whole_copies(self) -> Self:
         if self.workers % self.replicate or (self.replicate > 1 and self.shards < 2):
             raise ValueError(
-                f"replicate is {self.replicate} and workers {self.workers}: each copy of the model needs as many ranks, "
-                "at least two; 1 shards one copy over all of them"
+                f"replicate is {self.replicate} and workers {self.workers}: each copy of the model needs as many "
+                "ranks, at least two; 1 shards one copy over all of them"
             )
         return self
 
