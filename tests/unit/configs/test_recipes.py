@@ -7,6 +7,7 @@ import pytest
 from transformers import AutoTokenizer
 
 from rayrl.config import GRPOConfig, SFTConfig, load_config
+from rayrl.config.overrides import parse_overrides
 from rayrl.data.example_tokenizer import ExampleTokenizer
 from rayrl.data.examples import write_examples
 from rayrl.data.prompts import build_prompts
@@ -46,6 +47,16 @@ COMMON = {
     "train_data.options": {"configuration": "extended", "sources": ["cn_k12"], "gold": "solution"},
     "evaluation.temperature": 0.6,
 }
+
+
+def test_the_fast_split_of_the_maths_study_changes_no_hyperparameter() -> None:
+    path = CONFIGS / "maths/grpo.yaml"
+    (line,) = [line for line in path.read_text().splitlines() if line.startswith("# --")]
+    slow, fast = (load_config(path, overrides, GRPOConfig) for overrides in ({}, parse_overrides(line[2:].split())))
+    assert fast.learner.workers + fast.generator.replicas == slow.learner.workers + slow.generator.replicas == 8
+    same = {"learner": slow.learner, "generator": slow.generator, "max_staleness": slow.max_staleness}
+    assert fast.model_copy(update=same) == slow
+    assert fast.learner.model_copy(update={"workers": slow.learner.workers}) == slow.learner
 
 
 def test_grpo_of_the_maths_study_has_the_papers_figures() -> None:
