@@ -41,7 +41,7 @@ class VerifierSettings(Settings):
     """Verifier actors."""
     processes_per_actor: int = Field(1, ge=1)
     """Killable worker processes in each."""
-    deadline_s: float = Field(5.0, gt=0)
+    deadline_s: float = Field(5.0, gt=0, le=86_400)
     """Longest time for one completion; then its worker is killed and the verdict is `timeout`, in seconds."""
     memory_limit_mb: int = Field(2048, ge=256)
     """Address space of one worker process, in MB."""

@@ -9,6 +9,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 MESSAGE_DEADLINE_S = 30
+LONGEST_WAIT_MS = 2**31 - 1  # that poll takes
 _NUMBER = struct.Struct("I")
 _TIME = struct.Struct("ll")  # seconds, microseconds
 
@@ -55,7 +56,7 @@ class Channel:
         Raises:
             EOFError, OSError: The other side is gone, and what it sent before that was read.
         """
-        arrived = self._arrivals.poll(None if deadline_s is None else 1000 * deadline_s)
+        arrived = self._arrivals.poll(None if deadline_s is None else min(1000 * deadline_s, LONGEST_WAIT_MS))
         return pickle.loads(self._connection.recv_bytes()) if arrived else None
 
     def close(self) -> None:

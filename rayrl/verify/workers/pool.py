@@ -12,7 +12,7 @@ from concurrent.futures import Future
 from contextlib import suppress
 from queue import Empty, SimpleQueue
 
-from rayrl.errors import ConfigError, DeadlineError
+from rayrl.errors import ConfigError, RayrlError
 from rayrl.verify.workers.fork_server import START_DEADLINE_S, ForkServer, Worker
 from rayrl.verify.workers.jobs import SEND_EVERY_S, Job, Outcome
 from rayrl.verify.workers.tasks import Submission, Task
@@ -68,38 +68,19 @@ class WorkerPool:
         """Process ids of the workers at this moment."""
         return list(self._pids)
 
-    def submit(self, job: Job) -> "Future[Outcome]":
-        """The outcome of a job, to come. It never raises what the job raised: see `Outcome`.
-
-        Raises:
-            RuntimeError: The pool is closed.
-        """
-        future: Future[Outcome] = Future()
-        self._put([job], Submission(1, future, lambda outcomes: future.set_result(outcomes[0])))
-        return future
-
     def submit_all(self, jobs: Sequence[Job]) -> "Future[list[Outcome]]":
-        """The outcomes of `jobs`, in their order, to come: cheaper than a future for each.
+        """The outcomes of `jobs`, in their order, to come. It never raises what a job raised: see `Outcome`.
 
         Raises:
             RuntimeError: The pool is closed.
         """
-        future: Future[list[Outcome]] = Future()
-        if not jobs:
-            future.set_result([])
-        self._put(jobs, Submission(len(jobs), future, future.set_result))
-        return future
-
-    def _put(self, jobs: Sequence[Job], submission: Submission) -> None:
+        submission = Submission(len(jobs))
         with self._submitting:
             if self._closed:
                 raise RuntimeError("the verifier pool is closed")
             for place, job in enumerate(jobs):
                 self._tasks.put(Task(job, submission, place))
-
-    def run(self, jobs: Sequence[Job]) -> list[Outcome]:
-        """The outcomes of `jobs`, in their order."""
-        return self.submit_all(jobs).result()
+        return submission.future
 
     def close(self) -> None:
         """Kills the workers. Jobs that were not done end as `crashed`."""
@@ -160,8 +141,8 @@ class WorkerPool:
                     continue
                 except WorkerEnd as end:
                     outcome = end.outcome
-                except (ConfigError, DeadlineError) as error:
-                    outcome = Outcome("crashed", reason=str(error))
+                except Exception as error:  # one that nobody foresaw, too: a thread that ends leaves its tasks undone
+                    outcome = Outcome("crashed", reason=str(error) if isinstance(error, RayrlError) else repr(error))
                 if worker is not None:
                     self._server.kill(worker)
                     worker = None

@@ -1,35 +1,32 @@
 """Jobs on their way through a worker pool: those submitted together have one future, which costs more than a job."""
 
 import threading
-from collections.abc import Callable
 from concurrent.futures import Future
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from rayrl.verify.workers.jobs import Job, Outcome
 
 
 class Submission:
-    """Jobs that were submitted together.
+    """`count` jobs that were submitted together.
 
-    Args:
-        count: How many.
-        future: Is run as the first of them is taken up; cancelled before that, none is run.
-        finish: Called once with all outcomes, in the jobs' order.
+    future: their outcomes, in the jobs' order. Cancelled before the first of them is taken up, none is run.
     """
 
-    def __init__(self, count: int, future: "Future[Any]", finish: Callable[[list[Outcome]], None]) -> None:
-        self._future = future
-        self._finish = finish
+    def __init__(self, count: int) -> None:
+        self.future: Future[list[Outcome]] = Future()
         self._count = count
         self._outcomes: dict[int, Outcome] = {}
         self._begun: bool | None = None
         self._lock = threading.Lock()
+        if not count:
+            self.future.set_result([])
 
     def begin(self) -> bool:
         """Whether the jobs are to be run: True unless they were cancelled before the first was."""
         with self._lock:
             if self._begun is None:
-                self._begun = self._future.set_running_or_notify_cancel()
+                self._begun = self.future.set_running_or_notify_cancel()
             return self._begun
 
     def settle(self, place: int, outcome: Outcome) -> None:
@@ -37,7 +34,7 @@ class Submission:
             self._outcomes[place] = outcome
             is_last = len(self._outcomes) == self._count
         if is_last:
-            self._finish([self._outcomes[place] for place in range(self._count)])
+            self.future.set_result([self._outcomes[place] for place in range(self._count)])
 
 
 class Task(NamedTuple):

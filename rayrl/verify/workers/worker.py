@@ -34,7 +34,7 @@ class _Memory:
     """The address space of this process, and whether it is nearly full."""
 
     def __init__(self, limit_mb: int) -> None:
-        limit = limit_mb << 20
+        limit = limit_mb * 10**6
         resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         self._statm = os.open("/proc/self/statm", os.O_RDONLY)

@@ -52,13 +52,13 @@ def test_the_pool_survives_all_of_it(verifier):
     checks = [Check(verifier, text, "17.98") for text in CORPUS]
     with WorkerPool(2, deadline_s=DEADLINE_S, memory_limit_mb=1024) as pool:
         started = time.monotonic()
-        futures = [pool.submit(check) for check in checks]
-        outcomes = [future.result(timeout=2 * len(checks)) for future in futures]
+        futures = [pool.submit_all([check]) for check in checks]
+        outcomes = [future.result(timeout=2 * len(checks))[0] for future in futures]
         assert {outcome.kind for outcome in outcomes} <= {"done", "timeout"}
         late = sum(outcome.kind == "timeout" for outcome in outcomes)
         assert time.monotonic() - started < 60 + late * (DEADLINE_S + 1)
         workers = pool.pids()
         assert len(set(workers)) == 2
-        after = pool.run([Check(verifier, "The answer is 17.98.", "17.98")] * 20)
+        after = pool.submit_all([Check(verifier, "The answer is 17.98.", "17.98")] * 20).result()
         assert [outcome.value.status for outcome in after] == ["correct"] * 20
         assert pool.pids() == workers

@@ -1,4 +1,5 @@
 import io
+import math
 import mmap
 import os
 import pickle
@@ -9,17 +10,16 @@ import tempfile
 import threading
 import time
 from collections import deque
-from concurrent.futures import Future
-from typing import Any
 
 import psutil
 import pytest
 
+from rayrl.config import VerifierSettings, validated
 from rayrl.errors import ConfigError
 from rayrl.verify.workers import channel
 from rayrl.verify.workers.channel import Channel
 from rayrl.verify.workers.fork_server import Worker
-from rayrl.verify.workers.jobs import Call, Check, Outcome
+from rayrl.verify.workers.jobs import Call, Check, Job, Outcome
 from rayrl.verify.workers.pool import WorkerEnd, WorkerPool
 from rayrl.verify.workers.tasks import Submission, Task
 
@@ -36,15 +36,19 @@ def check(number: int) -> Check:
     return Check("maths", rf"\boxed{{{number}}}", str(number if number % 2 else -1))
 
 
+def run(pool: WorkerPool, jobs: list[Job]) -> list[Outcome]:
+    return pool.submit_all(jobs).result()
+
+
 def test_verdicts_come_back_in_order(pool):
-    outcomes = pool.run([check(number) for number in range(200)])
+    outcomes = run(pool, [check(number) for number in range(200)])
     assert [outcome.value.extracted for outcome in outcomes] == [str(number) for number in range(200)]
     assert [outcome.value.score for outcome in outcomes] == [float(number % 2) for number in range(200)]
 
 
 def test_the_first_verdict_pays_for_no_import(pool):
     started = time.monotonic()
-    outcome = pool.run([Check("maths", r"\boxed{\sqrt{8}}", r"2\sqrt{2}")])[0]
+    outcome = run(pool, [Check("maths", r"\boxed{\sqrt{8}}", r"2\sqrt{2}")])[0]
     assert outcome.value.status == "correct"
     assert time.monotonic() - started < 1.0
 
@@ -54,18 +58,18 @@ def test_functions_get_columns_as_lists_and_options(pool):
         Call(HERE + "lengths", ["a", "", "ccc"], {"question": ["?"] * 3}),
         Call(HERE + "matches_column", ["1", "2"], {"answer": ["1", "1"], "question": ["?", "?"]}, {"bonus": 0.5}),
     ]
-    assert [outcome.value for outcome in pool.run(calls)] == [[1.0, None, 3.0], [1.5, 0.5]]
+    assert [outcome.value for outcome in run(pool, calls)] == [[1.0, None, 3.0], [1.5, 0.5]]
 
 
 def test_a_loop_in_c_is_killed_at_its_deadline_and_only_it(pool):
     before = set(pool.pids())
     started = time.monotonic()
-    outcomes = pool.run([check(1), Call(HERE + "loops_in_c", ["x"]), check(2), check(3)])
+    outcomes = run(pool, [check(1), Call(HERE + "loops_in_c", ["x"]), check(2), check(3)])
     assert [outcome.kind for outcome in outcomes] == ["done", "timeout", "done", "done"]
     assert 1.0 <= time.monotonic() - started < 5.0
     assert "1 s" in outcomes[1].reason
     started = time.monotonic()
-    assert all(outcome.kind == "done" for outcome in pool.run([check(number) for number in range(20)]))
+    assert all(outcome.kind == "done" for outcome in run(pool, [check(number) for number in range(20)]))
     assert time.monotonic() - started < 2.0, "replacing a worker must be quick"
     assert len(before - set(pool.pids())) == 1
 
@@ -76,8 +80,7 @@ def test_who_hangs_or_dies_is_blamed_and_what_it_had_done_but_not_told_is_asked_
         shared.truncate(mmap.PAGESIZE)
         ours, theirs = (Channel(end, shared.fileno()) for end in socket.socketpair())
     worker = Worker(ours, io.FileIO(os.devnull, "w"))
-    futures: list[Future[Any]] = [Future() for _ in range(6)]
-    tasks = [Task(check(n), Submission(1, future, future.set_result), 0) for n, future in enumerate(futures)]
+    tasks = [Task(check(n), Submission(1), 0) for n in range(6)]
 
     def work() -> None:
         assert [job.gold for job in theirs.receive(5)] == ["-1", "1", "-1", "3", "-1", "5"]
@@ -93,7 +96,7 @@ def test_who_hangs_or_dies_is_blamed_and_what_it_had_done_but_not_told_is_asked_
         pool._converse(worker, waiting)
     assert end.value.outcome.kind == ("crashed" if dies else "timeout")
     thread.join()
-    assert [future.done() for future in futures] == [True, True, False, False, False, False]
+    assert [task.submission.future.done() for task in tasks] == [True, True, False, False, False, False]
     assert list(waiting) == [tasks[4], tasks[5], tasks[2], tasks[3]]
     ours.close(), theirs.close(), worker.lifeline.close()
 
@@ -118,35 +121,35 @@ def test_a_message_may_be_long_in_coming_but_not_in_arriving(monkeypatch):
 
 
 def test_a_hog_ends_at_its_memory_limit(pool):
-    outcome = pool.run([Call(HERE + "eats_memory", ["x"])])[0]
+    outcome = run(pool, [Call(HERE + "eats_memory", ["x"])])[0]
     assert outcome.kind == "crashed"
     assert "memory" in outcome.reason
-    assert pool.run([check(1)])[0].value.score == 1.0
+    assert run(pool, [check(1)])[0].value.score == 1.0
 
 
 def test_a_worker_that_leaks_is_replaced_in_time(pool):
     before = set(pool.pids())
     calls = [Call(HERE + "leaks", [str(number)], {}, {"megabytes": 30}) for number in range(24)]
     for _ in range(10):  # until both workers have had their share: on a busy machine one does most of a batch
-        assert [outcome.value for outcome in pool.run(calls)] == [[float(number)] for number in range(24)]
+        assert [outcome.value for outcome in run(pool, calls)] == [[float(number)] for number in range(24)]
         if not before & set(pool.pids()):
             break
     assert not before & set(pool.pids())
 
 
 def test_workers_killed_in_mid_batch_lose_and_double_nothing(pool):
-    futures = [pool.submit(Call(HERE + "sleeps", [str(number)], {}, {"seconds": 0.3})) for number in range(4)]
-    rest = [pool.submit(check(number)) for number in range(50)]
+    sleeping = pool.submit_all([Call(HERE + "sleeps", [str(number)], {}, {"seconds": 0.3}) for number in range(4)])
+    rest = pool.submit_all([check(number) for number in range(50)])
     time.sleep(0.1)
     for pid in pool.pids():
         os.kill(pid, 9)
-    assert [future.result().value for future in futures] == [[0.0], [1.0], [2.0], [3.0]]
-    assert [future.result().value.extracted for future in rest] == [str(number) for number in range(50)]
+    assert [outcome.value for outcome in sleeping.result()] == [[0.0], [1.0], [2.0], [3.0]]
+    assert [outcome.value.extracted for outcome in rest.result()] == [str(number) for number in range(50)]
 
 
 def test_a_crash_is_tried_again_once(pool, tmp_path):
     call = Call(HERE + "kills_itself_once", ["x"], {"marker": [str(tmp_path / "marker")]})
-    outcomes = pool.run([call, Call(HERE + "kills_itself", ["x"])])
+    outcomes = run(pool, [call, Call(HERE + "kills_itself", ["x"])])
     assert (outcomes[0].kind, outcomes[0].value) == ("done", [1.0])
     assert (outcomes[1].kind, outcomes[1].reason) == ("crashed", "its worker process died, twice")
 
@@ -164,42 +167,42 @@ def test_a_crash_is_tried_again_once(pool, tmp_path):
     ],
 )
 def test_what_a_function_does_wrong_comes_back_as_text(pool, name, reason):
-    outcome = pool.run([Call(HERE + name, ["a", "b"])])[0]
+    outcome = run(pool, [Call(HERE + name, ["a", "b"])])[0]
     assert outcome.kind == "raised"
     assert reason in outcome.reason
 
 
 def test_a_job_that_cannot_be_pickled(pool):
-    outcome = pool.run([Call(HERE + "lengths", ["a"], {"column": [lambda: None]})])[0]
+    outcome = run(pool, [Call(HERE + "lengths", ["a"], {"column": [lambda: None]})])[0]
     assert outcome.kind == "raised"
     assert "cannot be sent" in outcome.reason
-    assert pool.run([check(1)])[0].value.score == 1.0
+    assert run(pool, [check(1)])[0].value.score == 1.0
 
 
 def test_half_surrogates_travel(pool):
-    assert pool.run([Check("maths", "\ud800\x00 \\boxed{7}", "7")])[0].value.score == 1.0
+    assert run(pool, [Check("maths", "\ud800\x00 \\boxed{7}", "7")])[0].value.score == 1.0
 
 
 def test_a_cancelled_job_harms_nothing(pool):
-    futures = [pool.submit(check(number)) for number in range(200)]
+    futures = [pool.submit_all([check(number)]) for number in range(200)]
     cancelled = [future for future in futures[100:] if future.cancel()]
-    assert all(future.result().kind == "done" for future in futures if future not in cancelled)
-    assert pool.run([check(1)])[0].value.score == 1.0
+    assert all(future.result()[0].kind == "done" for future in futures if future not in cancelled)
+    assert run(pool, [check(1)])[0].value.score == 1.0
 
 
 def test_closing_kills_workers_and_ends_what_was_under_way():
     pool = WorkerPool(1, deadline_s=60, memory_limit_mb=512)
-    futures = [pool.submit(Call(HERE + "loops_in_c", ["x"])), pool.submit(check(1))]
+    future = pool.submit_all([Call(HERE + "loops_in_c", ["x"]), check(1)])
     time.sleep(0.2)
     children = psutil.Process().children(recursive=True)
     mine = [child for child in children if child.pid in pool.pids()]
     assert mine
     pool.close()
     pool.close()
-    assert [future.result().kind for future in futures] == ["crashed", "crashed"]
+    assert [outcome.kind for outcome in future.result()] == ["crashed", "crashed"]
     assert not any(child.is_running() for child in mine)
     with pytest.raises(RuntimeError, match="closed"):
-        pool.submit(check(1))
+        pool.submit_all([check(1)])
 
 
 PARENT = """
@@ -207,9 +210,9 @@ from rayrl.verify.workers.jobs import Call
 from rayrl.verify.workers.pool import WorkerPool
 
 pool = WorkerPool(2, deadline_s=600, memory_limit_mb=512)
-futures = [pool.submit(Call("reward_functions:loops_in_c", ["x"])) for _ in range(2)]
+future = pool.submit_all([Call("reward_functions:loops_in_c", ["x"])] * 2)
 print(*pool.pids(), flush=True)
-futures[0].result()
+future.result()
 """
 
 
@@ -232,10 +235,26 @@ def test_a_killed_fork_server_is_started_again(pool):
     server = workers[0].parent()
     for process in (server, *workers):
         process.kill()
-    outcomes = pool.run([check(number) for number in range(10)])
+    outcomes = run(pool, [check(number) for number in range(10)])
     assert [outcome.kind for outcome in outcomes] == ["done"] * 10
     assert not server.is_running()
     assert set(pool.pids()) - {worker.pid for worker in workers}
+
+
+def test_a_deadline_beyond_any_timer_and_what_nobody_foresaw_leave_no_job_without_an_outcome(monkeypatch):
+    with WorkerPool(1, deadline_s=math.inf, memory_limit_mb=512) as pool:
+        assert pool.submit_all([check(1)]).result(20)[0].kind == "done"
+        monkeypatch.setattr(pool, "_send", lambda worker, waiting: 1 / 0)
+        (outcome,) = pool.submit_all([check(1)]).result(20)
+        assert (outcome.kind, outcome.reason) == ("crashed", "ZeroDivisionError('division by zero')")
+        monkeypatch.undo()
+        assert pool.submit_all([check(1), check(3)]).result(20)[1].kind == "done"
+
+
+@pytest.mark.parametrize("deadline_s", [math.inf, math.nan, 2.2e6])
+def test_a_deadline_has_bounds(deadline_s):
+    with pytest.raises(ConfigError, match="deadline_s"):
+        validated(VerifierSettings, "verifier", {"deadline_s": deadline_s})
 
 
 def test_a_function_that_cannot_be_imported_fails_the_start():
