@@ -11,6 +11,7 @@ from rayrl.commands import start
 from rayrl.errors import ConfigError, RayrlError, ResourceError
 
 OVERRIDES = "settings may follow as --section.field value (README: Settings)"
+VERIFIERS = ("maths", "finance", "choice")  # those of rayrl.verify.registry, which takes long to import
 DRY_RUN = "print settings, what trains and the placement; start nothing"
 
 Run = Callable[[argparse.Namespace, list[str]], int]
@@ -76,7 +77,7 @@ def parser() -> argparse.ArgumentParser:
 
 def _verify_options(command: argparse.ArgumentParser) -> None:
     option = command.add_argument
-    option("verifier", choices=("maths", "finance"))
+    option("verifier", choices=VERIFIERS)
     option("--input", type=Path, required=True, metavar="ROWS", help="JSON lines: gold, response, …")
     option("--output", type=Path, required=True, metavar="VERDICTS", help="JSON lines, in the same order")
     option("--overwrite", action="store_true", help="replace an output that is there")
@@ -84,7 +85,7 @@ def _verify_options(command: argparse.ArgumentParser) -> None:
     option("--bad-golds", choices=("error", "skip"), default="error", help=bad_golds)
     labels = "column of true or false: agreement with these labels is printed"
     option("--label-column", metavar="NAME", help=labels)
-    option("--strict", action="store_true", help="maths: only a marked answer counts")
+    option("--strict", action="store_true", help="maths, choice: only a marked answer counts")
     option("--tolerance", type=float, metavar="SHARE", help="finance: relative, such as 0.01")
     option("--judge-url", metavar="URL", help="finance: an OpenAI-compatible endpoint judges free text")
     option("--judge-model", metavar="NAME", help="the model there")

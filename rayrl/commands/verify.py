@@ -1,7 +1,5 @@
 """`rayrl verify`: judges the rows of a file with the verifiers that training uses, on the same pool."""
 
-import hashlib
-import json
 import os
 import time
 from collections import Counter, deque
@@ -22,8 +20,10 @@ from rayrl.config import RewardSettings, VerifierSettings
 from rayrl.errors import ConfigError, DataError, DeadlineError, listed
 from rayrl.folders import require_writable
 from rayrl.types import STATUSES, Decider, Verdict
-from rayrl.verify.files import Row, VerdictFile, check_rows, read_rows
+from rayrl.verify.files import Row, VerdictFile, check_rows, fingerprint, read_rows
+from rayrl.verify.finance.judge import read_rubric
 from rayrl.verify.golds import check_golds
+from rayrl.verify.registry import VERIFIERS
 from rayrl.verify.rewards import function_paths
 
 CHUNK = 32
@@ -49,7 +49,7 @@ def run_verify(asked: VerifyOptions) -> int:
 
     Raises:
         ConfigError: The output exists and `overwrite` is off, or the verifier has no such option.
-        DataError: Bad rows, or golds that cannot be read and are not to be skipped.
+        DataError: Bad rows, golds that cannot be read and are not to be skipped, or a rubric that cannot be read.
         DeadlineError: A verifier does not answer.
     """
     reward = RewardSettings(function=asked.verifier, options=asked.options)
@@ -58,15 +58,16 @@ def run_verify(asked: VerifyOptions) -> int:
     if tolerance is not None and not 0 <= tolerance < 1:
         raise ConfigError(f"--tolerance {tolerance:g}: give a share from 0 to below 1, such as 0.01")
     require_output(asked.output, asked.overwrite)
-    if cache := asked.options.get("judge", {}).get("cache"):
-        require_writable(Path(cache), "--judge-cache")
+    judge = VERIFIERS[asked.verifier].read_judge(**reward.options)
+    if judge and judge.cache:
+        require_writable(judge.cache, "--judge-cache")
     digest = check_rows(asked.input, asked.label_column)
     bad = _bad_golds(asked, reward)
     console = Console(stderr=True)
     if bad:
         console.print(f"{bad} golds cannot be read: their rows get status error and no score", highlight=False)
-    what = json.dumps([asked.verifier, asked.options, digest], sort_keys=True)
-    verdicts = VerdictFile(asked.output, hashlib.sha256(what.encode()).hexdigest())
+    rubric = read_rubric(judge.rubric) if judge else None
+    verdicts = VerdictFile(asked.output, fingerprint(asked.verifier, reward.options, rubric, digest))
     if verdicts.done:
         console.print(f"resumes after the {verdicts.done} verdicts of an interrupted run", highlight=False)
     earlier = verdicts.done

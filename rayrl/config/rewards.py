@@ -1,11 +1,14 @@
 """`rewards` and `verifier`: what scores completions, and in which processes."""
 
+from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
 from rayrl.config.settings import Settings
 from rayrl.plugins import is_import_path
+
+BUILT_IN_REWARDS = ("maths", "finance", "choice", "format", "length")
 
 
 class RewardSettings(Settings):
@@ -18,8 +21,15 @@ class RewardSettings(Settings):
     options: dict[str, Any] = Field(default_factory=dict)
     """Keyword arguments of the verifier or function."""
 
-
-BUILT_IN_REWARDS = ("maths", "finance", "choice", "format", "length")
+    @field_validator("options")
+    @classmethod
+    def absolute(cls, options: dict[str, Any], given: ValidationInfo) -> dict[str, Any]:
+        judge = options.get("judge")
+        if given.data.get("function") not in BUILT_IN_REWARDS or not isinstance(judge, dict):
+            return options
+        files = {name: judge[name] for name in ("rubric", "cache") if isinstance(judge.get(name), str | Path)}
+        absolute = {name: str(Path(file).absolute()) for name, file in files.items()}
+        return options | {"judge": judge | absolute}  # actors run in folders of their own
 
 
 def _require_known(rewards: list[RewardSettings]) -> list[RewardSettings]:

@@ -19,6 +19,7 @@ from rayrl.train.interrupt import terminated_as_interrupt
 from rayrl.train.memory import require_memory
 from rayrl.train.plan import RunPlan
 from rayrl.verify.finance.own_judge import own_judges
+from rayrl.verify.rewards import function_paths
 
 Check = Callable[[RunPlan], None]
 """Raises a RayrlError, which names field, value and fix, where the run cannot work."""
@@ -78,10 +79,9 @@ def check_drift(plan: RunPlan) -> None:
 
 
 def check_plugins(plan: RunPlan) -> None:
-    """What is named by import path is there."""
-    for reward in plan.config.all_rewards:
-        if ":" in reward.function:
-            load(reward.function, "rewards.function")
+    """Rewards have the options that they are given, and what is named by import path is there."""
+    for path in function_paths(plan.config.all_rewards):
+        load(path, "rewards.function")
     if plan.config.generator.engine != "vllm":
         load(plan.config.generator.engine, "generator.engine")
 

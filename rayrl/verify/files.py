@@ -12,6 +12,8 @@ from rayrl.files import put_in_place
 from rayrl.jsonl import JsonLines, read_jsonl
 from rayrl.types import Decider, Verdict
 
+FORMAT = 2
+"""Of verdicts: a partial file of another format is not resumed."""
 FIELDS: dict[str, tuple[type, ...]] = {
     "gold": (str, int, float, bool, list),
     "response": (str,),
@@ -103,6 +105,11 @@ def check_rows(path: Path, label_column: str | None = None) -> str:
     if label_column and not labels:
         raise DataError(f"--label-column: no row of {str(path)!r} has {label_column!r}; name the column of labels")
     return digest.hexdigest()
+
+
+def fingerprint(*what: object) -> str:
+    """Of all that verdicts depend on, in a partial file of this `FORMAT`."""
+    return hashlib.sha256(json.dumps([FORMAT, *what], sort_keys=True).encode()).hexdigest()
 
 
 class VerdictFile:

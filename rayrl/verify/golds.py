@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.progress import track
 
 from rayrl.config import RewardSettings, VerifierSettings
+from rayrl.verify.numbers import parse_number
 from rayrl.verify.registry import VERIFIERS
 from rayrl.verify.rewards import verdict_of
 from rayrl.verify.text import gold_text
@@ -15,22 +16,30 @@ from rayrl.verify.workers.jobs import Check
 from rayrl.verify.workers.pool import WorkerPool
 
 FEW = 200
+SHORT = 12  # characters; of 17, `((((((((x))))))))` takes seconds
+BLOCK = 1000
+
+
+def _is_cheap(gold: str) -> bool:
+    """Whether it can be read without a deadline."""
+    return len(gold) <= SHORT or parse_number(gold) is not None
 
 
 def _ask(checks: Sequence[Check], settings: VerifierSettings) -> list[str | None]:
-    """For each gold, why it cannot be read, or None. Few are read here, more in a pool of a worker for each core."""
+    """For each gold, why it cannot be read, or None. A few cheap ones are read here, others in a pool of a worker for
+    each core."""
     name = checks[0].verifier
-    if len(checks) <= FEW:
+    if len(checks) <= FEW and all(_is_cheap(check.gold) for check in checks):
         verdicts = [VERIFIERS[name].verify(check.response, check.gold, **check.options) for check in checks]
     else:
         cores = len(os.sched_getaffinity(0))
         console = Console(stderr=True)
         with WorkerPool(cores, settings.deadline_s, settings.memory_limit_mb) as pool:
-            futures = [pool.submit(check) for check in checks]
+            blocks = [pool.submit_all(checks[start : start + BLOCK]) for start in range(0, len(checks), BLOCK)]
             shown = track(
-                futures, "reading gold answers", console=console, transient=True, disable=not console.is_terminal
+                blocks, "reading gold answers", console=console, transient=True, disable=not console.is_terminal
             )
-            verdicts = [verdict_of(future.result(), name) for future in shown]
+            verdicts = [verdict_of(outcome, name) for block in shown for outcome in block.result()]
     return [verdict.reason if verdict.score is None else None for verdict in verdicts]
 
 

@@ -46,12 +46,13 @@ def function_paths(rewards: Iterable[RewardSettings]) -> list[str]:
 
     Raises:
         ConfigError: An option that a built-in reward does not have, or one that it needs and lacks.
+        DataError: A file that an option names cannot be read.
     """
     paths = []
     for reward in rewards:
         if reward.function in VERIFIERS:
             _check_options(reward, VERIFIERS[reward.function].verify, "", "")
-            VERIFIERS[reward.function].verify("", "", **reward.options)
+            VERIFIERS[reward.function].read_judge(**reward.options)
             continue
         path = FUNCTIONS.get(reward.function, reward.function)
         if reward.function in FUNCTIONS:

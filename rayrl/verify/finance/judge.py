@@ -75,8 +75,8 @@ def read_rubric(path: Path | None) -> str:
         return resources.files("rayrl.verify.finance").joinpath("rubric.md").read_text()
     try:
         text = path.read_text()
-    except OSError as error:
-        raise DataError(f"judge.rubric: cannot read {str(path)!r}: {error.strerror}") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"judge.rubric: cannot read {str(path)!r}: {error}") from error
     if not text.strip():
         raise DataError(f"judge.rubric: {str(path)!r} is empty")
     return text

@@ -2,8 +2,9 @@
 
 from collections.abc import Iterable, Sequence
 
-from rayrl.config import RewardSettings, validated
+from rayrl.config import RewardSettings
 from rayrl.verify.finance.judge import JudgeSettings
+from rayrl.verify.registry import VERIFIERS
 
 VERDICT_SCHEMA = {
     "type": "object",
@@ -17,8 +18,7 @@ VERDICT_SCHEMA = {
 
 
 def _judge(reward: RewardSettings) -> JudgeSettings | None:
-    judge = reward.options.get("judge") if reward.function == "finance" else None
-    return validated(JudgeSettings, "rewards: judge", judge) if judge else None
+    return VERIFIERS[reward.function].read_judge(**reward.options) if reward.function in VERIFIERS else None
 
 
 def own_judges(rewards: Iterable[RewardSettings]) -> list[JudgeSettings]:
@@ -26,6 +26,7 @@ def own_judges(rewards: Iterable[RewardSettings]) -> list[JudgeSettings]:
 
     Raises:
         ConfigError: A judge has unknown or missing settings.
+        DataError: Its rubric cannot be read.
     """
     return [judge for judge in map(_judge, rewards) if judge is not None and judge.generators]
 

@@ -19,7 +19,7 @@ from rayrl.verify.finance.kinds.yes_no import judge_yes_no
 from rayrl.verify.finance.reading.latex import unlatex
 from rayrl.verify.finance.reading.units import asked_unit
 from rayrl.verify.finance.refusal.decision import find_missing, find_refusal
-from rayrl.verify.text import to_ascii
+from rayrl.verify.text import gold_text, to_ascii
 
 MAX_CHARACTERS = 100_000
 MAX_QUESTION = 10_000
@@ -43,8 +43,19 @@ _JUDGES: dict[Kind, Callable[[Answer, Gold, Question], Verdict]] = {
 }
 
 
+def _share(tolerance: float | str) -> float:
+    """A tolerance, which a table of text may hold, as a number."""
+    try:
+        share = float(tolerance)
+    except (TypeError, ValueError):
+        share = math.nan
+    if not 0 <= share < 1:
+        raise DataError(f"tolerance {tolerance!r} is not a number between 0 and 1")
+    return share
+
+
 def verify(
-    response: str, gold: str, *, question: str = "", scale: str | None = None, tolerance: float | None = None
+    response: str, gold: str, *, question: str = "", scale: str | None = None, tolerance: float | str | None = None
 ) -> Verdict:
     """Compares the answer of a response with the gold answer.
 
@@ -54,7 +65,7 @@ def verify(
             answered', a FinQA program, or free text.
         question: Tells which unit is asked for, and which figures and words are given.
         scale: A data set's word for the gold's unit: thousand, million, billion, percent, bps.
-        tolerance: Relative tolerance in place of the one from the gold's own precision, such as 0.01.
+        tolerance: Relative tolerance in place of the one from the gold's own precision, such as 0.01 or '0.01'.
 
     Returns:
         correct 1.0; incorrect 0.0; refusal 0.0; unparseable 0.0 (no answer, or longer than `MAX_CHARACTERS`); error
@@ -63,10 +74,9 @@ def verify(
     """
     try:
         wanted = read_gold(gold)
-        question = unlatex(to_ascii(question[:MAX_QUESTION]))
+        question = unlatex(to_ascii(gold_text(question)[:MAX_QUESTION]))
         unit = asked_unit(question, scale)
-        if tolerance is not None and not (math.isfinite(tolerance) and 0 <= tolerance < 1):
-            raise DataError(f"tolerance {tolerance} is not between 0 and 1")
+        tolerance = None if tolerance is None else _share(tolerance)
     except DataError as error:
         return Verdict(None, "error", str(error))
     if len(response) > MAX_CHARACTERS:

@@ -1,4 +1,4 @@
-"""The finance verifier with a language model as judge, if one is named, of what only overlap could judge."""
+"""The finance verifier; free-text golds are a language model's to judge, if one is named."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,7 +8,21 @@ from rayrl.errors import DataError
 from rayrl.types import Verdict
 from rayrl.verify.finance import verdict as finance
 from rayrl.verify.finance.gold import read_gold
-from rayrl.verify.finance.judge import JudgeError, JudgeSettings, ask_judge
+from rayrl.verify.finance.judge import JudgeError, JudgeSettings, ask_judge, read_rubric
+
+
+def read_judge(*, judge: Mapping[str, Any] | None = None, **_: object) -> JudgeSettings | None:
+    """The judge among the verifier's options, checked.
+
+    Raises:
+        ConfigError: `judge` has unknown or missing settings.
+        DataError: Its rubric cannot be read.
+    """
+    if not judge:
+        return None
+    settings = validated(JudgeSettings, "judge", judge)
+    read_rubric(settings.rubric)
+    return settings
 
 
 def verify(
@@ -17,7 +31,7 @@ def verify(
     *,
     question: str = "",
     scale: str | None = None,
-    tolerance: float | None = None,
+    tolerance: float | str | None = None,
     judge: Mapping[str, Any] | None = None,
 ) -> Verdict:
     """`rayrl.verify.finance.verdict.verify`; with `judge`, free-text golds are the judge's.

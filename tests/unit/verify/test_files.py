@@ -4,7 +4,8 @@ import pytest
 
 from rayrl.errors import DataError
 from rayrl.types import Verdict
-from rayrl.verify.files import VerdictFile, check_rows, read_rows
+from rayrl.verify import files
+from rayrl.verify.files import VerdictFile, check_rows, fingerprint, read_rows
 
 GOOD = {"gold": "7", "response": "7"}
 
@@ -61,6 +62,13 @@ def test_rows_keep_their_line_numbers_and_what_they_name(tmp_path):
     rows = list(read_rows(path))
     assert [(row.line, row.id) for row in rows] == [(2, "a"), (3, None)]
     assert [row.columns for row in rows] == [GOOD, GOOD | {"scale": "million"}]
+
+
+def test_a_fingerprint_is_of_the_format_and_of_all_that_verdicts_depend_on(monkeypatch):
+    whole = ["finance", {"judge": {"rubric": "r.md"}}, "Judge.", "digest"]
+    found = {fingerprint(*whole), fingerprint(*whole[:2], "Judge mildly.", "digest")}
+    monkeypatch.setattr(files, "FORMAT", files.FORMAT + 1)
+    assert len(found | {fingerprint(*whole)}) == 3
 
 
 def test_an_interrupted_file_goes_on_and_a_torn_line_is_written_again(tmp_path):

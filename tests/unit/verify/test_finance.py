@@ -118,6 +118,7 @@ def test_a_tolerance_of_ones_own():
     verdict = verify("It is 103.", "100", tolerance=3.0)
     assert verdict.score is None
     assert "tolerance 3.0" in verdict.reason
+    assert verify("about 100.5", "100", tolerance="0.01").status == "correct"
 
 
 @pytest.mark.parametrize(

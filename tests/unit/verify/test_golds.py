@@ -1,3 +1,4 @@
+import math
 import time
 
 from rayrl.config import RewardSettings, VerifierSettings
@@ -23,6 +24,25 @@ def test_a_gold_is_asked_once_however_often_it_occurs():
     problems = check_golds([{"answer": "x^2+1"}, {"answer": ""}] * 20_000, MATHS, "answer", SETTINGS)
     assert len(problems) == 20_000
     assert time.process_time() - started < 5
+
+
+def test_one_gold_that_takes_long_ends_at_the_deadline():
+    ((index, reason),) = check_golds([{"answer": "7"}, {"answer": r"\int " * 4 + "x" * 30}], MATHS, "answer", SETTINGS)
+    assert (index, reason) == (1, "not done within 1 s")
+
+
+def test_columns_of_untyped_tables():
+    rows = [
+        {"answer": "5", "tolerance": "0.01", "scale": math.nan, "question": math.nan},
+        {"answer": "5", "tolerance": math.nan, "scale": "million", "question": 7},
+        {"answer": "5", "tolerance": "1%"},
+        {"answer": "5", "tolerance": True},
+        {"answer": "5", "scale": 1000},
+    ]
+    problems = dict(check_golds(rows, FINANCE, "answer"))
+    assert list(problems) == [2, 3, 4]
+    assert "tolerance '1%' is not a number between 0 and 1" in problems[2]
+    assert "scale 1000 is unknown" in problems[4]
 
 
 def test_golds_of_the_finance_verifier():

@@ -1,10 +1,12 @@
 import pytest
 
-from rayrl.config import RewardSettings
+from rayrl import cli
+from rayrl.config import BUILT_IN_REWARDS, RewardSettings
 from rayrl.errors import ConfigError, DataError, RewardError
 from rayrl.types import Verdict
 from rayrl.verify.golds import check_golds
-from rayrl.verify.rewards import combine, function_paths, list_jobs, reward_names
+from rayrl.verify.registry import VERIFIERS
+from rayrl.verify.rewards import FUNCTIONS, combine, function_paths, list_jobs, reward_names
 from rayrl.verify.workers.jobs import Call, Check, Outcome
 
 MATHS = RewardSettings(function="maths")
@@ -72,6 +74,25 @@ def test_names_and_options():
     assert function_paths([RewardSettings(function="length", options=good)]) == ["rayrl.verify.formats:soft_overlong"]
     with pytest.raises(ConfigError, match="cache_tokens"):
         function_paths([RewardSettings(function="length", options={"max_tokens": 100})])
+
+
+def test_what_is_built_in_has_the_same_names_everywhere():
+    assert sorted(cli.VERIFIERS) == sorted(VERIFIERS)
+    assert sorted(BUILT_IN_REWARDS) == sorted([*VERIFIERS, *FUNCTIONS])
+
+
+def test_the_rubric_of_a_judge_is_read_before_anything_starts(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    judge = {"url": "http://localhost:1", "model": "m", "rubric": "rubric.md", "cache": "kept"}
+    reward = RewardSettings(function="finance", options={"judge": judge})
+    with pytest.raises(DataError, match=r"judge.rubric: cannot read '.*/rubric.md'"):
+        function_paths([reward])
+    (tmp_path / "rubric.md").write_text("Judge.")
+    monkeypatch.chdir("/")  # as an actor may
+    assert function_paths([reward]) == []
+    assert reward.options["judge"] == judge | {name: str(tmp_path / judge[name]) for name in ("rubric", "cache")}
+    own = RewardSettings(function="rubrics:score", options={"judge": judge})
+    assert own.options["judge"] == judge
 
 
 def test_functions_see_the_lengths_of_completions():

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from rayrl.errors import DataError
+from rayrl.verify.text import gold_text
 
 SCALES = {"": 1, "none": 1, "thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12}
 _WORD = r"(?P<scale>thousand|million|billion|trillion|mn|mm|bn)s?"
@@ -54,7 +55,7 @@ def asked_unit(question: str, scale: str | None) -> Unit:
     Raises:
         DataError: An unknown `scale`.
     """
-    word = (scale or "").strip().lower().removesuffix("s")
+    word = gold_text(scale).strip().lower().removesuffix("s")
     if word in ("percent", "%"):
         return Unit(Fraction(1, 100), percent=True, certain=True)
     if word in ("bp", "basi point", "basis point"):
