@@ -33,8 +33,8 @@ def run_synth(config: SynthConfig) -> int:
     check_languages(config.filters)
     folder = (config.run.dir / config.run.name).resolve()
     require_writable(folder, "run.dir")
-    if config.run.overwrite:
-        shutil.rmtree(folder, ignore_errors=True)
+    if config.run.overwrite and any((folder / made).exists() for made in ("pages.jsonl", "synth_report.json")):
+        shutil.rmtree(folder)
     folder.mkdir(parents=True, exist_ok=True)
     write_whole(folder / "config.yaml", dump_config(config.model_copy(update={"run": _resume_settings(config)})))
     console = Console(stderr=True)

@@ -4,11 +4,11 @@ from pathlib import Path
 
 from pydantic import Field
 
-from rayrl.config.settings import Settings
+from rayrl.config.settings import Name, Settings
 
 
 class RunSettings(Settings):
-    name: str = "grpo"
+    name: Name = "grpo"
     """Name of the run; its files go to `dir`/`name`."""
     dir: Path = Path("runs")
     """Folder of all runs. On several machines: a folder that all of them see."""

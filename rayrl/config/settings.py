@@ -1,10 +1,11 @@
 """What all settings share: an unknown key is an error, and an error names field, value and fix."""
 
 import difflib
+import re
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
 from rayrl.errors import ConfigError
 
@@ -12,6 +13,15 @@ from rayrl.errors import ConfigError
 class Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True, validate_default=True)
 
+
+def require_name(name: str) -> str:
+    """Raises ValueError where `name` is none of a folder within another, such as '' or '..'."""
+    if not re.fullmatch(r"\.*[A-Za-z0-9_-][A-Za-z0-9_.-]*", name):
+        raise ValueError(f"{name!r} holds more than letters, digits, '_', '-' and '.', or none but '.'")
+    return name
+
+
+Name = Annotated[str, AfterValidator(require_name)]
 
 C = TypeVar("C", bound=Settings)
 

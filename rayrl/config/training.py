@@ -1,6 +1,5 @@
 """The settings that GRPO and SFT have in common, and what follows from them."""
 
-import re
 from typing import ClassVar, Self
 
 from pydantic import Field, field_validator
@@ -12,7 +11,7 @@ from rayrl.config.learner import LearnerSettings
 from rayrl.config.model import FreezeSettings, LoRASettings, ModelSettings
 from rayrl.config.rewards import Rewards, RewardSettings, VerifierSettings
 from rayrl.config.run import CheckpointSettings, RunSettings
-from rayrl.config.settings import Settings
+from rayrl.config.settings import Settings, require_name
 
 
 class TrainingConfig(Settings):
@@ -51,10 +50,8 @@ class TrainingConfig(Settings):
     @classmethod
     def require_names(cls, benchmarks: dict[str, BenchmarkSettings]) -> dict[str, BenchmarkSettings]:
         for name in benchmarks:
-            if name == HELD_OUT or not re.fullmatch(r"[A-Za-z0-9_.-]+", name):
-                raise ValueError(
-                    f"{name!r} is no benchmark's name: letters, digits, '_', '-', '.'; {HELD_OUT!r} is eval_data's"
-                )
+            if require_name(name) == HELD_OUT:
+                raise ValueError(f"{name!r} is no benchmark's name: it is eval_data's")
         return benchmarks
 
     @property

@@ -1,15 +1,14 @@
 """Settings of a study: what its arms share, what each has of its own, and what all are matched by."""
 
-import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
 from rayrl.config import GRPOConfig, Settings, SettingsOf, SFTConfig
+from rayrl.config.settings import Name, require_name
 from rayrl.metric_table import find_metric
 
-NAME = re.compile(r"[A-Za-z0-9_.-]+")
 Method = Literal["base", "grpo", "sft"]
 PartialRunSettings = Annotated[dict[str, Any], SettingsOf((GRPOConfig, SFTConfig))]
 """Settings of a run that are whole, and validated, only together with others."""
@@ -56,7 +55,7 @@ class StopSettings(Settings):
 class TrialsSettings(Settings):
     """What a study and a sweep have in common."""
 
-    name: str = "study"
+    name: Name = "study"
     """Its files go to `dir`/`name`."""
     dir: Path = Path("runs")
     """Folder of all runs and studies. On several machines: a folder that all of them see."""
@@ -72,13 +71,6 @@ class TrialsSettings(Settings):
     @classmethod
     def absolute(cls, path: Path) -> Path:
         return path.absolute()  # trials run in processes of their own, and a study may be resumed from elsewhere
-
-    @field_validator("name")
-    @classmethod
-    def plain(cls, name: str) -> str:
-        if not NAME.fullmatch(name):
-            raise ValueError(f"{name!r} holds more than letters, digits, '_', '-' and '.'")
-        return name
 
 
 class StudySettings(TrialsSettings):
@@ -107,8 +99,7 @@ class StudyConfig(Settings):
     @classmethod
     def named(cls, arms: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
         for name, arm in arms.items():
-            if not NAME.fullmatch(name):
-                raise ValueError(f"{name!r} holds more than letters, digits, '_', '-' and '.'")
+            require_name(name)
             if arm.get("method") not in ("base", "grpo", "sft"):
                 raise ValueError(f"{name}: method {arm.get('method')!r} is none of base, grpo, sft")
         return arms

@@ -8,11 +8,11 @@ from pydantic import Field, field_validator, model_validator
 
 from rayrl.config.generator import GeneratorSettings, SamplingSettings
 from rayrl.config.model import ModelSettings
-from rayrl.config.settings import Settings
+from rayrl.config.settings import Name, Settings
 
 
 class SynthRun(Settings):
-    name: str = "synth"
+    name: Name = "synth"
     """Name of the run; its files go to `dir`/`name`. A run that was cut off goes on when it is started again."""
     dir: Path = Path("runs")
     """Folder of all runs."""

@@ -1,16 +1,26 @@
 """Settings: what is read, and what is refused with which words."""
 
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from rayrl.config import GRPOConfig, SFTConfig, dump_config, load_config, parse_overrides
+from rayrl.config import (
+    GRPOConfig,
+    RunSettings,
+    Settings,
+    SFTConfig,
+    dump_config,
+    load_config,
+    parse_overrides,
+    validated,
+)
 from rayrl.data.rag import RagOptions
 from rayrl.errors import ConfigError
-from rayrl.study.settings import StudyConfig, SweepConfig
-from rayrl.synth.settings import EndpointSettings, SynthConfig
+from rayrl.study.settings import StudyConfig, StudySettings, SweepConfig
+from rayrl.synth.settings import EndpointSettings, SynthConfig, SynthRun
 
 ROOT = Path(__file__).resolve().parents[3]
 SETTINGS: dict[str, Any] = {
@@ -33,6 +43,13 @@ def test_every_shipped_config_loads_and_survives_a_round_trip(path: Path, tmp_pa
     again = tmp_path / "again.yaml"
     again.write_text(dump_config(config))
     assert load_config(again, {}, settings) == config
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "a/b", "../runs"])
+@pytest.mark.parametrize("settings", [RunSettings, SynthRun, StudySettings])
+def test_a_name_is_one_of_a_folder_within_another(settings: type[Settings], name: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(f"{name!r} holds more than letters")):
+        validated(settings, "run", {"name": name})
 
 
 def test_overrides_are_read_as_yaml_and_beat_the_file() -> None:

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
+from rayrl.commands.synth import run_synth
 from rayrl.config import validated
 from rayrl.synth.chunks import characters
 from rayrl.synth.documents.files import Document
@@ -183,6 +184,19 @@ def test_rules_make_a_set_without_any_model_and_a_second_start_writes_nothing(tm
     before = {name: (folder / name).read_bytes() for name in (*OUTPUTS, "triplets.jsonl")}
     assert run(config, tmp_path / "c.yaml")[0] == 0
     assert before == {name: (folder / name).read_bytes() for name in before}
+
+
+def test_overwrite_removes_a_run_of_synth_and_nothing_else(tmp_path: Path) -> None:
+    folder = tmp_path / "rules"
+    run = {"name": "rules", "dir": tmp_path, "overwrite": True}
+    settings = {"run": run, "documents": {"written": 1}, "split": {"test_fraction": 0}}
+    folder.mkdir()
+    (folder / "thesis.txt").write_text("of years")
+    run_synth(validated(SynthConfig, "synth", settings))
+    assert (folder / "thesis.txt").exists()
+    run_synth(validated(SynthConfig, "synth", settings))
+    assert not (folder / "thesis.txt").exists()
+    assert (folder / "synth_report.json").exists()
 
 
 def test_documents_that_cannot_be_read_end_the_run_or_are_listed(tmp_path: Path) -> None:
