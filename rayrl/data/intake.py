@@ -115,6 +115,10 @@ class Intake:
 
 
 def name_columns(row: Row, data: DatasetSettings) -> Row:
-    """The row's columns, with those of `question_column` and `answer_column` by the names `question` and `answer`."""
+    """The row's columns, with those of `question_column` and `answer_column` by the names `question` and `answer`.
+
+    A column of such a name that is not the one configured is left out.
+    """
     named = {"question": data.question_column, "answer": data.answer_column}
-    return row | {name: row[column] for name, column in named.items() if column in row}
+    own = {name: value for name, value in row.items() if named.get(name, name) == name}
+    return own | {name: row[column] for name, column in named.items() if column in row}

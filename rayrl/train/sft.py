@@ -13,7 +13,7 @@ from rayrl.types import Example
 
 
 class Examples:
-    """Examples as trees: those that share a context in one, the others alone."""
+    """Examples as trees: those that share a context, and begin with the same token, in one, the others alone."""
 
     needs_generators = False
 
@@ -27,9 +27,10 @@ class Examples:
     def take(self, step: int) -> StepWork:
         size = self.config.examples_per_step
         indices = [self.order[at] for at in range(step * size, (step + 1) * size)]
-        together: dict[int, list[Example]] = {}
+        together: dict[tuple[int, int], list[Example]] = {}  # by what a tree must have in common
         for index in indices:
-            together.setdefault(self.groups[index], []).append(self.file[index])
+            example = self.file[index]
+            together.setdefault((self.groups[index], example.token_ids[0]), []).append(example)
         trees = [sft_tree(examples, self.config.target.loss) for examples in together.values()]
         tokens = sum(len(example.token_ids) for examples in together.values() for example in examples)
         record: dict[str, Any] = {

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from rayrl.config import SFTConfig
 from rayrl.data.examples import ExampleFile, write_examples
 from rayrl.data.order import ExampleOrder
 from rayrl.errors import ConfigError, DataError
+from rayrl.train.sft import Examples
 from tests.conftest import PATIENCE
 
 
@@ -52,6 +54,30 @@ def test_the_answer_is_learned_up_to_the_end_of_the_turn_and_the_prompt_is_not(t
     assert learned(tokenizer, made(tokenizer, rows, tmp_path), 0) == ("<u>1+1<s>2<end>", "2<end>")
     file = made(tokenizer, rows, tmp_path, target={"template": "{why}:{answer}"}, prompt={"template": "q{question}"})
     assert learned(tokenizer, file, 0) == ("<u>q1+1<s>one:2<end>", "one:2<end>")
+
+
+def test_a_column_that_is_not_the_one_configured_is_never_learned(tokenizer: Any, tmp_path: Path) -> None:
+    rows = [{"question": "1+1", "answer": "2", "task": "3+3", "solution": "6"}]
+    named = {"question_column": "task", "answer_column": "solution"}
+    assert learned(tokenizer, made(tokenizer, rows, tmp_path, train_data=named), 0) == ("<u>3+3<s>6<end>", "6<end>")
+    with pytest.raises(DataError, match="'tsk' is empty or not there"):
+        made(tokenizer, rows, tmp_path, train_data=named | {"question_column": "tsk"})
+    with pytest.raises(DataError, match=r"columns: task, solution, question;"):
+        made(tokenizer, rows, tmp_path, train_data=named | {"answer_column": "solutoin"})
+
+
+def test_examples_of_one_context_that_begin_differently_are_different_trees(tokenizer: Any, tmp_path: Path) -> None:
+    bare = SimpleNamespace(
+        apply_chat_template=lambda messages, **_: "".join(message["content"] for message in messages),
+        encode=tokenizer.encode,
+    )
+    rows = [{"question": question, "answer": "2", "context": "c"} for question in ("1+1", "3-1", "1+1+0")]
+    target = {"share_column": "context"}
+    file = made(bare, rows, tmp_path, target=target)
+    assert len({file[index].token_ids[0] for index in range(3)}) == 2
+    settings = {"model": {"path": "m"}, "train_data": {"source": "s"}, "examples_per_step": 3, "target": target}
+    work = Examples(SFTConfig.model_validate(settings), tmp_path / "examples.arrow").take(0)
+    assert len(work.updates[0]) == 2
 
 
 def test_every_assistant_message_of_a_chat_is_learned(tokenizer: Any, tmp_path: Path) -> None:
