@@ -6,9 +6,11 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
+from typing import Any
 
 from rayrl.errors import DataError, listed
 from rayrl.files import write_whole
@@ -112,18 +114,18 @@ class Synthesis:
             RayrlError: The writer cannot go on; what it has written is kept.
         """
         journal = Journal(self.folder / "triplets.jsonl")
-        total = sum(1 for _ in self.chunks())
-        missing = (chunk for chunk in self.chunks() if self._key(chunk) not in journal)
-        done = sum(self._key(chunk) in journal for chunk in self.chunks())
+        asked = [(chunk, self._key(chunk)) for chunk in self.chunks()]
+        missing = [(chunk, key) for chunk, key in asked if key not in journal]
+        queue, total, done = iter(missing), len(asked), len(asked) - len(missing)
         self.report.resumed = done
 
         async def work() -> None:
             nonlocal done
-            for chunk in missing:
+            for chunk, key in queue:
                 written = await writer.write(chunk)
                 journal.append(
                     {
-                        "key": self._key(chunk),
+                        "key": key,
                         "chunk": chunk.id,
                         "replies": written.replies,
                         "failures": written.failures,
@@ -145,22 +147,24 @@ class Synthesis:
         finally:
             journal.close()
 
-    def _key(self, chunk: Chunk) -> str:
-        """Of a chunk's text and everything that its questions depend on."""
-        config = self.config
+    @cached_property
+    def _settings(self) -> tuple[list[Any], list[str]]:
+        """What a chunk's questions depend on beside the chunk: what its key has before it, and after it."""
+        config, template = self.config, self.config.questions.template
         who = config.endpoint if config.questions.writer == "endpoint" else config.model
-        asked = [
+        before = [
             config.questions.model_dump(mode="json", exclude={"concurrency"}),
             who.model_dump(mode="json", exclude={"url", "tries", "api_key_variable"}) if who else None,
             config.sampling.model_dump(mode="json"),
             config.run.seed,
-            chunk.document,
-            chunk.text,
         ]
-        template = config.questions.template
-        if template is not None:
-            asked.append(template.read_text(encoding="utf-8"))
-        return f"{chunk.id} {hashlib.sha256(json.dumps(asked).encode()).hexdigest()[:16]}"
+        return before, [] if template is None else [template.read_text(encoding="utf-8")]
+
+    def _key(self, chunk: Chunk) -> str:
+        """Of a chunk's text and everything that its questions depend on."""
+        before, after = self._settings
+        asked = json.dumps([*before, chunk.document, chunk.text, *after])
+        return f"{chunk.id} {hashlib.sha256(asked.encode()).hexdigest()[:16]}"
 
     def finish(self) -> Report:
         """Filters and splits what was written: train.jsonl, test.jsonl, removed.jsonl, synth_report.json.
