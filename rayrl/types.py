@@ -78,10 +78,6 @@ class RolloutGroup:
     generate_s: float = 0.0
     verify_s: float = 0.0
 
-    @property
-    def completion_tokens(self) -> int:
-        return sum(len(rollout.token_ids) for rollout in self.rollouts)
-
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
@@ -92,5 +88,4 @@ class Sampling:
     max_tokens: int
     n: int = 1
     seed: int | None = None
-    stop: tuple[str, ...] = ()
     json_schema: str | None = None

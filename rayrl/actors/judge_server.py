@@ -54,7 +54,7 @@ class OwnJudge:
 
 
 class JudgeServer:
-    """Serves from a thread of this process, at `url`, until `close` or the end of the process.
+    """Serves from a thread of this process, at `url`, until the end of the process.
 
     Args:
         prompts: Makes a prompt of messages.
@@ -95,13 +95,9 @@ class JudgeServer:
             def log_message(self, *_: object) -> None:
                 pass
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_port}{base}"
-        threading.Thread(target=self._server.serve_forever, name="judge-server", daemon=True).start()
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+        server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{server.server_port}{base}"
+        threading.Thread(target=server.serve_forever, name="judge-server", daemon=True).start()
 
 
 def _completion(body: bytes, prompts: ChatPrompts, ask: Ask) -> dict[str, Any]:

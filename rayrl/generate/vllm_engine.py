@@ -85,7 +85,6 @@ class VLLMEngine:
             top_p=sampling.top_p,
             max_tokens=sampling.max_tokens,
             seed=sampling.seed,
-            stop=list(sampling.stop) or None,
             structured_outputs=StructuredOutputsParams(json=sampling.json_schema) if sampling.json_schema else None,
             logprobs=0,  # of the sampled token only
             output_kind=RequestOutputKind.DELTA,

@@ -24,7 +24,6 @@ CLOSE = 1e-3  # decimals that differ by more, relative to the larger, are never 
 
 _BASE = re.compile(r"\(?\s*([0-9A-Za-z.]+)\s*\)?\s*(?:_\s*\{?\s*(?:\\text\s*\{\s*)?(\w+)\s*\}{0,2}|\(?base\s*(\w+)\)?)")
 _CLOCK = re.compile(r"(\d{1,2})\s*:\s*(\d{2})\s*(?:([ap])\s*\.?\s*m\s*\.?)?", re.IGNORECASE)
-_RATIO = re.compile(r"(\d+)\s*:\s*(\d+)(?:\s*:\s*(\d+))?")
 _WRAP = re.compile(r"\\(?:text\w*|math\w+|mbox)\s*\{([^{}]*)\}")
 _JOINED = re.compile(
     r"\s*(?:\\text\s*\{\s*)?(?P<how>\\cup|\\lor|\\vee|\\cap|\\land|\\wedge"

@@ -28,7 +28,7 @@ _ANEW = re.compile(
     r"then|which|gives|yields|becomes)\b|=>|\\(?:Rightarrow|implies|to)\b",
     re.IGNORECASE,
 )
-_HASHES = re.compile(r"^[ \t]*####[ \t]*(\S.*)$", re.MULTILINE)
+HASHES = re.compile(r"^[ \t]*####[ \t]*(\S.*)$", re.MULTILINE)
 _LINE_ANCHOR = r"^[ \t]*(?P<line>A)[ \t]*:"
 _WORD_ANCHOR = r"\b(?:final |correct )?(?:answer|result)\b[^\n.:=?]{0,60}?(?:\b(?:is|be|equals)\b[ \t]*:?|[:=])"
 _LINES = re.compile(rf"{_LINE_ANCHOR}[\s*_]*", re.IGNORECASE | re.MULTILINE)
@@ -106,7 +106,7 @@ def boxed(text: str) -> str | None:
 def _hashes(text: str) -> str | None:
     if "####" not in text:
         return None
-    lines = [line.strip() for line in _HASHES.findall(text)]
+    lines = [line.strip() for line in HASHES.findall(text)]
     return next((line for line in reversed(lines) if not is_prose(line) or parse_number(line)), None)
 
 

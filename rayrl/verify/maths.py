@@ -18,14 +18,13 @@ from rayrl.verify.formulas import Formula, parse_latex
 from rayrl.verify.latex_variants import to_latex
 from rayrl.verify.numbers import Number, parse_number, same_number
 from rayrl.verify.search import find_formula, is_prose
-from rayrl.verify.text import after_thoughts, plain, shortened, tidy, words
+from rayrl.verify.text import MISSING, after_thoughts, plain, shortened, tidy, words
 
 MAX_BARE_GOLD = 200
 MAX_WORDS = 6
 
 _LETTER = re.compile(r"\(?\s*([A-J])\s*(?:[).:]+|$)")
 _WORDS = re.compile(r"[^\W\d_]+(?:[ ,'/&-]+[^\W\d_]+)*")
-_MISSING = frozenset({"", "nan", "n/a", "null", "none", "?", "-"})
 _DIGITS = re.compile(r"\d[\d.,]*")
 _COMMAND = re.compile(r"\\(?!text|mathrm|[$%])[A-Za-z]+|[=<>^_]")
 _ALL_TEXT = re.compile(r"\A\\text\w*\s*\{([^{}]*\d[^{}]*)\}\Z")
@@ -109,7 +108,7 @@ def read_gold(gold: str) -> Gold:
     """
     text = to_latex(gold)
     found = next(marks(text), None) or Found(tidy(text), "last")
-    if found.text.casefold() in _MISSING:
+    if found.text.casefold() in MISSING | {"n/a"}:
         raise DataError(f"gold answer {shortened(gold)!r} is empty")
     if found.how == "last" and len(found.text) > MAX_BARE_GOLD and is_prose(found.text):
         raise DataError(

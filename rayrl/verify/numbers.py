@@ -8,35 +8,34 @@ import re
 from dataclasses import dataclass
 from fractions import Fraction
 
+from rayrl.verify.bounds import MAX_DIGITS
 from rayrl.verify.measures import Measure, read_measure
 from rayrl.verify.text import plain
 
-MAX_DIGITS = 300
 MAX_EXPONENT = 300
 
 _UNSIGNED = r"(?:\d{1,3}(?:,\d{2,3})*,\d{3}(?!\d)|\d{1,3}(?:[ ]\d{3})+(?!\d)|\d+)(?:\.\d*)?|\.\d+"
 _CURRENCY = r"(?:US|A|C)?\$|€|£|¥|₹|USD|EUR|GBP|Rs\.?"
+_AND = r"[ ]|-|[ ]and[ ]"  # between a whole number and its fraction
+_FRACTION = (  # \frac{3}{4}, \frac34
+    rf"(?:\\frac\s*(?:\{{\s*(?P<over>-?(?:{_UNSIGNED}))\s*\}}\s*\{{\s*(?P<under>{_UNSIGNED})\s*\}}"
+    r"|(?P<over1>\d)\s*(?P<under1>\d)))"
+)
+_MIXED = rf"(?P<whole2>\d{{1,30}})(?:{_AND})(?P<over2>\d{{1,30}})\s*/\s*(?P<under2>\d{{1,30}})"  # 1 3/4
+_POWER = (  # of ten: e3, \times 10^{3}, * 10**3
+    r"(?:[eE](?P<e>[+-]?\d{1,4})|\s*(?:\\times|\\cdot|[x*])\s*10\s*(?:\^|\*\*)\s*"
+    r"(?:\{\s*(?P<power>[+-]?\d{1,4})\s*\}|(?P<power1>[+-]?\d{1,4})))"
+)
+_OVER = rf"(?:\s*/\s*(?P<under3>{_UNSIGNED}))"  # 3/4
 _NUMBER = re.compile(
     rf"""
     (?:\(?[A-J][).:]\s+)?(?:\\approx|\\sim|approximately|about|around|roughly|exactly)?\s*
     (?P<sign>[+-]?)\s*(?P<currency>{_CURRENCY})?\s*(?P<sign2>-?)\s*
-    (?:
-        (?:(?P<whole>\d{{1,30}})(?:\ |-|\ and\ )?)?
-        (?:\\frac\s*(?:\{{\s*(?P<over>-?(?:{_UNSIGNED}))\s*\}}\s*\{{\s*(?P<under>{_UNSIGNED})\s*\}}
-                      |(?P<over1>\d)\s*(?P<under1>\d)))
-      | (?P<whole2>\d{{1,30}})(?:\ |-|\ and\ )(?P<over2>\d{{1,30}})\s*/\s*(?P<under2>\d{{1,30}})
-      | (?P<value>{_UNSIGNED})
-        (?:[eE](?P<e>[+-]?\d{{1,4}})
-          |\s*(?:\\times|\\cdot|[x*])\s*10\s*(?:\^|\*\*)\s*(?:\{{\s*(?P<power>[+-]?\d{{1,4}})\s*\}}|(?P<power1>[+-]?\d{{1,4}})))?
-        (?:\s*/\s*(?P<under3>{_UNSIGNED}))?
-    )
+    (?:(?:(?P<whole>\d{{1,30}})(?:{_AND})?)?{_FRACTION}|{_MIXED}|(?P<value>{_UNSIGNED}){_POWER}?{_OVER}?)
     (?![\d.,]\d)
     (?P<unit>.*)
     """,
     re.VERBOSE | re.ASCII | re.DOTALL,
-)
-ANY_NUMBER = re.compile(
-    rf"(?<![\w.,])-?\s?\$?(?:{_UNSIGNED})(?:[eE][+-]?\d{{1,4}}(?!\w))?(?:\s?/\s?\d+)?(?:\s?(?:%|percent\b))?", re.ASCII
 )
 _INTEGER = re.compile(r"-?\d{1,30}", re.ASCII)  # what most answers are: no grammar is needed
 _UNIT = re.compile(r"(?:\^?\{?\\circ\}?)?\s*(?:(?:[A-Za-z]+\.?(?:\^?\{?-?\d\}?)?)(?:[ /-]|$)*)*", re.ASCII)

@@ -39,6 +39,9 @@ _WRAPPED = re.compile(r"\\(?:text|mathrm|textbf|textit|textrm|mathbf|mathit|math
 _DELIMITERS = (("$$", "$$"), ("$", "$"), ("\\(", "\\)"), ("\\[", "\\]"), ("**", "**"), ("`", "`"))
 _SPACING = re.compile(r"\\[,;:> ]|\\q?quad\b|~")
 
+MISSING = frozenset({"", "nan", "null", "none", "?", "-"})
+"""What tables write for a value that they lack."""
+
 
 def to_ascii(text: str) -> str:
     """Any script's decimal digits, dashes, spaces and maths signs in ASCII or LaTeX, without control characters."""
@@ -88,9 +91,8 @@ def words(answer: str) -> str:
     return plain(answer).strip(" .,:;!?*_\"'()[]{}$").casefold()
 
 
-_CITED = re.compile(
-    r"(?<!\])(?P<before>[^\s\[\]]{0,40}[^\s\w]|[^\s\[\]]{0,40}\w(?=\s))\s{0,3}(?:\[\d{1,2}(?:\s?[,-]\s?\d{1,2}){0,9}\]){1,9}(?=[\s.,;:!?*]|$)"
-)
+_SOURCES = r"(?:\[\d{1,2}(?:\s?[,-]\s?\d{1,2}){0,9}\]){1,9}(?=[\s.,;:!?*]|$)"  # [2], [1, 3][4]
+_CITED = re.compile(rf"(?<!\])(?P<before>[^\s\[\]]{{0,40}}[^\s\w]|[^\s\[\]]{{0,40}}\w(?=\s))\s{{0,3}}{_SOURCES}")
 _AWAITS = re.compile(r"(?:^|\b(?:is|are|was|were|be|of|equals?|answers?)|[=:,(\[])\W*$", re.IGNORECASE)
 
 

@@ -82,11 +82,6 @@ class Pages:
     left_out: Counter[str]
 
 
-def read_pages(file: Path, settings: SynthDocuments) -> list[str]:
-    """Text of each page, as `read_file`."""
-    return read_file(file, settings).texts
-
-
 def read_file(file: Path, settings: SynthDocuments) -> Pages:
     """A file by what it holds: a PDF, an HTML page or a submission of EDGAR under any name, else text.
 

@@ -34,8 +34,9 @@ _RAISED = re.compile(
     r"|position\s*:\s*relative.*\b(?:top\s*:\s*-|bottom\s*:\s*[1-9])",
     re.IGNORECASE,
 )
+_SMALL = r"(?:[1-7](?:\.\d+)?pt|[1-9](?:\.\d+)?px|[5-8]\d%|0?\.\d+em|x?x?-?small)"
 _SMALL_ON_TOP = re.compile(
-    r"(?=.*vertical-align\s*:\s*top)(?=.*font-size\s*:\s*(?:[1-7](?:\.\d+)?pt|[1-9](?:\.\d+)?px|[5-8]\d%|0?\.\d+em|x?x?-?small))",
+    rf"(?=.*vertical-align\s*:\s*top)(?=.*font-size\s*:\s*{_SMALL})",
     re.IGNORECASE | re.DOTALL,
 )
 _UNSEEN = re.compile("[\x06-\x08\x0e-\x1b\x7f\u200b\u2060\ufeff]")

@@ -8,6 +8,7 @@ from functools import lru_cache
 from itertools import permutations
 
 from rayrl.verify.finance.reading.amounts import Amount, amounts_in
+from rayrl.verify.finance.reading.trend import FALL, NEGATIVE
 from rayrl.verify.text import to_ascii
 
 MAX_OPERANDS = 24
@@ -16,11 +17,7 @@ _SCALES = [Fraction(10) ** power for power in (-9, -6, -3, 0, 3, 6, 9)]
 _SHARES = [Fraction(1), Fraction(100), Fraction(10_000)]
 _COUNTED = re.compile(r" [a-z]{2,}[^\Wius]s\b")
 _SENTENCE_END = re.compile(r"[.!?;]\s|\n")
-_FALLS = re.compile(
-    r"\b(?:declin|decreas|drop|fell\b|fall|reduc|shr[aiu]nk|contract(?:ed|ion)|lower|loss|lost\b|negative|outflow"
-    r"|deficit|down\b|used\b)",
-    re.IGNORECASE,
-)
+_FALLS = re.compile(rf"\b(?:{FALL}|{NEGATIVE}|lost|used)\b", re.IGNORECASE)
 
 
 def squeeze(text: str) -> str:

@@ -23,16 +23,25 @@ REASONS = (
     "language",
     "near-duplicate question",
 )
+_PASSAGE = (  # the passage, this given excerpt
+    r"(?:the|this|that|these|given|provided|supplied)\s+(?:\w+\s+)?"
+    r"(?:passage|excerpt|text|context|chunk|snippet|paragraph|extract)s?\b"
+)
+_PART_SHOWN = (  # the table above
+    r"(?:table|section|paragraph|statement|figures?|information|document|data|text)s?\s+"
+    r"(?:above|below|shown|provided|given)\b"
+)
+_SHOWN_PART = (  # the following table
+    r"(?:above|aforementioned|following)\s+(?:table|section|paragraph|statement|figure|information|document|passage)"
+)
+_IN_PART = r"(?:in|from|by|per|to)\s+(?:the|this)\s+(?:(?:given|provided)\s+)?(?:table|document|page|section)\b"
+_ACCORDING = (  # according to the filing,
+    r"according\s+to\s+(?:the|this)\s+(?:given\s+|provided\s+)?"
+    r"(?:information|table|document|data|filing|report|statement)\s*[,?]"
+)
+_SHOWN_HERE = r"(?:mentioned|described|listed|shown|stated)\s+(?:above|below|here)\b"  # as stated above
 _LEANS = re.compile(
-    r"""
-    \b(?:the|this|that|these|given|provided|supplied)\s+(?:\w+\s+)?(?:passage|excerpt|text|context|chunk|snippet|paragraph|extract)s?\b
-    |\b(?:table|section|paragraph|statement|figures?|information|document|data|text)s?\s+(?:above|below|shown|provided|given)\b
-    |\b(?:above|aforementioned|following)\s+(?:table|section|paragraph|statement|figure|information|document|passage)
-    |\b(?:in|from|by|per|to)\s+(?:the|this)\s+(?:(?:given|provided)\s+)?(?:table|document|page|section)\b
-    |\baccording\s+to\s+(?:the|this)\s+(?:given\s+|provided\s+)?(?:information|table|document|data|filing|report|statement)\s*[,?]
-    |\b(?:mentioned|described|listed|shown|stated)\s+(?:above|below|here)\b
-    """,
-    re.VERBOSE | re.IGNORECASE,
+    rf"\b{_PASSAGE}|\b{_PART_SHOWN}|\b{_SHOWN_PART}|\b{_IN_PART}|\b{_ACCORDING}|\b{_SHOWN_HERE}", re.IGNORECASE
 )
 
 

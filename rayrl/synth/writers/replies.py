@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from rayrl.errors import DataError
 from rayrl.synth.settings import QuestionClass
 from rayrl.synth.triplets import REFUSAL, Triplet
+from rayrl.verify.text import after_thoughts
 
 _CLOSED = ConfigDict(strict=True, str_strip_whitespace=True, json_schema_extra={"additionalProperties": False})
 
@@ -44,8 +45,7 @@ def parse_reply(reply: str) -> tuple[list[Triplet], list[str]]:
     Raises:
         DataError: The reply as a whole is not JSON of that shape.
     """
-    _, thought, after = reply.rpartition("</think>")
-    text = after if thought else reply
+    text = after_thoughts(reply)
     fence = _FENCE.match(text)
     try:
         tree = json.loads(fence[1] if fence else text)

@@ -15,13 +15,12 @@ from rayrl.verify.finance.reading.programs import Incomputable, is_program, is_s
 from rayrl.verify.finance.reading.sentences import sentences
 from rayrl.verify.finance.reading.units import named_scale
 from rayrl.verify.finance.refusal.decision import find_refusal
-from rayrl.verify.text import shortened, tidy, to_ascii
+from rayrl.verify.text import MISSING, shortened, tidy, to_ascii
 
 Kind = Literal["amounts", "range", "yes_no", "refusal", "date", "text"]
 MAX_CHARACTERS = 5000
 COMPUTED_STEP = Fraction(1, 10**6)
 
-_MISSING = frozenset({"", "nan", "null", "none", "?", "-"})
 _UNANSWERABLE = re.compile(
     r"^(?:n/?a|not? (?:available|answerable|applicable|disclosed|given|enough information|answer)"
     r"|unanswerable|unknown|insufficient \w+|(?:it |this |the question )?(?:cannot|can't|can not|could not)"
@@ -124,7 +123,7 @@ def read_gold(gold: str) -> Gold:
             f"gold answer {shortened(gold, 80)!r} is {len(gold)} characters long, more than {MAX_CHARACTERS}"
         )
     text = tidy(with_neighbors(unlatex(to_ascii(gold))))
-    if text.casefold() in _MISSING or not re.search(r"\w", text):
+    if text.casefold() in MISSING or not re.search(r"\w", text):
         raise DataError(f"gold answer {shortened(gold)!r} is empty")
     date = only_date(text)
     if date is not None and not text.isdigit():

@@ -360,6 +360,7 @@ def test_a_tokenizer_without_an_end_token_is_refused(plain: Written) -> None:
     config = SFTConfig.model_validate(
         {"model": {"path": "m"}, "train_data": {"source": plain.source([{"question": "1?", "answer": "2"}])}}
     )
+    no_end: Any = None
     with pytest.raises(ModelError, match=r"names no end-of-sequence token.*eos_token"):
-        write_examples(config, plain.render, plain.encode, None, frozenset(), plain.folder / "x.arrow")  # type: ignore[arg-type]
+        write_examples(config, plain.render, plain.encode, no_end, frozenset(), plain.folder / "x.arrow")
     assert not list(plain.folder.glob("x*"))

@@ -5,7 +5,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,22 +24,19 @@ Generators = Callable[[list[int], Sampling], Rollout]
 
 
 @pytest.fixture
-def judged(tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Verdict]]:
+def judged(tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Verdict]:
     """`judged(generators, response)`: a verdict through a server before them, as a worker process gets it."""
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     rubric = tmp_path / "rubric.md"
     rubric.write_text("Judge.")
-    servers = []
 
     def judge(generators: Generators, response: str = "It makes aircraft", **settings: Any) -> Verdict:
-        servers.append(JudgeServer(ChatPrompts(str(tiny_model), None, 200, "judge."), generators))
+        server = JudgeServer(ChatPrompts(str(tiny_model), None, 200, "judge."), generators)
         own = {"generators": True, "rubric": str(rubric), "deadline_s": 5} | settings
-        placed = judged_at([RewardSettings(function="finance", options={"judge": own})], servers[-1].url, "tiny")
+        placed = judged_at([RewardSettings(function="finance", options={"judge": own})], server.url, "tiny")
         return verify(response, GOLD, question="What?", **placed[0].options)
 
-    yield judge
-    for server in servers:
-        server.close()
+    return judge
 
 
 def says(text: str, reason: Any = "stop") -> Generators:
@@ -103,7 +100,6 @@ def test_many_ask_at_once(tiny_model):
         thread.start()
     for thread in threads:
         thread.join(10)
-    server.close()
     assert replies == ["{}"] * 4
 
 
@@ -123,7 +119,6 @@ def test_whoever_does_not_know_the_address_is_refused_and_bad_requests_are_named
         with pytest.raises(urllib.error.HTTPError, match="400"):
             post(server.url, body)
     assert post(server.url) == "{}"
-    server.close()
 
 
 @pytest.mark.parametrize(

@@ -4,13 +4,12 @@ import re
 from bisect import bisect_left
 from collections.abc import Sequence
 
+from rayrl.verify.finance.kinds.agreement import FAR
 from rayrl.verify.finance.reading.amounts import Amount
 from rayrl.verify.finance.reading.results import Candidate, comes_to, first_after, named, results, subject
 from rayrl.verify.finance.reading.rounding import same_thing
 from rayrl.verify.finance.reading.trend import CHANGE
 from rayrl.verify.finance.reading.words import content_words
-
-FAR = 300
 
 _EQUALS = re.compile(r"=|≈|\\approx")
 _BY_MEANS = r"(?:calculated|computed|derived|obtained)\s+(?:as|by|from|using)"

@@ -8,9 +8,7 @@ from rayrl.verify.finance.reading.amounts import Amount, amounts_in
 from rayrl.verify.finance.reading.dates import dates_in, only_year
 from rayrl.verify.finance.reading.words import content_words
 from rayrl.verify.finance.refusal.hints import hint
-from rayrl.verify.finance.refusal.sentence import missing
-
-MAX_SENTENCE = 1000
+from rayrl.verify.finance.refusal.sentence import MAX_SENTENCE, missing
 
 _CLAUSE = re.compile(
     r"[,;(]|\b(?:but|while|whereas|although|though|however|compared|versus|vs|against|after|and)\b", re.IGNORECASE

@@ -28,24 +28,19 @@ _NUMBER = (
     r"|\d{1,3}(?:,\d{2,3})*,\d{3}(?!\d)(?:\.\d+)?|\d{1,3}(?:['’]\d{3})+(?!\d)(?:\.\d+)?"
     r"|\d{1,3}(?:[ ]\d{3})+(?![\d,])(?:\.\d+)?|\d+(?:\.\d+)?|\.\d+"
 )
-_AMOUNT = re.compile(
-    rf"""
-    (?<![\w.])(?<![A-Za-z]-)(?<!\d[,/])
-    (?P<minus>(?<![\w)%])(?<![\d)%]\s)-(?=[\d$.(€£¥₹A-Z])|\bminus\s+|\bnegative\s+)?
-    (?P<before>{currencies.SIGN})?\s?
-    (?P<open>\()?\s?(?P<minus2>(?(before)-|(?(open)-|(?!))))?\s?
-    (?P<inner>(?(open)(?:{currencies.SIGN})|[$€£¥₹]))?\s?(?P<minus3>(?(inner)-|(?!)))?
-    (?P<from>(?<=from\ ))?(?P<number>{_NUMBER})(?:[eE](?P<exponent>[+-]?\d{{1,2}})(?!\w))?
-    (?P<close>\s?\))?
-    (?P<trailing>-(?![\w$(]))?
-    (?:[ -]?(?P<scale>{SCALE} | (?(before)(?!))(?(inner)(?!))(?:cents?\b|¢)))?
-    (?P<close2>\s?\))?
-    (?:\s?(?P<unit>{_UNIT})|(?(from)(?!)|{_RATIO}))?
-    (?P<close3>\s?\))?
-    (?![\d])(?!/\d)
-    """,
-    re.VERBOSE,
+_LEFT = r"(?<![\w.])(?<![A-Za-z]-)(?<!\d[,/])"  # no part of a word, a code or a larger number
+_MINUS = r"(?P<minus>(?<![\w)%])(?<![\d)%]\s)-(?=[\d$.(€£¥₹A-Z])|\bminus\s+|\bnegative\s+)?"
+_OPEN = (  # USD (-5, $-5, ($5
+    rf"(?P<before>{currencies.SIGN})?\s?(?P<open>\()?\s?(?P<minus2>(?(before)-|(?(open)-|(?!))))?\s?"
+    rf"(?P<inner>(?(open)(?:{currencies.SIGN})|[$€£¥₹]))?\s?(?P<minus3>(?(inner)-|(?!)))?"
 )
+_FIGURE = rf"(?P<from>(?<=from\ ))?(?P<number>{_NUMBER})(?:[eE](?P<exponent>[+-]?\d{{1,2}})(?!\w))?"
+_SCALED = (  # 5), 5-, 5 million, 45 cents
+    r"(?P<close>\s?\))?(?P<trailing>-(?![\w$(]))?"
+    rf"(?:[ -]?(?P<scale>{SCALE} | (?(before)(?!))(?(inner)(?!))(?:cents?\b|¢)))?"
+)
+_IN_UNIT = rf"(?P<close2>\s?\))?(?:\s?(?P<unit>{_UNIT})|(?(from)(?!)|{_RATIO}))?(?P<close3>\s?\))?"  # 5) %, 2.3:1
+_AMOUNT = re.compile(rf"{_LEFT}{_MINUS}{_OPEN}{_FIGURE}{_SCALED}{_IN_UNIT}(?![\d])(?!/\d)", re.VERBOSE)
 _YEAR = re.compile(r"(?:19|20)\d\d")
 _AFTER_AMOUNT = re.compile(r"(?:[\d%x]|illion|thousand|\b[KMB]n?)\s*$")
 

@@ -6,27 +6,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rayrl.verify.finance.reading.amounts import Amount
+from rayrl.verify.finance.reading.periods import MONTH
 
 _MONTHS = re.findall(r"\w+", "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec")
 _ORDINALS = re.findall(r"\w+", "first second third fourth")
-_MONTH = (
-    r"(?:Jan(?:uary)?|Feb(?:ruary)?|Mar(?:ch)?|Apr(?:il)?|May|June?|July?|Aug(?:ust)?|Sept?(?:ember)?|Oct(?:ober)?"
-    r"|Nov(?:ember)?|Dec(?:ember)?)\b\.?"
-)
 _DAY = r"\d{1,2}(?!\d|\.\d)"
 _YEAR = r"(?:19|20)\d\d(?![\w%]|[.,/]\d|-\d|\s*(?:million|billion|thousand|%))"
 _SHORT = r"'?\d\d(?![\w%]|[.,]\d)"
 _FISCAL = r"(?:FY|CY|[Ff]iscal(?:\s+[Yy]ears?)?|[Yy]ears?(?:\s+end(?:ed|ing))?)"
-_DATE = re.compile(
-    rf"(?<![\w$€£¥.,/-])(?:(?P<month>{_MONTH})\s*(?:(?P<day>{_DAY})(?:st|nd|rd|th)?,?\s*)?(?P<year>{_YEAR})?"
-    rf"|(?P<day2>{_DAY})(?:st|nd|rd|th)?\s+(?:of\s+)?(?P<month2>{_MONTH}),?\s*(?P<year2>{_YEAR})?"
-    r"|(?P<year3>(?:19|20)\d\d)-(?P<month3>\d\d)-(?P<day3>\d\d)(?!\w)"
-    r"|(?P<month4>\d{1,2})/(?P<day4>\d{1,2})/(?P<year4>(?:19|20)\d\d)(?!\w)"
-    rf"|(?:Q(?P<quarter>[1-4])|(?P<quarter2>[1-4])Q"
-    rf"|(?P<quarter3>(?i:{'|'.join(_ORDINALS)}))\s+(?:fiscal\s+)?[Qq]uarter)"
+_MONTH_FIRST = rf"(?P<month>{MONTH})\s*(?:(?P<day>{_DAY})(?:st|nd|rd|th)?,?\s*)?(?P<year>{_YEAR})?"  # March 15, 2027
+_DAY_FIRST = rf"(?P<day2>{_DAY})(?:st|nd|rd|th)?\s+(?:of\s+)?(?P<month2>{MONTH}),?\s*(?P<year2>{_YEAR})?"  # 15 March
+_ISO = r"(?P<year3>(?:19|20)\d\d)-(?P<month3>\d\d)-(?P<day3>\d\d)(?!\w)"  # 2027-03-15
+_SLASHES = r"(?P<month4>\d{1,2})/(?P<day4>\d{1,2})/(?P<year4>(?:19|20)\d\d)(?!\w)"  # 3/15/2027
+_QUARTER = (  # Q3 2022, 3Q22, third quarter of fiscal 2022
+    rf"(?:Q(?P<quarter>[1-4])|(?P<quarter2>[1-4])Q|(?P<quarter3>(?i:{'|'.join(_ORDINALS)}))\s+(?:fiscal\s+)?[Qq]uarter)"
     rf"(?:\s*[-/,]?\s*(?:of\s+)?(?:the\s+)?{_FISCAL}?\s*(?P<year5>{_YEAR}|{_SHORT}))?(?!\w)"
-    rf"|(?:FY|CY)\s*(?P<year6>{_YEAR}|{_SHORT})|(?:{_FISCAL}\s*)?(?P<year7>{_YEAR}))"
 )
+_WHOLE_YEAR = rf"(?:FY|CY)\s*(?P<year6>{_YEAR}|{_SHORT})|(?:{_FISCAL}\s*)?(?P<year7>{_YEAR})"  # FY19, 2019
+_DATE = re.compile(rf"(?<![\w$€£¥.,/-])(?:{_MONTH_FIRST}|{_DAY_FIRST}|{_ISO}|{_SLASHES}|{_QUARTER}|{_WHOLE_YEAR})")
 _BEHIND = re.compile(r"\s+(?:in|for|during|at|as|of|on)\b(?:(?!\b(?:and|but|while|from|than)\b)[^,;:]){0,60}@|\s*\(@\)")
 _RESPECTIVELY = re.compile(r"\brespectively\b", re.IGNORECASE)
 _BY_ANOTHER = re.compile(

@@ -4,7 +4,7 @@ r"""What marks an answer: a box, a tag, hashes, bold face. A mark takes in what 
 
 import re
 
-from rayrl.verify.extract import boxed
+from rayrl.verify.extract import HASHES, boxed
 from rayrl.verify.finance.reading import currencies
 from rayrl.verify.finance.reading.amounts import PERCENT
 from rayrl.verify.finance.reading.scales import SCALE
@@ -18,7 +18,6 @@ _INNER = r"(?P<inner>[^{}]{0,200}(?:\{[^{}]{0,100}\}[^{}]{0,100}){0,4})"
 _BOX = re.compile(rf"{_BEFORE}(?P<open>\\(?:boxed|fbox)\ ?\{{){_INNER}(?P<close>\}}){_AFTER}", re.VERBOSE)
 _TAG = re.compile(rf"(?P<open><answer>)\s*(?P<inner>[^<]{{1,200}}?)\s*(?P<close></answer>){_AFTER}", re.VERBOSE)
 _BOLD = re.compile(rf"(?<=\d)\*\*(?=\ ?{_UNIT})", re.VERBOSE)
-_HASHES = re.compile(r"^[ \t]*####[ \t]*(\S.*)$", re.MULTILINE)
 _NAMED = re.compile(rf"{PERCENT}|{currencies.SIGN}", re.VERBOSE)
 
 
@@ -44,5 +43,5 @@ def marked_part(response: str) -> str | None:
         return plain(box)
     _, tag, after = response.rpartition("<answer>")
     content = after.partition("</answer>")[0].strip() if tag else ""
-    lines = _HASHES.findall(response) if not content else []
+    lines = HASHES.findall(response) if not content else []
     return content or (lines[-1].strip() if lines else None)

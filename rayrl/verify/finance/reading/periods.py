@@ -2,14 +2,14 @@
 
 import re
 
-_MONTH = (
+MONTH = (
     r"(?:Jan(?:uary)?|Feb(?:ruary)?|Mar(?:ch)?|Apr(?:il)?|May|June?|July?|Aug(?:ust)?|Sept?(?:ember)?|Oct(?:ober)?"
     r"|Nov(?:ember)?|Dec(?:ember)?)\b\.?"
 )
 _YEAR = r"(?:19|20)\d\d"
 _PERIODS = [
-    rf"{_MONTH}\s*(?:\d{{1,2}}(?:st|nd|rd|th)?(?![\d.])\s*,?\s*)?'?(?:{_YEAR}|\d\d(?=\s*close))?\b",
-    rf"\b\d{{1,2}}(?:st|nd|rd|th)?\s+(?:of\s+)?{_MONTH},?\s*(?:{_YEAR})?\b",
+    rf"{MONTH}\s*(?:\d{{1,2}}(?:st|nd|rd|th)?(?![\d.])\s*,?\s*)?'?(?:{_YEAR}|\d\d(?=\s*close))?\b",
+    rf"\b\d{{1,2}}(?:st|nd|rd|th)?\s+(?:of\s+)?{MONTH},?\s*(?:{_YEAR})?\b",
     rf"\b{_YEAR}-\d\d-\d\d\b|\b\d{{1,2}}/\d{{1,2}}/(?:\d\d)?\d\d\b",
     rf"\b(?:FY|CY|fiscal(?:\s+years?)?|years?(?:\s+end(?:ed|ing)?)?)\s*'?(?:{_YEAR}"
     rf"|\d\d)(?:\s*[-/]\s*(?:FY)?\d{{2,4}})?\b(?![.,%]\d)",

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 from rayrl.verify.finance.reading.amounts import MAX_AMOUNTS, Amount, amounts_in
 
-MAX_CHARACTERS = 20_000
 CONCLUDES = re.compile(
     r"^\W*(?:therefore|so|thus|hence|in\s+(?:conclusion|summary|short)|overall|finally|round(?:ed|ing)|consequently)\b"
     r"|\banswer\b[^.]{0,40}?(?:\bis\b|:|=)|\b(?:is|are)\s+therefore\b|\brounded\s+to\b|^\W*(?:final\s+)?answer\b",
@@ -28,12 +27,6 @@ class Sentence:
 
     def before(self, amount: Amount) -> str:
         return self.text[: amount.start]
-
-
-def shorten_middle(text: str) -> str:
-    """Both ends of a response that is too long to read: answers stand there."""
-    half = MAX_CHARACTERS // 2
-    return text if len(text) <= MAX_CHARACTERS else f"{text[:half]}\n{text[-half:]}"
 
 
 def sentences(text: str, question: str = "") -> list[Sentence]:

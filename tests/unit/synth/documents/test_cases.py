@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from rayrl.synth.documents.files import read_pages
+from rayrl.synth.documents.files import read_file
 from rayrl.synth.filters.evidence import unsupported_figures
 from rayrl.synth.settings import SynthDocuments
 
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.skipif(not CASES.is_dir(), reason="needs ../shared/data
 
 
 def text(name: str) -> str:
-    return "\n\n".join(read_pages(CASES / name, SynthDocuments()))
+    return "\n\n".join(read_file(CASES / name, SynthDocuments()).texts)
 
 
 def cells(name: str, label: str) -> list[str]:

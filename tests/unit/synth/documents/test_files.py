@@ -6,7 +6,7 @@ import pytest
 
 from rayrl.errors import DataError
 from rayrl.jsonl import Journal
-from rayrl.synth.documents.files import find_files, read_all, read_pages
+from rayrl.synth.documents.files import find_files, read_all, read_file
 from rayrl.synth.documents.table_rows import join_cells
 from rayrl.synth.settings import SynthDocuments
 from tests.unit.synth.documents.pdf_files import STATEMENT, write_pdf
@@ -15,7 +15,7 @@ SETTINGS = SynthDocuments()
 
 
 def test_a_pdf_keeps_its_pages_rows_and_columns(tmp_path: Path) -> None:
-    pages = read_pages(write_pdf(tmp_path / "acme.pdf", STATEMENT), SETTINGS)
+    pages = read_file(write_pdf(tmp_path / "acme.pdf", STATEMENT), SETTINGS).texts
     assert pages == [
         "Acme Corp\nFiscal years | 2023 | 2022\nNet sales | $4,210 | $3,905\nNet loss | (120) | (95)",
         "",
@@ -38,7 +38,7 @@ def test_signs_and_brackets_stay_with_their_number(cells: list[str], expected: s
 
 def test_text_ends_pages_at_form_feeds(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_bytes(b"one\r\ntwo\x0cthree\n")
-    assert read_pages(tmp_path / "a.txt", SETTINGS) == ["one\ntwo", "three"]
+    assert read_file(tmp_path / "a.txt", SETTINGS).texts == ["one\ntwo", "three"]
 
 
 def test_files_that_cannot_be_read_are_named_with_the_reason_and_the_others_are_read(tmp_path: Path) -> None:
@@ -63,12 +63,12 @@ def test_files_that_cannot_be_read_are_named_with_the_reason_and_the_others_are_
     for name, part in says.items():
         assert part in str(problems[name]), problems[name]
     latin = SynthDocuments(encoding="latin-1")
-    assert read_pages(tmp_path / "latin.txt", latin) == ["Erlöse"]
+    assert read_file(tmp_path / "latin.txt", latin).texts == ["Erlöse"]
 
 
 def test_a_reader_that_takes_too_long_is_ended(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"not read within 0\.001 s"):
-        read_pages(write_pdf(tmp_path / "a.pdf", STATEMENT), SynthDocuments(deadline_s=0.001))
+        read_file(write_pdf(tmp_path / "a.pdf", STATEMENT), SynthDocuments(deadline_s=0.001))
 
 
 def test_paths_name_files_folders_and_patterns_and_say_what_matches_nothing(tmp_path: Path) -> None:

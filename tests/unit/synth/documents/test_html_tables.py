@@ -61,9 +61,12 @@ OLDER = """<TABLE>
 <TD COLSPAN=2>2003</TD><TD>&nbsp;</TD>
 <TD COLSPAN=2>2002</TD><TD>&nbsp;</TD>
 <TD COLSPAN=2>2001</TD><TD>&nbsp;</TD>
-<TR><TD>Revenue</TD><TD>&nbsp;</TD><TD>$</TD><TD>100</TD><TD>&nbsp;</TD><TD>$</TD><TD>90</TD><TD>&nbsp;</TD><TD>$</TD><TD>80</TD><TD>&nbsp;</TD>
-<TR><TD>Goodwill</TD><TD>&nbsp;</TD><TD>&nbsp;</TD><TD>&nbsp;</TD><TD>&nbsp;</TD><TD>&nbsp;</TD><TD>9</TD><TD>&nbsp;</TD><TD>&nbsp;</TD><TD>(8</TD><TD>)</TD>
-<TR><TD>&nbsp;</TD><TD>&nbsp;</TD><TD>$</TD><TD>100</TD><TD>&nbsp;</TD><TD>$</TD><TD>99</TD><TD>&nbsp;</TD><TD>$</TD><TD>72</TD><TD><SUP>2</SUP></TD>
+<TR><TD>Revenue</TD><TD>&nbsp;</TD><TD>$</TD><TD>100</TD><TD>&nbsp;</TD><TD>$</TD><TD>90</TD>
+<TD>&nbsp;</TD><TD>$</TD><TD>80</TD><TD>&nbsp;</TD>
+<TR><TD>Goodwill</TD><TD>&nbsp;</TD><TD>&nbsp;</TD><TD>&nbsp;</TD><TD>&nbsp;</TD><TD>&nbsp;</TD><TD>9</TD>
+<TD>&nbsp;</TD><TD>&nbsp;</TD><TD>(8</TD><TD>)</TD>
+<TR><TD>&nbsp;</TD><TD>&nbsp;</TD><TD>$</TD><TD>100</TD><TD>&nbsp;</TD><TD>$</TD><TD>99</TD>
+<TD>&nbsp;</TD><TD>$</TD><TD>72</TD><TD><SUP>2</SUP></TD>
 </TABLE>"""
 
 

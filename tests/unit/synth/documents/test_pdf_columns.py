@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from rayrl.synth.documents.files import read_pages
+from rayrl.synth.documents.files import read_file
 from rayrl.synth.settings import SynthDocuments
 from tests.unit.synth.documents.pdf_files import Placed, write_pdf
 
@@ -26,7 +26,8 @@ WIDTH = {**dict.fromkeys("ijltf.,I ", 2.8), **dict.fromkeys("mwMW", 8.5)}
 
 
 def read(path: Path, texts: list[Placed], turned: int = 0, rotate: int = 0) -> list[str]:
-    return read_pages(write_pdf(path / "a.pdf", [texts], turned=turned, rotate=rotate), SynthDocuments())[0].split("\n")
+    file = write_pdf(path / "a.pdf", [texts], turned=turned, rotate=rotate)
+    return read_file(file, SynthDocuments()).texts[0].split("\n")
 
 
 @pytest.mark.parametrize(

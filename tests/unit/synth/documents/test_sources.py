@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from rayrl.errors import DataError
-from rayrl.synth.documents.files import read_file, read_pages
+from rayrl.synth.documents.files import read_file
 from rayrl.synth.documents.html import read_html
 from rayrl.synth.documents.running_heads import strip_running_heads
 from rayrl.synth.pipeline import Synthesis
@@ -109,13 +109,13 @@ def test_the_setting_overrides_and_what_fits_no_encoding_is_refused(tmp_path: Pa
     file = tmp_path / "a.html"
     file.write_bytes(META.format("utf-8").encode("cp1252"))
     with pytest.raises(DataError, match=r"no text in utf-8, which it declares; set documents\.encoding"):
-        read_pages(file, SETTINGS)
-    assert read_pages(file, SynthDocuments(encoding="cp1252")) == ["€ 35 million – für „A“"]
+        read_file(file, SETTINGS)
+    assert read_file(file, SynthDocuments(encoding="cp1252")).texts == ["€ 35 million – für „A“"]
     file.write_bytes(META.format("klingon").encode("cp1252"))
     with pytest.raises(DataError, match="no text in klingon, which it declares"):
-        read_pages(file, SETTINGS)
+        read_file(file, SETTINGS)
     (tmp_path / "b.txt").write_bytes("Erlöse".encode("utf-16"))
-    assert read_pages(tmp_path / "b.txt", SETTINGS) == ["Erlöse"]
+    assert read_file(tmp_path / "b.txt", SETTINGS).texts == ["Erlöse"]
 
 
 LINK = '<p><a href="#toc">Table of Contents</a></p>'
