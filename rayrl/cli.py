@@ -10,8 +10,8 @@ from typing import Any
 from rayrl.commands import start
 from rayrl.errors import ConfigError, RayrlError, ResourceError
 
-OVERRIDES = "settings may follow as --section.field value (README: Settings)"
 VERIFIERS = ("maths", "finance", "choice")  # those of rayrl.verify.registry, which takes long to import
+OVERRIDES = "settings may follow as --section.field value (docs/settings.md lists them)"
 DRY_RUN = "print settings, what trains and the placement; start nothing"
 
 Run = Callable[[argparse.Namespace, list[str]], int]
@@ -22,6 +22,7 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(
         prog="rayrl", description="Train language models by reinforcement learning on Ray, and see what it did to them."
     )
+    top.add_argument("--version", action=_Version, help="print the version")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     def add(name: str, run: Run, help: str, epilog: str | None = None) -> argparse.ArgumentParser:
@@ -73,6 +74,19 @@ def parser() -> argparse.ArgumentParser:
     report = add("report", start.report, "write report.html and figures/ of a run or a study again")
     report.add_argument("folder", type=Path, metavar="RUN|STUDY", help="its directory, such as runs/demo")
     return top
+
+
+class _Version(argparse.Action):
+    """Prints the version of the package that is installed."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str, help: str) -> None:
+        super().__init__(option_strings, dest, nargs=0, help=help)
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
+        from importlib.metadata import version
+
+        print(f"rayrl {version('rayrl')}")
+        parser.exit()
 
 
 def _verify_options(command: argparse.ArgumentParser) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 from jinja2 import TemplateSyntaxError
 
 from rayrl.data.chat import Messages, Tools
-from rayrl.data.row import REFUSED, RowError
+from rayrl.data.row import EMPTY_PROMPT, REFUSED, RowError
 from rayrl.errors import ConfigError
 
 MAX_ROLES = 6
@@ -27,15 +27,13 @@ class ChatTemplate:
         """The text; `answer_next`: ready for the assistant's turn.
 
         Raises:
-            RowError: The template does not take these messages.
+            RowError: The template does not take these messages, or writes no text for them.
             ConfigError: It is no template.
         """
         options = {"tools": tools} if tools else {}
         try:
-            return str(
-                self._tokenizer.apply_chat_template(
-                    messages, add_generation_prompt=answer_next, tokenize=False, **options
-                )
+            text = self._tokenizer.apply_chat_template(
+                messages, add_generation_prompt=answer_next, tokenize=False, **options
             )
         except TemplateSyntaxError as error:
             where = f"file {str(self._file)!r}" if self._file else "the tokenizer's own"
@@ -44,9 +42,14 @@ class ChatTemplate:
                 + ("" if self._file else ", or name a file")
             ) from error
         except Exception as error:  # a template is a program: it raises what it likes
-            raise RowError(REFUSED, self._refusal(messages, error)) from error
+            reason = f"the chat template refuses the messages ({_roles(messages)}): {error or type(error).__name__}"
+            raise RowError(REFUSED, reason) from error
+        if messages and not text.strip():
+            reason = f"model.chat_template: it writes no text for the messages ({_roles(messages)}) of this row"
+            raise RowError(EMPTY_PROMPT, reason)
+        return str(text)
 
-    def _refusal(self, messages: Messages, error: Exception) -> str:
-        roles = [str(message.get("role")) for message in messages]
-        listed = ", ".join(roles[:MAX_ROLES]) + (", …" if len(roles) > MAX_ROLES else "")
-        return f"the chat template refuses the messages ({listed or 'none'}): {error or type(error).__name__}"
+
+def _roles(messages: Messages) -> str:
+    roles = [str(message.get("role")) for message in messages]
+    return ", ".join(roles[:MAX_ROLES]) + (", …" if len(roles) > MAX_ROLES else "") or "none"

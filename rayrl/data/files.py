@@ -8,7 +8,7 @@ from glob import glob, has_magic
 from pathlib import Path
 from typing import IO
 
-from rayrl.data.row import Row
+from rayrl.data.row import FileRow, Row
 from rayrl.errors import DataError
 
 ROWS_PER_READ = 128
@@ -71,7 +71,8 @@ def _jsonl(path: Path, field: str) -> Iterator[Row]:
     with _opened(path, field) as lines:
         for number, line in enumerate(lines, start=1):
             if line.strip():
-                yield _object(line, f"{path}:{number}", field)
+                place = f"{path}:{number}"
+                yield FileRow(_object(line, place, field), place)
 
 
 def _object(text: str, where: str, field: str) -> Row:
@@ -119,7 +120,8 @@ def _csv(path: Path, field: str, columns: Sequence[str] | None) -> Iterator[Row]
                     raise DataError(
                         f"{field}.source: {path}:{reader.line_num} has more or fewer cells than {reader.fieldnames}"
                     )
-                yield row if columns is None else {**row, "file": path.stem}
+                columns_of_row = row if columns is None else {**row, "file": path.stem}
+                yield FileRow(columns_of_row, f"{path}:{reader.line_num}")
         except csv.Error as error:
             raise DataError(
                 f"{field}.source: {path}:{reader.reader.line_num} is not CSV that can be read: {error}; "

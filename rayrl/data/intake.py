@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TypeVar
 
 from rayrl.config import DatasetSettings
-from rayrl.data.row import INCOMPLETE, NO_ANSWER, LeftOut, MissingColumn, Row, RowError
+from rayrl.data.row import INCOMPLETE, NO_ANSWER, LeftOut, MissingColumn, Row, RowError, in_brackets, place_of
 from rayrl.data.sources import iterate_rows
 from rayrl.data.template import is_blank
 from rayrl.errors import MAX_SHOWN, DataError, listed
@@ -26,6 +26,7 @@ class Intake:
         self.data, self.field, self._fixes = data, field, fixes
         self._removed: dict[str, list[str]] = {}
         self._bad: dict[str, tuple[str, str]] = {}
+        self._places: dict[str, str] = {}
         self._missing_column: str | None = None
         self._last_incomplete: Row = {}
 
@@ -38,11 +39,12 @@ class Intake:
                 made = row if isinstance(row, LeftOut) else make(index, row)
             except RowError as error:
                 self._add_error(self.name(index), error)
-                continue
-            if isinstance(made, LeftOut):
-                self.note(made.reason, index)
             else:
-                yield made
+                if not isinstance(made, LeftOut):
+                    yield made
+                    continue
+                self.note(made.reason, index)
+            self._places[self.name(index)] = place_of(row)
 
     def name(self, index: int) -> str:
         return f"{self.field}-{index}"
@@ -84,10 +86,11 @@ class Intake:
         if self.data.bad_golds == "skip" and any_left:
             return
         if incomplete := self._removed.get(INCOMPLETE):
+            places = ", ".join(filter(None, (self._places[name] for name in incomplete[:MAX_SHOWN])))
             raise DataError(
                 f"{self.field}: {len(incomplete)} rows have no {self.data.question_column!r} or no "
-                f"{self.data.answer_column!r} ({', '.join(incomplete[:MAX_SHOWN])}; the last has "
-                f"{', '.join(map(str, self._last_incomplete))}); set {self.field}.question_column / answer_column, or "
+                f"{self.data.answer_column!r} ({', '.join(incomplete[:MAX_SHOWN])}; {places and f'at {places}; '}columns "
+                f"of the last: {', '.join(map(str, self._last_incomplete))}); set {self.field}.question_column / answer_column, or "
                 f"leave them out by {self.field}.bad_golds: skip"
             )
         if self._missing_column and not any_left:
@@ -106,7 +109,7 @@ class Intake:
         same = Counter(reason for _, reason in self._bad.values()).most_common(1)[0][1]
         alike = f" ({same} for the same reason)" if same > 1 else ""
         count = len(self._bad)
-        problems = listed([f"{name}: {reason}" for name, (_, reason) in self._bad.items()])
+        problems = listed([f"{name}: {reason}{in_brackets(self._places[name])}" for name, (_, reason) in self._bad.items()])
         fixes = "".join(f"{fix}, " for fix in dict.fromkeys(self._fixes[kind] for kind in self._fixes if kind in kinds))
         return (
             f"{self.field}: {count} rows {what}{alike}:\n{problems}\n"

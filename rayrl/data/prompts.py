@@ -7,7 +7,7 @@ from rayrl.config import DatasetSettings, PromptSettings
 from rayrl.data.chat import Encode, Render, require_written
 from rayrl.data.intake import Intake
 from rayrl.data.question import prompt_chat, question_text, template_fixes
-from rayrl.data.row import LeftOut, Row
+from rayrl.data.row import LeftOut, Row, place_of
 from rayrl.errors import DataError
 from rayrl.types import Prompt
 
@@ -16,10 +16,12 @@ Select = Callable[[Row], Row | LeftOut]
 
 @dataclass(frozen=True, slots=True)
 class PromptSet:
-    """Prompts of a dataset; and why -> ids of the rows that are left out."""
+    """Prompts of a dataset; why -> ids of the rows that are left out; and `FILE:LINE` of each prompt, where it has
+    one."""
 
     prompts: list[Prompt]
     left_out: dict[str, list[str]]
+    places: list[str]
 
 
 def build_prompts(
@@ -46,6 +48,7 @@ def build_prompts(
         ConfigError: The template names a column that rows lack.
     """
     intake = Intake(data, field, template_fixes(settings, field))
+    places: list[str] = []
 
     def make(index: int, row: Row) -> Prompt | LeftOut:
         used = select(row) if select else row
@@ -58,6 +61,7 @@ def build_prompts(
         token_ids = encode(text)
         if len(token_ids) > settings.max_tokens:
             return LeftOut(f"longer than {settings.max_tokens} tokens")
+        places.append(place_of(row))
         return Prompt(intake.name(index), text, token_ids, columns | {"question": question_text(columns)})
 
     prompts = list(intake.read(make))
@@ -66,4 +70,4 @@ def build_prompts(
     if not prompts:
         counts = ", ".join(f"{len(ids)} of {reason}" for reason, ids in left_out.items())
         raise DataError(f"{field}: no row is left ({counts}); raise prompt.max_tokens ({settings.max_tokens})")
-    return PromptSet(prompts, left_out)
+    return PromptSet(prompts, left_out, places)

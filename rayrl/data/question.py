@@ -2,7 +2,7 @@
 
 from rayrl.config import PromptSettings
 from rayrl.data.chat import Chat, is_chat, read_chat
-from rayrl.data.row import NO_CHAT, NO_QUESTION, NO_TEXT, REFUSED, UNWRITTEN, Row, RowError
+from rayrl.data.row import EMPTY_PROMPT, NO_CHAT, NO_QUESTION, NO_TEXT, REFUSED, UNWRITTEN, Row, RowError
 from rayrl.data.template import fill
 
 
@@ -46,5 +46,6 @@ def template_fixes(settings: PromptSettings, field: str) -> dict[str, str]:
         NO_QUESTION: f"set {field}.question_column or prompt.template",
         NO_TEXT: "change prompt.template",
         REFUSED: other if settings.system is None else f"leave out prompt.system, {other}",
+        EMPTY_PROMPT: f"change prompt.template, {other}",
         UNWRITTEN: other,
     }

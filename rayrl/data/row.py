@@ -8,6 +8,24 @@ from rayrl.errors import ConfigError, DataError
 Row = dict[str, Any]
 
 
+class FileRow(Row):
+    """A row of a file that is read line by line. place: `FILE:LINE`, the line from 1."""
+
+    def __init__(self, columns: Row, place: str) -> None:
+        super().__init__(columns)
+        self.place = place
+
+
+def place_of(row: object) -> str:
+    """`FILE:LINE` of a row; empty where it is of no such file."""
+    return row.place if isinstance(row, FileRow) else ""
+
+
+def in_brackets(place: str) -> str:
+    """To be put behind what is said of a row."""
+    return f" ({place})" if place else ""
+
+
 @dataclass(frozen=True, slots=True)
 class LeftOut:
     """A row that a filter or a limit removed. Whoever reads the rows counts and lists it."""
@@ -39,4 +57,5 @@ NO_TEXT = "a column of a template holds no text"
 NO_CHAT = "no chat of messages with role and content"
 EMPTY_MESSAGE = "a message without text"
 REFUSED = "refused by the chat template"
+EMPTY_PROMPT = "a prompt without text"
 UNWRITTEN = "tools or tool calls that the chat template does not write"

@@ -16,6 +16,11 @@ from rayrl.errors import ResourceError
 # (github.com/ray-project/ray/issues/25239).
 ANYWHERE = "DEFAULT"
 
+RETRY = (
+    "the machine may be busy: try again when it is less so, a run with --run.resume true, a study or sweep with "
+    "--study.resume true or --sweep.resume true"
+)
+
 # Ray Train and Ray's workers tell little that a user of a run needs; the run's own view does.
 QUIET = {
     "RAY_TRAIN_V2_ENABLED": "1",
@@ -56,8 +61,9 @@ def connect() -> Iterator[dict[str, float]]:
         ray.init(**options, log_to_driver=verbose, logging_level=level)
     except Exception as error:  # Ray raises bare ones
         ray.shutdown()
-        where = os.environ.get("RAY_ADDRESS", "this machine")
-        raise ResourceError(f"Ray did not start on {where}: {error}") from error
+        address = os.environ.get("RAY_ADDRESS")
+        fix = "check RAY_ADDRESS, or unset it and Ray starts on this machine" if address else RETRY
+        raise ResourceError(f"Ray did not start on {address or 'this machine'}: {error}; {fix}") from error
     for name in ("ray.train", "ray.tune", "ray"):
         logging.getLogger(name).setLevel(level)
     try:

@@ -11,6 +11,7 @@ from rayrl.data.chat_template import ChatTemplate
 from rayrl.data.example_tokenizer import ExampleTokenizer
 from rayrl.data.examples import ExampleFile, write_examples
 from rayrl.data.prompts import Select, build_prompts
+from rayrl.data.row import in_brackets
 from rayrl.divergence.text_set import build_texts
 from rayrl.errors import DataError, ModelError, listed
 from rayrl.models import load_tokenizer
@@ -89,7 +90,9 @@ class _Reader:
         self.left_out |= found.left_out
         problems = check_golds([one.columns for one in found.prompts], rewards, "answer", self.config.verifier)
         if problems and (data.bad_golds == "error" or len(problems) == len(found.prompts)):
-            named = listed([f"{found.prompts[index].id}: {reason}" for index, reason in problems])
+            named = listed(
+                [f"{found.prompts[at].id}: {reason}{in_brackets(found.places[at])}" for at, reason in problems]
+            )
             raise DataError(
                 f"{field}: {len(problems)} of {len(found.prompts)} gold answers cannot be read:\n{named}\n"
                 f"mend them, set {field}.answer_column, or leave them out by {field}.bad_golds: skip"
