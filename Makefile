@@ -16,8 +16,9 @@ check: setup ## lint, format, types, import boundaries
 	@$(python) -m mypy
 	@.venv/bin/lint-imports
 
-docs: setup ## docs/metrics.md from the table of metrics
+docs: setup ## docs/metrics.md from the table of metrics, docs/settings.md from the classes of the settings
 	@$(python) docs/metrics.py
+	@$(python) docs/settings.py
 
 lock: setup ## resolve the pinned sets anew
 	@$(python) launch/lock.py

@@ -12,9 +12,10 @@ logged.
 
 A run writes `metrics.jsonl`: one JSON object a line, with `kind`, `step`, `time` (UTC) and `elapsed_s` (seconds of the
 run, over all its resumes). `kind` is `step`, `eval` or `event`; an event has `event` and `detail` and no figures. A
-figure that cannot be said is null. What stands in braces is a name of the run's own: a benchmark, a reward function. A
-unit of `share` is in 0..1. A step of several optimizer updates logs one figure: their mean, unless the table says
-otherwise.
+missing value is null. Names in braces are placeholders, such as a benchmark's name. A `share` is a number in 0..1. A
+step of several optimizer updates logs one figure: their mean, unless the table says otherwise.
+
+To add a metric: a row in `STEP` or `EVALUATION` of that file, the code that logs it, `make docs`.
 """
 
 

@@ -44,18 +44,22 @@ STEP = (
     Metric("verify/latency_mean_s", "s", "Mean time from a group's last token to its verdicts."),
     Metric("data/examples", "examples", "SFT: examples of the step."),
     Metric("data/tokens", "tokens", "SFT: their tokens, prompts included."),
-    Metric("data/epoch", "epochs", "SFT: how often the data have been gone through."),
+    Metric("data/epoch", "epochs", "SFT: passes over the data so far."),
     Metric("train/loss", "none", "The loss that is minimized; SFT: nats per learned token."),
     Metric("train/grad_norm", "none", "L2 norm of the gradient of all trained weights, before clipping."),
     Metric("train/learning_rate", "none", "Learning rate of the update."),
-    Metric("train/packed_tokens", "tokens", "Tokens that went through the model; a shared prompt once a tree.", "sum"),
+    Metric("train/packed_tokens", "tokens",
+           "Tokens that went through the model. Packed: rows without padding, one behind the other, and a "
+           "shared prompt once a tree.", "sum"),
     Metric("train/loss_tokens", "tokens", "Tokens that the loss is taken over.", "sum"),
     Metric("train/microbatches", "batches", "Micro-batches of each rank.", "sum"),
     Metric("train/skipped_updates", "updates", "Updates left out: no loss token, or an infinite gradient.", "sum"),
     Metric("sft/token_loss_mean", "nats", "SFT: mean cross-entropy of a learned token, whatever the normalizer."),
     Metric("policy/entropy_mean", "nats", "Mean entropy of the policy's distribution at a learned token."),
     Metric("policy/top{k}_frac", "share", "Learned tokens that are among the k most likely ones (k = 1, 10)."),
-    Metric("policy/clip_frac", "share", "Tokens whose ratio to the step's first policy is clipped."),
+    Metric("policy/clip_frac", "share",
+           "Tokens for which the clip decides the minimum in the loss, so that they give no gradient; cispo: "
+           "whose ratio is clipped. Always 0 at `updates_per_step` 1, where the ratio is 1."),
     Metric("policy/clip_low_frac", "share", "Of all tokens, those clipped at the lower bound."),
     Metric("policy/clip_high_frac", "share", "Of all tokens, those clipped at the upper bound."),
     Metric("policy/kl_to_base_mean", "nats", "KL from the base, k3 estimate (with `objective.kl_coefficient`)."),
@@ -76,8 +80,10 @@ STEP = (
     Metric("time/train_s", "s", "The step's updates."),
     Metric("time/sync_s", "s", "Sending the new weights to the generators."),
     Metric("time/step_s", "s", "The whole step: waiting, training and syncing."),
-    Metric("memory/peak_gb", "GB", "Most memory that the first rank has held since its start."),
-    Metric("memory/estimate_gb", "GB", "What was estimated for it before the run."),
+    Metric("memory/peak_gb", "GB",
+           "The first rank's peak since its start. On CPU resident memory (RSS) beyond what the process held "
+           "before the model; on a GPU what PyTorch allocated there."),
+    Metric("memory/estimate_gb", "GB", "The estimate of it from before the run."),
 )  # fmt: skip
 
 _EVALUATION = (

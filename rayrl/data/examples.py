@@ -14,6 +14,7 @@ from rayrl.data.chat import Encode, Render
 from rayrl.data.example_tokenizer import ExampleTokenizer
 from rayrl.data.intake import Intake
 from rayrl.data.order import Numbers
+from rayrl.data.prompts import equal_prompts
 from rayrl.data.question import template_fixes
 from rayrl.data.row import NO_ANSWER, LeftOut, Row
 from rayrl.errors import ConfigError, DataError
@@ -111,10 +112,17 @@ class _Examples:
         self.groups: dict[str, int] = {}
         self.ends_added = 0
         """Examples at whose end the chat template writes no `eos`, and one was put there."""
+        self.prompts = self.equal = 0
+        """Rows with a prompt, and those of them whose prompt is that of the first."""
+        self.first_prompt: str | None = None
 
     def make(self, index: int, row: Row) -> dict[str, Any] | LeftOut:
         found = self.tokenizer.pieces(row)
-        if found.texts[0][0] in self.held_out:
+        prompt = found.texts[0][0]
+        self.first_prompt = prompt if self.first_prompt is None else self.first_prompt
+        self.prompts += 1
+        self.equal += prompt == self.first_prompt
+        if prompt in self.held_out:
             return LeftOut("held out too")
         self.ends_added += found.end_added
         encoded = [(self.tokenizer.encode(text), learned) for text, learned in found.texts]
@@ -141,15 +149,25 @@ class _Examples:
         """Raises DataError or ConfigError where rows are bad and not to be skipped, or none is left."""
         self.intake.require_good(any_left)
         if not any_left:
-            limit = self.target.max_tokens
-            raise DataError(f"target.max_tokens: {limit} leaves none of the rows of train_data; raise it")
+            counts = ", ".join(f"{len(names)} of {reason}" for reason, names in self.intake.reasons.items())
+            notes = "".join(f"\n{note}" for note in equal_prompts("train_data", self.prompts, self._all_equal))
+            raise DataError(
+                f"train_data: no row is left ({counts}); raise target.max_tokens ({self.target.max_tokens}), or give "
+                f"rows that are not evaluated too{notes}"
+            )
+
+    @property
+    def _all_equal(self) -> bool:
+        return self.equal == self.prompts
 
     def notes(self) -> list[str]:
+        equal = equal_prompts("train_data", self.prompts, self._all_equal)
         if not self.ends_added:
-            return []
+            return equal
         return [
+            *equal,
             f"model.chat_template: it writes no {self.eos} after an answer; one was put at the end of "
-            f"{self.ends_added} examples and is learned, so that the model learns to stop"
+            f"{self.ends_added} examples and is learned, so that the model learns to stop",
         ]
 
 

@@ -87,11 +87,12 @@ class Intake:
             return
         if incomplete := self._removed.get(INCOMPLETE):
             places = ", ".join(filter(None, (self._places[name] for name in incomplete[:MAX_SHOWN])))
+            columns = ", ".join(map(str, self._last_incomplete))
             raise DataError(
                 f"{self.field}: {len(incomplete)} rows have no {self.data.question_column!r} or no "
-                f"{self.data.answer_column!r} ({', '.join(incomplete[:MAX_SHOWN])}; {places and f'at {places}; '}columns "
-                f"of the last: {', '.join(map(str, self._last_incomplete))}); set {self.field}.question_column / answer_column, or "
-                f"leave them out by {self.field}.bad_golds: skip"
+                f"{self.data.answer_column!r} ({', '.join(incomplete[:MAX_SHOWN])}; "
+                f"{places and f'at {places}; '}columns of the last: {columns}); set {self.field}.question_column / "
+                f"answer_column, or leave them out by {self.field}.bad_golds: skip"
             )
         if self._missing_column and not any_left:
             raise MissingColumn(self._missing_column)
@@ -109,7 +110,9 @@ class Intake:
         same = Counter(reason for _, reason in self._bad.values()).most_common(1)[0][1]
         alike = f" ({same} for the same reason)" if same > 1 else ""
         count = len(self._bad)
-        problems = listed([f"{name}: {reason}{in_brackets(self._places[name])}" for name, (_, reason) in self._bad.items()])
+        problems = listed(
+            [f"{name}: {reason}{in_brackets(self._places[name])}" for name, (_, reason) in self._bad.items()]
+        )
         fixes = "".join(f"{fix}, " for fix in dict.fromkeys(self._fixes[kind] for kind in self._fixes if kind in kinds))
         return (
             f"{self.field}: {count} rows {what}{alike}:\n{problems}\n"

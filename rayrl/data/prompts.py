@@ -24,6 +24,13 @@ class PromptSet:
     places: list[str]
 
 
+def equal_prompts(field: str, count: int, equal: bool) -> list[str]:
+    """What to say where the model sees the same prompt for every row of a dataset."""
+    if not equal or count < 2:
+        return []
+    return [f"{field}: all {count} prompts are equal; check prompt.template and model.chat_template"]
+
+
 def build_prompts(
     data: DatasetSettings,
     settings: PromptSettings,

@@ -3,18 +3,19 @@
 import math
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from rayrl.config import DatasetSettings, GRPOConfig, PromptSettings, RewardSettings, SFTConfig, TrainingConfig
 from rayrl.data.chat_template import ChatTemplate
 from rayrl.data.example_tokenizer import ExampleTokenizer
 from rayrl.data.examples import ExampleFile, write_examples
-from rayrl.data.prompts import Select, build_prompts
+from rayrl.data.prompts import Select, build_prompts, equal_prompts
 from rayrl.data.row import in_brackets
 from rayrl.divergence.text_set import build_texts
 from rayrl.errors import DataError, ModelError, listed
 from rayrl.models import load_tokenizer
+from rayrl.train.first_row import FirstRow, first_example, first_prompt
 from rayrl.train.folder_kind import RUN
 from rayrl.train.run_directory import EXAMPLES, draft_folder
 from rayrl.types import Example, Prompt
@@ -36,6 +37,10 @@ class Datasets:
     steps: int
     left_out: dict[str, list[str]]
     """Why -> ids of the rows that are left out."""
+    notes: list[str] = field(default_factory=list)
+    """What a user should know of the rows, beside what is left out."""
+    first: FirstRow | None = None
+    """The first of what it trains on."""
 
 
 def read_datasets(config: TrainingConfig, model: str, drafts: ExitStack) -> Datasets:
@@ -55,10 +60,14 @@ def read_datasets(config: TrainingConfig, model: str, drafts: ExitStack) -> Data
     examples, steps = None, config.steps
     if isinstance(config, SFTConfig):
         examples = reader.examples(config, held_out, drafts)
+        first = first_example(examples[0], reader.tokenizer)
+        reader.notes += examples.notes
         steps = steps or math.ceil(config.epochs * len(examples) / config.examples_per_step)
     else:
         train = reader.training_prompts(held_out)
-    return Datasets(train, examples, evaluated, texts, steps, {why: ids for why, ids in reader.left_out.items() if ids})
+        first = first_prompt(train[0], reader.tokenizer)
+    left_out = {why: ids for why, ids in reader.left_out.items() if ids}
+    return Datasets(train, examples, evaluated, texts, steps, left_out, reader.notes, first)
 
 
 class _Reader:
@@ -76,6 +85,7 @@ class _Reader:
         self.render = ChatTemplate(tokenizer, config.model.chat_template)
         self.encode: Callable[[str], list[int]] = lambda text: list(tokenizer.encode(text, add_special_tokens=False))
         self.left_out: dict[str, list[str]] = {}
+        self.notes: list[str] = []
 
     def prompts(
         self,
@@ -88,6 +98,7 @@ class _Reader:
         """The prompts of a set whose golds can be read."""
         found = build_prompts(data, prompt, self.render, self.encode, field, select)
         self.left_out |= found.left_out
+        self.notes += equal_prompts(field, len(found.prompts), len({one.text for one in found.prompts}) == 1)
         problems = check_golds([one.columns for one in found.prompts], rewards, "answer", self.config.verifier)
         if problems and (data.bad_golds == "error" or len(problems) == len(found.prompts)):
             named = listed(
@@ -120,6 +131,7 @@ class _Reader:
         if not found:
             raise DataError(
                 "train_data: every problem is evaluated too (eval_data, benchmarks); give them different seeds or files"
+                + "".join(f"\n{note}" for note in self.notes)
             )
         return found
 

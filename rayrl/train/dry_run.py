@@ -4,13 +4,14 @@ from rich.console import Console
 
 from rayrl.config import TrainingConfig, dump_config
 from rayrl.train.preflight import check_run
-from rayrl.train.view import plan_table
+from rayrl.train.view import write_plan
 
 
 def print_plan(config: TrainingConfig) -> int:
-    """Prints the resolved settings, then what trains, memory and placement. Raises as the run itself would."""
+    """Prints the resolved settings, then what trains, memory, placement and the first row. Raises as the run
+    itself would."""
     console = Console(highlight=False, soft_wrap=True)
     with check_run(config) as plan:
         console.print(dump_config(config.resolved(plan.data.steps)), markup=False)
-        console.print(plan_table(config, plan))
+        write_plan(console, config, plan)
     return 0

@@ -69,19 +69,30 @@ def mapped_bytes(config: TrainingConfig, sent_bytes: int) -> int:
     return 2 * sent_bytes if config.samples and not config.learner.gpus_per_worker else 0
 
 
-def require_memory(config: TrainingConfig, needed: RunMemory) -> None:
+def require_memory(config: TrainingConfig, needed: RunMemory, largest: int = 0) -> None:
     """Raises ModelError where this machine's memory cannot hold what runs here.
+
+    Args:
+        config: The settings.
+        needed: Of all processes.
+        largest: Packed tokens of the largest micro-batch that is part of it; 0: none is.
 
     On a cluster that is already there (RAY_ADDRESS) the machines are unknown: Ray and vLLM report for themselves.
     """
     available = memory_available()
     if "RAY_ADDRESS" not in os.environ and needed.total > available:
+        longest = "target" if isinstance(config, SFTConfig) else "sampling"
+        lower = (
+            f"the largest micro-batch has {largest} tokens: lower learner.microbatch_tokens "
+            f"({config.learner.microbatch_tokens}) or {longest}.max_tokens; or "
+            if largest
+            else ""
+        )
         raise ModelError(
             f"model.path: {config.model.path!r} needs about {needed.total / GB:.1f} GB on this machine (learners "
             f"{needed.learners / GB:.1f}, generators {needed.generators / GB:.1f}, weights on their way "
-            f"{needed.sync / GB:.1f}, processes {needed.processes / GB:.1f}), {available / GB:.1f} GB are free; freeze "
-            "more (freeze.preset), lower learner.microbatch_tokens or generator.kv_cache_gb, use more machines or a "
-            "smaller model"
+            f"{needed.sync / GB:.1f}, processes {needed.processes / GB:.1f}), {available / GB:.1f} GB are free; "
+            f"{lower}lower generator.kv_cache_gb, freeze more (freeze.preset), use a smaller model or more machines"
         )
 
 

@@ -63,9 +63,14 @@ class RunPlan:
         return self._estimator.without_batch()
 
     @cached_property
+    def largest_microbatch(self) -> int:
+        """Packed tokens of the largest micro-batch that can come."""
+        return largest_microbatch(self.config, self.data) if self._trains else 0
+
+    @cached_property
     def activation_bytes(self) -> int:
         """What the largest micro-batch that can come holds for its backward, and the holes between."""
-        return self._estimator.for_batch(largest_microbatch(self.config, self.data)) if self._trains else 0
+        return self._estimator.for_batch(self.largest_microbatch) if self._trains else 0
 
     @property
     def learner_bytes(self) -> int:

@@ -98,7 +98,7 @@ def check_datasets(plan: RunPlan) -> None:
 
 def check_memory(plan: RunPlan) -> None:
     """There is memory for the largest micro-batch that can come."""
-    require_memory(plan.config, plan.memory)
+    require_memory(plan.config, plan.memory, plan.largest_microbatch)
 
 
 CHECKS: tuple[Check, ...] = (

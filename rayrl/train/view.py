@@ -66,7 +66,7 @@ class View(LiveView):
 
     def show_plan(self, plan: RunPlan) -> None:
         """Model, data, what trains, memory, placement."""
-        self.console.print(plan_table(self.config, plan))
+        write_plan(self.console, self.config, plan)
 
     def _screen(self) -> Group:
         done = len(self.steps) and self.steps[-1]["step"]
@@ -117,6 +117,12 @@ def memory_line(record: dict[str, Any]) -> str:
     return f"learner memory: peak {peak:.2f} GB a rank, estimated {estimate:.2f} GB"
 
 
+def write_plan(console: Console, config: TrainingConfig, plan: RunPlan) -> None:
+    """Prints the plan of a run: a table, and the first row that it trains on."""
+    console.print(plan_table(config, plan))
+    console.print(str(plan.data.first), markup=False)
+
+
 def plan_table(config: TrainingConfig, plan: RunPlan) -> Table:
     """The plan of a run as a table."""
     data = plan.data
@@ -125,8 +131,6 @@ def plan_table(config: TrainingConfig, plan: RunPlan) -> Table:
     table.add_row("model", f"{config.model.path}, {plan.structure.base_size / 1e6:.1f} million parameters")
     if data.examples:
         table.add_row("examples", f"{len(data.examples)} to learn")
-        for note in data.examples.notes:
-            table.add_row("note", note)
     else:
         table.add_row("problems", f"{len(data.train)} to train on")
     if data.evaluated:
@@ -134,7 +138,7 @@ def plan_table(config: TrainingConfig, plan: RunPlan) -> Table:
     for reason, ids in data.left_out.items():
         table.add_row("left out", f"{len(ids)} of {reason} ({', '.join(ids[:3])}{', …' if len(ids) > 3 else ''})")
     table.add_row("a step", config.step_in_words)
-    for notice in config.notices:
+    for notice in [*data.notes, *config.notices]:
         table.add_row("note", notice)
     for row in plan.freeze_rows:
         fate = "train " if row.trainable else "frozen"

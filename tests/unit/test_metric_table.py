@@ -1,4 +1,3 @@
-import importlib.util
 import re
 from pathlib import Path
 from typing import Any
@@ -11,15 +10,6 @@ from rayrl.metrics import MetricsLog, read_metrics
 from rayrl.study.settings import AshaSettings
 from rayrl.train.statistics import evaluation_statistics
 from tests.conftest import ROOT
-
-
-def test_the_page_is_made_from_the_table() -> None:
-    spec = importlib.util.spec_from_file_location("metrics_page", ROOT / "docs" / "metrics.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    assert (ROOT / "docs" / "metrics.md").read_text(encoding="utf-8") == module.page(), "run `make docs`"
 
 
 def test_names_are_unique_and_each_finds_itself() -> None:

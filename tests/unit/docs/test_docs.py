@@ -1,6 +1,7 @@
 """What the pages say is so: files, links, functions, commands, settings, tables and verdicts that they show."""
 
 import ast
+import importlib.util
 import json
 import re
 from collections.abc import Mapping
@@ -232,3 +233,22 @@ def test_the_readme_is_short_and_the_lab_notes_are_newest_first() -> None:
     parts = re.findall(r"^## (.*)", (ROOT / "docs/lab_notes.md").read_text(encoding="utf-8"), re.MULTILINE)
     dates = [date.fromisoformat(part[:10]) for part in parts]
     assert dates == sorted(dates, reverse=True)
+
+
+@pytest.mark.parametrize("name", ["metrics", "settings"])
+def test_pages_that_are_made_from_code_are_up_to_date(name: str) -> None:
+    spec = importlib.util.spec_from_file_location(f"{name}_page", ROOT / "docs" / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    assert (ROOT / "docs" / f"{name}.md").read_text(encoding="utf-8") == module.page(), "run `make docs`"
+
+
+def test_the_page_of_settings_names_every_setting_of_the_demo() -> None:
+    named = set(codes(ROOT / "docs/settings.md"))
+    config = yaml.safe_load((ROOT / "configs/demo/grpo.yaml").read_text())
+    paths = {f"{top}.{name}" for top, part in config.items() if isinstance(part, dict) for name in part}
+    shown_once = {path.replace("eval_data.", "train_data.") for path in paths}
+    assert len(paths) > 10
+    assert not {path for path in shown_once if not path.startswith("train_data.options")} - named

@@ -1,0 +1,90 @@
+"""Writes docs/settings.md from the classes of the settings: `make docs`."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, get_args, get_origin
+
+from pydantic.fields import FieldInfo
+
+from rayrl.config import GRPOConfig, Settings, SFTConfig, TrainingConfig
+from rayrl.study.settings import StudyConfig, SweepConfig
+from rayrl.synth.settings import SynthConfig
+
+HEAD = """# Settings
+
+`make docs` makes this page from the classes in [rayrl/config](../rayrl/config/__init__.py),
+[study](../rayrl/study/settings.py) and [synth](../rayrl/synth/settings.py). Any setting can follow a command as
+`--section.field value`. `NAME` is a name of your own, `[]` an item of a list. None is `null` in YAML and
+on the command line.
+"""
+COMMANDS: dict[str, type[Settings]] = {
+    "rayrl grpo and rayrl sft": TrainingConfig,
+    "rayrl grpo only": GRPOConfig,
+    "rayrl sft only": SFTConfig,
+    "rayrl study": StudyConfig,
+    "rayrl sweep": SweepConfig,
+    "rayrl synth": SynthConfig,
+}
+BOUNDS = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
+
+
+def page() -> str:
+    places: dict[type[Settings], str] = {}
+    return HEAD + "".join(f"\n## {title}\n{_section(model, '', places)}" for title, model in COMMANDS.items())
+
+
+def _section(model: type[Settings], path: str, places: dict[type[Settings], str]) -> str:
+    """What a class is for, its table, and the sections in it that have no place yet. At the top only what is new."""
+    own = {name: field for name, field in model.model_fields.items() if path or name in vars(model)["__annotations__"]}
+    parts = [part for name, field in own.items() for part in _parts(field.annotation, path + name)]
+    fresh: dict[type[Settings], str] = {}
+    for place, part in parts:
+        if part not in places:
+            places[part] = fresh[part] = place
+    rows = [_row(path + name, field, places) for name, field in own.items()]
+    about = f"\n{' '.join(vars(model)['__doc__'].split())}\n" if vars(model).get("__doc__") else ""
+    table = "\n".join(["", "| setting | type | default | meaning |", "|---|---|---|---|", *rows, ""])
+    return (
+        about
+        + table
+        + "".join(f"\n### {place}\n{_section(part, place + '.', places)}" for part, place in fresh.items())
+    )
+
+
+def _parts(annotation: Any, place: str) -> Iterator[tuple[str, type[Settings]]]:
+    """Sections that a field holds, each with its place."""
+    if isinstance(annotation, type) and issubclass(annotation, Settings):
+        yield place, annotation
+    mark = {list: "[]", dict: ".NAME"}.get(get_origin(annotation), "")
+    for inner in get_args(annotation):
+        yield from _parts(inner, place + mark)
+
+
+def _row(name: str, field: FieldInfo, places: dict[type[Settings], str]) -> str:
+    kind = field.annotation
+    shown = kind.__name__ if isinstance(kind, type) and not get_args(kind) else re.sub(r"\b(?:\w+\.)+", "", str(kind))
+    shown = re.sub(r"Annotated\[([^,]+|.+?\]), \w+\(.+?\)\](?=[],])", r"\1", shown)
+    bounds = [
+        f", {BOUNDS[key]} {getattr(mark, key):g}" for mark in field.metadata for key in BOUNDS if hasattr(mark, key)
+    ]
+    text = " ".join([field.description or "", *(f"Section `{places[part]}`." for _, part in _parts(kind, name))])
+    cells = [f"`{name}`", f"`{shown}`" + "".join(bounds), _default(field), text.strip()]
+    return f"| {' | '.join(' '.join(cell.split()).replace('|', chr(92) + '|') for cell in cells)} |"
+
+
+def _default(field: FieldInfo) -> str:
+    if field.is_required():
+        return "required"
+    if field.default_factory not in (None, dict, list):
+        return "see the text"
+    value = field.get_default(call_default_factory=True, validated_data={})
+    if isinstance(value, Settings):
+        return ", ".join(f"`{name}: {getattr(value, name)}`" for name in sorted(value.model_fields_set))
+    if isinstance(value, list):
+        value = [one.function for one in value]  # rewards
+    return f"`{str(value).lower() if isinstance(value, bool) else 'null' if value is None else value}`"
+
+
+if __name__ == "__main__":
+    Path(__file__).with_suffix(".md").write_text(page(), encoding="utf-8")
