@@ -4,10 +4,10 @@ python := .venv/bin/python
 setup: ## make .venv and install the pinned set
 	@launch/setup.sh
 
-demo: setup ## GRPO on the embedded model: about eight minutes on two cores, installation included
+demo: setup ## GRPO on the bundled model: about eight minutes on two cores, installation included
 	@.venv/bin/rayrl demo
 
-test: setup ## the whole suite: the light tests beside those on real Ray, vLLM and the embedded model
+test: setup ## the whole suite: the light tests beside those on real Ray, vLLM and the bundled model
 	@$(python) -m pytest tests/integration tests/unit -n 2 --no-loadscope-reorder --durations=15
 
 check: setup ## lint, format, types, import boundaries

@@ -26,11 +26,12 @@ COMMANDS: dict[str, type[Settings]] = {
     "rayrl sweep": SweepConfig,
     "rayrl synth": SynthConfig,
 }
+COLUMNS = "\n| setting | type | default | meaning |\n|---|---|---|---|"
 BOUNDS = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
 
 
 def page() -> str:
-    places: dict[type[Settings], str] = {}
+    places: dict[type[Settings], str] = {}  # where each class is described
     return HEAD + "".join(f"\n## {title}\n{_section(model, '', places)}" for title, model in COMMANDS.items())
 
 
@@ -44,12 +45,8 @@ def _section(model: type[Settings], path: str, places: dict[type[Settings], str]
             places[part] = fresh[part] = place
     rows = [_row(path + name, field, places) for name, field in own.items()]
     about = f"\n{' '.join(vars(model)['__doc__'].split())}\n" if vars(model).get("__doc__") else ""
-    table = "\n".join(["", "| setting | type | default | meaning |", "|---|---|---|---|", *rows, ""])
-    return (
-        about
-        + table
-        + "".join(f"\n### {place}\n{_section(part, place + '.', places)}" for part, place in fresh.items())
-    )
+    inner = [f"### {place}\n{_section(part, place + '.', places)}" for part, place in fresh.items()]
+    return about + "\n".join([COLUMNS, *rows, "", *inner])
 
 
 def _parts(annotation: Any, place: str) -> Iterator[tuple[str, type[Settings]]]:
@@ -65,9 +62,7 @@ def _row(name: str, field: FieldInfo, places: dict[type[Settings], str]) -> str:
     kind = field.annotation
     shown = kind.__name__ if isinstance(kind, type) and not get_args(kind) else re.sub(r"\b(?:\w+\.)+", "", str(kind))
     shown = re.sub(r"Annotated\[([^,]+|.+?\]), \w+\(.+?\)\](?=[],])", r"\1", shown)
-    bounds = [
-        f", {BOUNDS[key]} {getattr(mark, key):g}" for mark in field.metadata for key in BOUNDS if hasattr(mark, key)
-    ]
+    bounds = [f", {BOUNDS[at]} {getattr(mark, at):g}" for mark in field.metadata for at in BOUNDS if hasattr(mark, at)]
     text = " ".join([field.description or "", *(f"Section `{places[part]}`." for _, part in _parts(kind, name))])
     cells = [f"`{name}`", f"`{shown}`" + "".join(bounds), _default(field), text.strip()]
     return f"| {' | '.join(' '.join(cell.split()).replace('|', chr(92) + '|') for cell in cells)} |"
@@ -81,9 +76,8 @@ def _default(field: FieldInfo) -> str:
     value = field.get_default(call_default_factory=True, validated_data={})
     if isinstance(value, Settings):
         return ", ".join(f"`{name}: {getattr(value, name)}`" for name in sorted(value.model_fields_set))
-    if isinstance(value, list):
-        value = [one.function for one in value]  # rewards
-    return f"`{str(value).lower() if isinstance(value, bool) else 'null' if value is None else value}`"
+    shown = [one.function for one in value] if isinstance(value, list) else value  # a list of rewards
+    return f"`{'null' if shown is None else str(shown).lower() if isinstance(shown, bool) else shown}`"
 
 
 if __name__ == "__main__":

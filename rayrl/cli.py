@@ -35,7 +35,7 @@ def parser() -> argparse.ArgumentParser:
         command.add_argument("config", type=Path, metavar="CONFIG", help=f"YAML file, such as configs/{example}.yaml")
         command.add_argument("--dry-run", action="store_true", help=dry_run)
 
-    demo = add("demo", start.grpo, "GRPO on the embedded model: rayrl grpo configs/demo/grpo.yaml", OVERRIDES)
+    demo = add("demo", start.grpo, "GRPO on the bundled model: rayrl grpo configs/demo/grpo.yaml", OVERRIDES)
     demo.set_defaults(config=start.DEMO)
     demo.add_argument("--dry-run", action="store_true", help=DRY_RUN)
     add_config("grpo", start.grpo, "demo/grpo", DRY_RUN, "train by GRPO")

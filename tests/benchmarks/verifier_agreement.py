@@ -25,7 +25,7 @@ from rayrl.verify.finance.gold import read_gold
 
 VIEWS = Path(__file__).with_name("views.json")
 MEASURED = """It was measured ten times before any of its rows was read, at last with 94.1 % of the refusals found.
-Then its nine missed refusals were read: one is an answer, in eight ours was wrong (CONTRIBUTING.md). One rule came of
+Then its nine missed refusals were read: one is an answer, in eight ours was wrong (docs/lab_notes.md). One rule came of
 that, and finds two of them: a response without any answer is a refusal if it says that something is missing."""
 LABELS = ("Correct Answer", "Incorrect Answer", "Refusal")
 
