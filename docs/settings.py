@@ -15,8 +15,8 @@ HEAD = """# Settings
 
 `make docs` makes this page from the classes in [rayrl/config](../rayrl/config/__init__.py),
 [study](../rayrl/study/settings.py) and [synth](../rayrl/synth/settings.py). Any setting can follow a command as
-`--section.field value`. `NAME` is a name of your own, `[]` an item of a list. None is `null` in YAML and
-on the command line.
+`--section.field value`. `NAME` is a name of your own, `[]` an item of a list. None is `null` in YAML and on the
+command line.
 """
 COMMANDS: dict[str, type[Settings]] = {
     "rayrl grpo and rayrl sft": TrainingConfig,
@@ -39,10 +39,7 @@ def _section(model: type[Settings], path: str, places: dict[type[Settings], str]
     """What a class is for, its table, and the sections in it that have no place yet. At the top only what is new."""
     own = {name: field for name, field in model.model_fields.items() if path or name in vars(model)["__annotations__"]}
     parts = [part for name, field in own.items() for part in _parts(field.annotation, path + name)]
-    fresh: dict[type[Settings], str] = {}
-    for place, part in parts:
-        if part not in places:
-            places[part] = fresh[part] = place
+    fresh = {part: places.setdefault(part, place) for place, part in parts if part not in places}
     rows = [_row(path + name, field, places) for name, field in own.items()]
     about = f"\n{' '.join(vars(model)['__doc__'].split())}\n" if vars(model).get("__doc__") else ""
     inner = [f"### {place}\n{_section(part, place + '.', places)}" for part, place in fresh.items()]
