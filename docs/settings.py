@@ -66,10 +66,8 @@ def _row(name: str, field: FieldInfo, places: dict[type[Settings], str]) -> str:
 
 
 def _default(field: FieldInfo) -> str:
-    if field.is_required():
-        return "required"
-    if field.default_factory not in (None, dict, list):
-        return "see the text"
+    if field.is_required() or field.default_factory not in (None, dict, list):
+        return "required" if field.is_required() else "see the text"
     value = field.get_default(call_default_factory=True, validated_data={})
     if isinstance(value, Settings):
         return ", ".join(f"`{name}: {getattr(value, name)}`" for name in sorted(value.model_fields_set))
