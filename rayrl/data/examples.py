@@ -29,6 +29,7 @@ SCHEMA = pa.schema(
     ]
 )
 ROWS_PER_BATCH = 256
+HELD_OUT = "held out too"
 
 
 class ExampleFile:
@@ -114,16 +115,19 @@ class _Examples:
         """Examples at whose end the chat template writes no `eos`, and one was put there."""
         self.prompts = self.equal = 0
         """Rows with a prompt, and those of them whose prompt is that of the first."""
-        self.first_prompt: str | None = None
+        self.first: list[tuple[str, bool]] = []
+        """The pieces of the first example."""
+        self.answers_differ = False
 
     def make(self, index: int, row: Row) -> dict[str, Any] | LeftOut:
         found = self.tokenizer.pieces(row)
         prompt = found.texts[0][0]
-        self.first_prompt = prompt if self.first_prompt is None else self.first_prompt
+        self.first = self.first or found.texts
         self.prompts += 1
-        self.equal += prompt == self.first_prompt
+        self.equal += prompt == self.first[0][0]
+        self.answers_differ |= found.texts[1:] != self.first[1:]
         if prompt in self.held_out:
-            return LeftOut("held out too")
+            return LeftOut(HELD_OUT)
         self.ends_added += found.end_added
         encoded = [(self.tokenizer.encode(text), learned) for text, learned in found.texts]
         token_ids = [token for tokens, _ in encoded for token in tokens]
@@ -149,16 +153,18 @@ class _Examples:
         """Raises DataError or ConfigError where rows are bad and not to be skipped, or none is left."""
         self.intake.require_good(any_left)
         if not any_left:
-            counts = ", ".join(f"{len(names)} of {reason}" for reason, names in self.intake.reasons.items())
+            reasons, limit = self.intake.reasons, self.target.max_tokens
+            counts = ", ".join(f"{len(names)} of {reason}" for reason, names in reasons.items())
             notes = "".join(f"\n{note}" for note in equal_prompts("train_data", self.prompts, self._all_equal))
+            if set(reasons) == {HELD_OUT}:
+                raise DataError(f"train_data: no row is left ({counts}); give rows that are not evaluated too{notes}")
             raise DataError(
-                f"train_data: no row is left ({counts}); raise target.max_tokens ({self.target.max_tokens}), or give "
-                f"rows that are not evaluated too{notes}"
+                f"target.max_tokens: {limit} leaves none of the rows of train_data ({counts}); raise it{notes}"
             )
 
     @property
     def _all_equal(self) -> bool:
-        return self.equal == self.prompts
+        return self.equal == self.prompts and self.answers_differ
 
     def notes(self) -> list[str]:
         equal = equal_prompts("train_data", self.prompts, self._all_equal)

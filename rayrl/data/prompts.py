@@ -25,8 +25,8 @@ class PromptSet:
 
 
 def equal_prompts(field: str, count: int, equal: bool) -> list[str]:
-    """What to say where the model sees the same prompt for every row of a dataset."""
-    if not equal or count < 2:
+    """What to say where the model sees the same prompt for every row of a dataset, though the answers differ."""
+    if not equal:
         return []
     return [f"{field}: all {count} prompts are equal; check prompt.template and model.chat_template"]
 

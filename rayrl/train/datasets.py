@@ -98,7 +98,9 @@ class _Reader:
         """The prompts of a set whose golds can be read."""
         found = build_prompts(data, prompt, self.render, self.encode, field, select)
         self.left_out |= found.left_out
-        self.notes += equal_prompts(field, len(found.prompts), len({one.text for one in found.prompts}) == 1)
+        answers = {str(one.columns["answer"]) for one in found.prompts}
+        equal = len({one.text for one in found.prompts}) == 1 < len(answers)
+        self.notes += equal_prompts(field, len(found.prompts), equal)
         problems = check_golds([one.columns for one in found.prompts], rewards, "answer", self.config.verifier)
         if problems and (data.bad_golds == "error" or len(problems) == len(found.prompts)):
             named = listed(
