@@ -127,7 +127,8 @@ def test_a_run_is_its_learners_generators_weights_on_their_way_and_processes() -
         ({}, 6 * (7 + 4 * 10)),
         ({"workers": 4}, 2 * (7 + 4 * 10)),
         ({"microbatch_tokens": 100}, 100),
-        ({"microbatch_tokens": 20}, 7 + 4 * 10),  # one group is never divided
+        ({"microbatch_tokens": 20}, 20),  # a group is cut
+        ({"microbatch_tokens": 10}, 7 + 10),  # a completion with its prompt is not
     ],
 )
 def test_the_largest_microbatch_is_what_a_step_can_give_a_rank(learner: dict[str, int], tokens: int) -> None:
