@@ -106,7 +106,7 @@ class Coordinator:
         await self.fleet.publish(version, packets, base)
         self.admission.admit()
 
-    async def evaluate(self, step: int) -> dict[str, list[EvaluationRow]]:
+    async def evaluate(self) -> dict[str, list[EvaluationRow]]:
         """One completion of each prompt of every evaluated set, scored: a row each, in order, by the set's name.
 
         No training prompt is admitted meanwhile. Each set has `run.deadline_s`.

@@ -14,6 +14,7 @@ from rayrl.generate.engine import Engine, EngineSettings
 from rayrl.generate.packets import Packet
 from rayrl.plugins import load
 from rayrl.types import Rollout, Sampling
+from rayrl.units import GB
 
 SHARED_MEMORY = Path("/dev/shm")
 WATCH_S = 0.5
@@ -32,7 +33,7 @@ def engine_settings(
         max_sequences=generator.max_sequences,
         tensor_parallel_size=generator.tensor_parallel_size,
         threads=generator.threads or 0,
-        kv_cache_bytes=int(generator.kv_cache_gb * (1 << 30)),
+        kv_cache_bytes=int(generator.kv_cache_gb * GB),
         gpu_memory_utilization=generator.gpu_memory_utilization,
         options=generator.options,
         adapter=adapter,

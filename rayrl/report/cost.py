@@ -9,8 +9,8 @@ from rayrl.report.plot import GRAY, PURPLE, Plot, Series, Spec, names, quantity,
 from rayrl.report.results import value
 from rayrl.report.run_directory import Run
 from rayrl.report.study_directory import Arm, Study, Trial
+from rayrl.units import GB
 
-GB = 1e9
 BAR: Spec = {"height": {"band": 0.7}}
 PHASES = run_charts.PHASES | {"evaluate": PURPLE, "other": GRAY}
 

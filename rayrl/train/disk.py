@@ -4,8 +4,7 @@ import shutil
 from pathlib import Path
 
 from rayrl.errors import ResourceError
-
-GB = 1e9
+from rayrl.units import GB
 
 
 def require_disk(folder: Path, needed: int) -> None:

@@ -26,6 +26,7 @@ from rayrl.train.run_directory import EXAMPLES
 from rayrl.train.sft import Examples
 from rayrl.train.source import Source, StepWork
 from rayrl.train.statistics import evaluation_statistics
+from rayrl.units import GB
 
 SYNC_TOLERANCE = 0.4
 """Largest mean |log-probability| difference between generator and learner on the generator's own completions. In step
@@ -106,7 +107,7 @@ class Rank:
             self._phase("sync")
             self._publish(step + 1)
         synced = time.monotonic()
-        memory = {"memory/peak_gb": self.learner.peak_bytes() / 1e9, "memory/estimate_gb": self.job.learner_bytes / 1e9}
+        memory = {"memory/peak_gb": self.learner.peak_bytes() / GB, "memory/estimate_gb": self.job.learner_bytes / GB}
         if self.first:
             clock = {
                 "time/wait_s": received - started,
@@ -163,7 +164,7 @@ class Rank:
         started = time.monotonic()
         # The coordinator holds each set to its deadline.
         deadline = self.config.run.deadline_s * len(self.config.evaluation_sets) + 30
-        sets = fetch(self.coordinator.evaluate.remote(step), f"the evaluation after step {step}", deadline)
+        sets = fetch(self.coordinator.evaluate.remote(), f"the evaluation after step {step}", deadline)
         took = {"time/evaluate_s": time.monotonic() - started}
         self._log({"kind": "eval", "step": step, "rows": sets} | evaluation_statistics(sets) | took)
 

@@ -3,6 +3,7 @@
 import contextlib
 import math
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,22 +11,24 @@ import psutil
 
 from rayrl.config import GRPOConfig, SFTConfig, TrainingConfig
 from rayrl.errors import ModelError
+from rayrl.train.cluster import generator_replicas, verifier_actors
 from rayrl.train.datasets import Datasets
+from rayrl.units import GB
 
-GB = 1e9
 RAY = 1_100_000_000  # its head processes (0.37 GB), Ray Train's three actors (0.55), the coordinator: measured, PSS
 IMPORTED = 500_000_000  # a process that has imported torch, transformers and Ray, before it holds anything: 0.4-0.6 GB
 VERIFIER = 80_000_000  # the actor, and as much for each of two worker processes with SymPy
+CGROUP = Path("/sys/fs/cgroup")
 
 
 @dataclass(frozen=True, slots=True)
 class RunMemory:
     """Bytes of a run's processes, all on one machine; parts that lie on a GPU are not counted.
 
-    learners: of all ranks, with activations (`learner.memory`). generators: weights in bfloat16 and the KV cache of
-    each. sync: what trains, in bfloat16, on its way: this version and the one before in Ray's object store, and a file
-    for each generator, all of it in shared memory. processes: interpreters with what they import (driver, ranks, and
-    two for each generator), Ray's own, verifiers.
+    learners: of all ranks, with activations (`learner.memory`). generators: weights in the generator's dtype and the KV
+    cache of each. sync: what trains, in the learner's compute dtype, on its way: this version and the one before in
+    Ray's object store, and a file for each generator, all of it in shared memory. processes: interpreters with what
+    they import (driver, ranks, and two for each generator), Ray's own, verifiers.
     """
 
     learners: int
@@ -53,8 +56,8 @@ class PartMemory:
 def run_memory(config: TrainingConfig, parts: PartMemory) -> RunMemory:
     """Memory of a run with these settings and parts."""
     ranks = config.learner.workers
-    replicas = config.generator.replicas if config.samples else 0
-    verifiers = config.verifier.actors * (1 + config.verifier.processes_per_actor) if config.samples else 0
+    replicas = generator_replicas(config)
+    verifiers = verifier_actors(config) * (1 + config.verifier.processes_per_actor)
     return RunMemory(
         learners=0 if config.learner.gpus_per_worker else ranks * parts.learner,
         generators=0 if config.generator.gpus else replicas * parts.generator,
@@ -102,12 +105,16 @@ def memory_slots(run_bytes: int) -> float | None:
 
 
 def memory_available() -> int:
-    """Free memory in bytes: the machine's, or what the container's limit leaves."""
+    """Free memory in bytes: the machine's, or what the container's limit leaves.
+
+    Pages of files that have not been used lately are dropped before the limit is met: they count as free, as Kubernetes
+    counts them.
+    """
     free = int(psutil.virtual_memory().available)
     with contextlib.suppress(OSError, ValueError):
-        limit = Path("/sys/fs/cgroup/memory.max").read_text().strip()
-        used = Path("/sys/fs/cgroup/memory.current").read_text().strip()
-        free = min(free, int(limit) - int(used))
+        limit, used = (int((CGROUP / f"memory.{name}").read_text()) for name in ("max", "current"))
+        cached = re.search(r"^inactive_file (\d+)$", (CGROUP / "memory.stat").read_text(), re.MULTILINE)
+        free = min(free, limit - used + int(cached[1] if cached else 0))
     return free
 
 

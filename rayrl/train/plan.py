@@ -10,8 +10,10 @@ from rayrl.learner.freeze_table import FreezeRow, freeze_rows
 from rayrl.learner.memory import Memory, MemoryEstimator
 from rayrl.learner.structure import Structure, read_structure
 from rayrl.models import resolve_model
+from rayrl.processor import compute_dtype
 from rayrl.train.datasets import Datasets, read_datasets
-from rayrl.train.memory import GB, PartMemory, RunMemory, largest_microbatch, mapped_bytes, run_memory
+from rayrl.train.memory import PartMemory, RunMemory, largest_microbatch, mapped_bytes, run_memory
+from rayrl.units import GB
 
 
 class RunPlan:
@@ -53,9 +55,8 @@ class RunPlan:
 
     @property
     def kept_bytes(self) -> int:
-        """Of what the run leaves on disk: `checkpoint.keep` full checkpoints and the exported model."""
-        model = 2 * self.structure.base_size if self._trains else 0
-        return self.config.checkpoint.keep * self.state_bytes + model
+        """Of what the run leaves on disk: `checkpoint.keep` full checkpoints and what is exported."""
+        return self.config.checkpoint.keep * self.state_bytes + self._exported_bytes
 
     @property
     def learner_memory(self) -> Memory:
@@ -79,9 +80,11 @@ class RunPlan:
 
     @property
     def generator_bytes(self) -> int:
-        """Of one generator."""
+        """Of one generator: weights, and on CPU the KV cache; on a GPU that takes what is left of vLLM's share."""
+        generator = self.config.generator
+        dtype = generator.options.get("dtype", "bfloat16" if generator.gpus else compute_dtype())
         weights = sum(parameter.size for parameter in self.structure.parameters)
-        return self._width * weights + int(self.config.generator.kv_cache_gb * GB)
+        return _width(dtype) * weights + (0 if generator.gpus else int(generator.kv_cache_gb * GB))
 
     @property
     def memory_without_batch(self) -> RunMemory:
@@ -110,12 +113,18 @@ class RunPlan:
         return bool(self.config.steps or (isinstance(self.config, SFTConfig) and self.config.epochs))
 
     @property
-    def _width(self) -> int:
-        return 2 if self.config.model.compute_dtype == "bfloat16" else 4
+    def _exported_bytes(self) -> int:
+        """Of a PEFT folder in float32, or of a whole model in the type of the source's files."""
+        if not self._trains:
+            return 0
+        structure, adapter = self.structure, self.config.adapter
+        if adapter and not adapter.merge:
+            return 4 * structure.trained_size
+        return structure.stored_width * structure.base_size
 
     @property
     def _sent_bytes(self) -> int:
-        return self._width * self.structure.trained_size
+        return _width(self.config.model.compute_dtype) * self.structure.trained_size
 
     def _run_memory(self, batch_bytes: int) -> RunMemory:
         learner = self.learner_memory.total + batch_bytes
@@ -126,3 +135,8 @@ class RunPlan:
         config, structure = self.config, self.structure
         settings = (config.model, config.learner, config.adapter)
         return MemoryEstimator(structure.parameters, *settings, structure.stored_width, config.keeps_reference)
+
+
+def _width(dtype: str) -> int:
+    """Bytes of a weight."""
+    return 4 if dtype == "float32" else 2

@@ -15,8 +15,8 @@ from rayrl.config import HELD_OUT, TrainingConfig
 from rayrl.intervals import wilson_interval
 from rayrl.train.cluster import generator_replicas, verifier_actors
 from rayrl.train.folder_kind import RUN
-from rayrl.train.memory import GB
 from rayrl.train.plan import RunPlan
+from rayrl.units import GB
 
 
 class LiveView(AbstractContextManager["LiveView"]):

@@ -1,0 +1,25 @@
+"""What is free: of a container what its limit leaves, where pages of files that can be dropped count as free."""
+
+from collections import namedtuple
+from pathlib import Path
+
+import psutil
+import pytest
+
+from rayrl.train import memory
+
+Machine = namedtuple("Machine", "available")
+
+
+def test_page_cache_that_can_be_dropped_counts_as_free(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "CGROUP", tmp_path)
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: Machine(900))
+    assert memory.memory_available() == 900, "no container"
+    (tmp_path / "memory.max").write_text("1000\n")
+    (tmp_path / "memory.current").write_text("700\n")
+    (tmp_path / "memory.stat").write_text("anon 200\ninactive_file 400\nactive_file 100\n")
+    assert memory.memory_available() == 1000 - (700 - 400)
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: Machine(500))
+    assert memory.memory_available() == 500, "the machine has less than the limit leaves"
+    (tmp_path / "memory.max").write_text("max\n")
+    assert memory.memory_available() == 500

@@ -1,0 +1,68 @@
+"""What a run is expected to hold: by what its parts really keep, each in its own type."""
+
+import json
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rayrl.config import GRPOConfig
+from rayrl.errors import ModelError
+from rayrl.train import plan as plans
+from rayrl.train.plan import RunPlan
+from tests.fakes.model import make_model
+
+
+def plan(config: dict[str, Any], **changes: Any) -> RunPlan:
+    return RunPlan(GRPOConfig.model_validate(config | changes), ExitStack())
+
+
+@pytest.mark.parametrize(("dtype", "width"), [("bfloat16", 2), ("float32", 4)])
+def test_the_export_is_a_peft_folder_or_a_model_in_its_files_own_type(
+    dtype: str, width: int, tiny_config: dict[str, Any], tmp_path: Path
+) -> None:
+    folder = make_model(tmp_path / "model")
+    settings = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(settings | {"dtype": dtype}))
+    tiny_config["model"]["path"] = str(folder)
+    whole = plan(tiny_config)
+    assert whole.kept_bytes == (12 + width) * whole.structure.base_size
+    with_adapter = plan(tiny_config, adapter={"rank": 4})
+    assert with_adapter.kept_bytes == (12 + 4) * with_adapter.structure.trained_size
+    merged = plan(tiny_config, adapter={"rank": 4, "merge": True})
+    assert merged.kept_bytes == 12 * merged.structure.trained_size + width * merged.structure.base_size
+    assert plan(tiny_config, steps=0).kept_bytes == 0
+
+
+@pytest.mark.parametrize(
+    ("generator", "width", "cache"),
+    [
+        ({}, 4, 3_000_000_000),
+        ({"options": {"dtype": "bfloat16"}}, 2, 3_000_000_000),
+        ({"gpus": 1}, 2, 0),
+        ({"gpus": 1, "options": {"dtype": "float32"}}, 4, 0),
+    ],
+)
+def test_a_generator_has_the_type_and_the_cache_of_its_own_processor(
+    tiny_model: Path,
+    tiny_config: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+    generator: dict[str, Any],
+    width: int,
+    cache: int,
+) -> None:
+    monkeypatch.setattr(plans, "compute_dtype", lambda: "float32", raising=False)
+    model = {"path": str(tiny_model), "compute_dtype": "bfloat16"}
+    found = plan(tiny_config, model=model, generator={"kv_cache_gb": 3.0} | generator)
+    assert found.generator_bytes == width * found.structure.base_size + cache
+
+
+def test_nf4_with_rows_that_it_cannot_hold_is_refused_before_anything_starts(
+    tiny_config: dict[str, Any], tmp_path: Path
+) -> None:
+    adapter = {"rank": 4, "quantize": "nf4"}
+    with pytest.raises(ModelError, match="whole blocks of 64"):
+        _ = plan(tiny_config, adapter=adapter).structure
+    wide = make_model(tmp_path / "wide", width=128)
+    assert plan(tiny_config, model={"path": str(wide)}, adapter=adapter).structure.trained_size
