@@ -44,7 +44,8 @@ class Admission:
         self.config, self.fleet = config, fleet
         self.failure: BaseException | None = None
         self.finished: dict[int, RolloutGroup] = {}  # by position
-        self.open = False  # closed until the run starts, and while an evaluation runs
+        self.open = False  # closed until the run starts
+        self._pauses: list[None] = []  # one for each evaluation that runs
         self._position = 0
         self._clocks: dict[int, StepClock] = {}  # by step
         self._tasks: set[asyncio.Task[None]] = set()
@@ -57,7 +58,11 @@ class Admission:
         self.order = PromptOrder(len(prompts), self.config.run.seed)
 
     async def restart(self, step: int, finished: Mapping[int, RolloutGroup]) -> None:
-        """Goes back, or ahead, to a step: what is in flight is dropped, and drawn again from the stream."""
+        """Goes back, or ahead, to a step: what is in flight is dropped, and drawn again from the stream.
+
+        Closed until the run starts again: an evaluation of before may still run, and neither opens it nor holds it up.
+        """
+        self.open, self._pauses = False, []
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -73,7 +78,8 @@ class Admission:
     def admit(self) -> None:
         """Sends out every prompt that staleness allows. One rule for all: step s may start at version s - staleness."""
         last_step = min(self.fleet.version + self.config.max_staleness, self.config.steps - 1)
-        while self.open and self.failure is None and self._position < self._first(last_step + 1):
+        ready = self.open and not self._pauses and self.failure is None
+        while ready and self._position < self._first(last_step + 1):
             at = self._position
             self._position += 1
             if at in self.finished:
@@ -86,11 +92,12 @@ class Admission:
     @contextmanager
     def pause(self) -> Iterator[None]:
         """No prompt is admitted within."""
-        was_open, self.open = self.open, False
+        pauses = self._pauses
+        pauses.append(None)
         try:
             yield
         finally:
-            self.open = was_open
+            pauses.pop()
             self.admit()
 
     async def batch(self, step: int) -> StepBatch:
@@ -131,8 +138,6 @@ class Admission:
         )
         try:
             group = await self.fleet.group(self.prompts[self.order[at]], sampling)
-        except asyncio.CancelledError:
-            raise
         except ObjectLostError:
             return  # the learner that holds the newest weights died; restarted, it restores, and this is drawn again
         except Exception as error:

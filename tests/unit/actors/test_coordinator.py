@@ -295,7 +295,39 @@ async def test_restore_drops_what_is_in_flight() -> None:
 
 async def test_evaluation_scores_every_held_out_prompt_and_holds_back_training_prompts() -> None:
     coordinator, generator, _ = make()
-    rows = (await coordinator.evaluate(0))["held_out"]
+    rows = (await coordinator.evaluate())["held_out"]
     assert [row["prompt_id"] for row in rows] == ["p0", "p1", "p2"]
     assert all(row["score"] == 1.0 and row["status"] == "correct" for row in rows)
     assert all(sampling.temperature == 0 and sampling.n == 1 for _, sampling in generator.calls[:3])
+
+
+async def test_an_evaluation_from_before_a_restart_lets_no_prompt_out_when_it_ends() -> None:
+    coordinator, generator, _ = make()
+    await coordinator.start()
+    await coordinator.batch(0)
+    generator.delay_s = lambda prompt: 0.2
+    zombie = asyncio.ensure_future(coordinator.evaluate())
+    await asyncio.sleep(0.05)
+    before = len(generator.calls)
+    await coordinator.restore(CoordinatorState(1), PROMPTS)
+    await zombie
+    await asyncio.sleep(0.05)
+    assert len(generator.calls) == before, "generators do not hold version 1 yet"
+    generator.delay_s = lambda prompt: 0.0
+    await coordinator.publish(1, ["packet"])
+    await coordinator.start()
+    assert len((await coordinator.batch(1)).groups) == 4
+    assert generator.held == 1
+
+
+async def test_an_evaluation_from_before_a_restart_holds_nothing_back_after_it() -> None:
+    coordinator, generator, _ = make()
+    generator.delay_s = lambda prompt: 1.0
+    zombie = asyncio.ensure_future(coordinator.evaluate())
+    await asyncio.sleep(0.05)
+    generator.delay_s = lambda prompt: 0.0
+    await coordinator.restore(CoordinatorState(1), PROMPTS)
+    await coordinator.start()
+    assert len((await coordinator.batch(1)).groups) == 4
+    assert not zombie.done()
+    zombie.cancel()
