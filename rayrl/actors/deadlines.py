@@ -10,6 +10,7 @@ from ray.exceptions import GetTimeoutError, RayTaskError
 from rayrl.errors import DeadlineError
 
 T = TypeVar("T")
+LONGER = "raise run.deadline_s if it needs longer"
 
 
 def original(error: BaseException) -> BaseException:
@@ -19,8 +20,8 @@ def original(error: BaseException) -> BaseException:
     return error
 
 
-def fetch(reference: Any, what: str, deadline_s: float) -> Any:
-    """`ray.get` with a deadline.
+def fetch(reference: Any, what: str, deadline_s: float, fix: str = LONGER) -> Any:
+    """`ray.get` with a deadline; `fix` is what helps where that was too short.
 
     Raises:
         DeadlineError: Nothing came within `deadline_s` seconds.
@@ -28,7 +29,7 @@ def fetch(reference: Any, what: str, deadline_s: float) -> Any:
     try:
         return ray.get(reference, timeout=deadline_s)
     except GetTimeoutError as error:
-        raise DeadlineError(f"waited {deadline_s:g} s for {what}; raise run.deadline_s if it needs longer") from error
+        raise DeadlineError(f"waited {deadline_s:g} s for {what}; {fix}") from error
     except RayTaskError as error:
         raise original(error) from error
 
@@ -38,6 +39,6 @@ async def expect(awaitable: Awaitable[T], what: str, deadline_s: float) -> T:
     try:
         return await asyncio.wait_for(awaitable, deadline_s)
     except TimeoutError as error:
-        raise DeadlineError(f"waited {deadline_s:g} s for {what}; raise run.deadline_s if it needs longer") from error
+        raise DeadlineError(f"waited {deadline_s:g} s for {what}; {LONGER}") from error
     except RayTaskError as error:
         raise original(error) from error

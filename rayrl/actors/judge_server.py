@@ -47,7 +47,9 @@ class OwnJudge:
 
         def ask(token_ids: list[int], sampling: Sampling) -> Rollout:
             coordinator = ray.get_actor(self.coordinator)
-            rollout: Rollout = fetch(coordinator.generate.remote(token_ids, sampling), "a verdict", self.deadline_s)
+            asked = coordinator.generate.remote(token_ids, sampling)
+            fix = "raise judge.deadline_s if it needs longer"
+            rollout: Rollout = fetch(asked, "a verdict", self.deadline_s, fix)
             return rollout
 
         return JudgeServer(prompts, ask)
