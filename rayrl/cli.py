@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from rayrl.commands import start
-from rayrl.errors import ConfigError, RayrlError, ResourceError
+from rayrl.errors import INTERRUPTED, ConfigError, RayrlError, ResourceError
 
 VERIFIERS = ("maths", "finance", "choice")  # those of rayrl.verify.registry, which takes long to import
 OVERRIDES = "settings may follow as --section.field value (docs/settings.md lists them)"
@@ -156,7 +156,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"rayrl: {error or type(error).__name__} (RAYRL_VERBOSE=1 shows where)", file=sys.stderr)
         return ResourceError.exit_code
     except KeyboardInterrupt:
-        return 130
+        return INTERRUPTED
 
 
 if __name__ == "__main__":

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 
 MAX_SHOWN = 10
+INTERRUPTED = 130
+"""Exit code after Ctrl-C."""
 
 
 def listed(problems: Sequence[str]) -> str:

@@ -6,15 +6,13 @@ from pathlib import Path
 from rich.console import Console
 
 from rayrl.config import TrainingConfig, dump_config
-from rayrl.errors import RayrlError
+from rayrl.errors import INTERRUPTED, RayrlError
 from rayrl.files import write_whole
 from rayrl.study.arm_estimate import ArmEstimate, estimate_arms, estimate_table
 from rayrl.study.arms import trial_config
 from rayrl.study.ledger import Ledger, Trial
 from rayrl.study.settings import StudyConfig, TrialsSettings
 from rayrl.train.folder_kind import STUDY
-
-INTERRUPTED = 130
 
 
 def run_study(config: StudyConfig, dry_run: bool = False) -> int:

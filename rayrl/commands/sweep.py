@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from rayrl.config import TrainingConfig, dump_config
-from rayrl.errors import RayrlError
+from rayrl.errors import INTERRUPTED, RayrlError
 from rayrl.files import write_whole
 from rayrl.study.ledger import Ledger, Trial, accuracies
 from rayrl.study.objective import Scorer, objective_of
@@ -17,7 +17,6 @@ from rayrl.study.space import Chosen
 from rayrl.study.sweep_trials import BASE, SweepTrials, sweep_config
 from rayrl.train.folder_kind import SWEEP
 
-INTERRUPTED = 130
 RESTART = {"resume": "resume with", "overwrite": "start again with"}
 
 

@@ -1,8 +1,9 @@
 """One training run, from settings to report: checks, actors, Ray Train, progress, an end that leaves nothing behind."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import wait
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from rayrl.actors.deadlines import fetch, original
 from rayrl.actors.records import News
 from rayrl.config import TrainingConfig
 from rayrl.divergence.text_set import write_texts
-from rayrl.errors import RayrlError, StoppedError
+from rayrl.errors import INTERRUPTED, RayrlError, StoppedError
 from rayrl.files import write_whole
 from rayrl.report.run_page import write_report
 from rayrl.train.cluster import connect, require_resources
@@ -25,7 +26,6 @@ from rayrl.train.view import View, memory_line
 from rayrl.train.writer import Writer
 
 POLL_S = 0.3
-INTERRUPTED = 130
 
 Watch = Callable[[dict[str, Any]], None]
 
@@ -72,9 +72,20 @@ def train(config: TrainingConfig, watch: Watch = lambda record: None) -> int:
         writer.event("failed", str(error))
         raise
     finally:
-        writer.close()
+        with _said(view, "metrics were not closed"):
+            writer.close()
         if writer.steps or writer.evaluations:
-            view.say(f"report: {write_report(folder)}")
+            with _said(view, f"no report (try rayrl report {folder})"):
+                view.say(f"report: {write_report(folder)}")
+
+
+@contextmanager
+def _said(view: View, what: str) -> Iterator[None]:
+    """An error within is said and no more: it hides neither what ended the run nor its exit code."""
+    try:
+        yield
+    except Exception as error:
+        view.say(f"{what}: {type(error).__name__}: {error}")
 
 
 def _train(config: TrainingConfig, plan: RunPlan, folder: Path, writer: Writer, view: View, watch: Watch) -> None:
@@ -87,7 +98,8 @@ def _train(config: TrainingConfig, plan: RunPlan, folder: Path, writer: Writer, 
         while not finished:
             finished = bool(wait([training], timeout=POLL_S).done)
             try:
-                news: News = fetch(actors.coordinator.poll.remote(seen, token), "the coordinator's records", 60)
+                asked = actors.coordinator.poll.remote(seen, token)
+                news: News = fetch(asked, "the coordinator's records", 60, "its machine may have too much to do")
             except ray.exceptions.RayActorError:
                 # Ray restarts it, and Ray Train the ranks that lost it, which resume from the newest checkpoint.
                 writer.event("actor_lost", "the coordinator")

@@ -73,6 +73,8 @@ class Writer:
     def close(self) -> None:
         self.log.close()
         self.items.close()
+        if self.tracker is not None:
+            self.tracker.finish()  # the next run of this process would log into it
 
     def event(self, event: str, detail: str) -> None:
         self.write({"kind": "event", "event": event, "detail": detail})

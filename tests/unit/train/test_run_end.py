@@ -1,0 +1,45 @@
+"""How a run ends is told by its error and exit code, whatever its report makes of it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rayrl.config import GRPOConfig
+from rayrl.errors import SyncError
+from rayrl.train import driver
+
+
+@pytest.mark.parametrize("ended_by", [SyncError("the run's own error"), KeyboardInterrupt(), None])
+def test_a_report_that_cannot_be_written_hides_nothing(
+    ended_by: BaseException | None,
+    tiny_config: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    @contextmanager
+    def connect() -> Iterator[dict[str, float]]:
+        yield {"CPU": 8.0}
+
+    def end(config: Any, plan: Any, folder: Path, writer: driver.Writer, *_: object) -> None:
+        writer.write({"kind": "eval", "step": 0, "rows": {}})
+        if ended_by is not None:
+            raise ended_by
+
+    def no_report(folder: Path) -> Path:
+        raise ValueError("no font")
+
+    monkeypatch.setattr(driver, "connect", connect)
+    monkeypatch.setattr(driver, "_train", end)
+    monkeypatch.setattr(driver, "write_report", no_report)
+    config = GRPOConfig.model_validate(tiny_config)
+    if isinstance(ended_by, SyncError):
+        with pytest.raises(SyncError, match="the run's own error"):
+            driver.train(config)
+    else:
+        assert driver.train(config) == (130 if ended_by else 0)
+    said = capsys.readouterr().out
+    assert "no font" in said
+    assert f"rayrl report {config.run.dir / config.run.name}" in said
