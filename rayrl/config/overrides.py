@@ -41,21 +41,24 @@ def parse_overrides(arguments: list[str], settings: type[BaseModel] | None = Non
             if not remaining:
                 raise ConfigError(f"--{name}: a value must follow")
             text = remaining.pop(0)
-        name = name.replace("-", "_")
         kinds = set(_kinds(settings, name.split("."))) if settings else set()
         overrides[name] = _read(name, text, kinds)
     return overrides
 
 
 def put(tree: dict[str, Any], path: str, value: Any) -> None:
-    """Sets `a.b.c` in nested mappings."""
+    """Sets `a.b.c` in nested mappings. A key that is there is taken as it is written; else hyphens are underscores."""
     *parents, leaf = path.split(".")
     for key in parents:
-        child = tree.setdefault(key, {})
+        child = tree.setdefault(_key(tree, key), {})
         if not isinstance(child, dict):
             raise ConfigError(f"--{path}: {key!r} holds {child!r}, which has no settings below it")
         tree = child
-    tree[leaf] = value
+    tree[_key(tree, leaf)] = value
+
+
+def _key(tree: dict[str, Any], typed: str) -> str:
+    return typed if typed in tree else typed.replace("-", "_")
 
 
 def _read(name: str, text: str, kinds: set[str]) -> Any:
@@ -113,12 +116,13 @@ def _kinds(annotation: Any, path: list[str]) -> Iterator[str]:
         yield from _kinds(arguments[1], path[1:])
     elif annotation is Any:
         yield "open"
-    elif isinstance(annotation, type) and issubclass(annotation, BaseModel) and path[0] in annotation.model_fields:
-        field = annotation.model_fields[path[0]]
-        inner: Any = field.annotation
-        for mark in field.metadata:
-            inner = Annotated[inner, mark]
-        yield from _kinds(inner, path[1:])
+    elif isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        field = annotation.model_fields.get(path[0].replace("-", "_"))
+        if field is not None:
+            inner: Any = field.annotation
+            for mark in field.metadata:
+                inner = Annotated[inner, mark]
+            yield from _kinds(inner, path[1:])
 
 
 def _kind(annotation: Any) -> str:

@@ -118,6 +118,17 @@ def test_what_fits_no_field_is_one_message(field: str, text: str, says: str) -> 
         load_config(DEMO, parse_overrides([f"--{field}", text], GRPOConfig), GRPOConfig)
 
 
+def test_a_name_may_be_written_with_hyphens_and_a_key_that_has_some_keeps_them(tmp_path: Path) -> None:
+    path = tmp_path / "c.yaml"
+    path.write_text(DEMO.read_text() + "\nbenchmarks: {mmlu-stem: {data: {source: a}}}\n")
+    arguments = ["--benchmarks.mmlu-stem.max-tokens", "16", "--benchmarks.mmlu-stem.prompt.system", "12:30"]
+    config = load_config(path, parse_overrides([*arguments, "--run.name", "a-b"], GRPOConfig), GRPOConfig)
+    assert list(config.benchmarks) == ["mmlu-stem"]
+    assert config.benchmarks["mmlu-stem"].max_tokens == 16
+    assert config.benchmarks["mmlu-stem"].prompt.system == "12:30"
+    assert config.run.name == "a-b"
+
+
 def test_without_types_yaml_guesses_and_what_is_no_yaml_is_text() -> None:
     assert parse_overrides(["--a", "[1, 2]", "--b", "*x", "--c", "{question}", "--d", "1e-5"]) == {
         "a": [1, 2],
