@@ -15,10 +15,10 @@ from rayrl.report.plot import BLUE, DASHED, GRAY, GREEN, ORANGE, PURPLE, RED, SK
 from rayrl.report.results import Scores, benchmark_scores, by_step
 from rayrl.report.run_directory import Run, Samples, read_run
 from rayrl.report.samples import outcomes
+from rayrl.study.settings import AMOUNTS
 
 METHODS = {"base": "base", "grpo": "GRPO", "sft": "SFT"}
 SETTINGS = ("study.yaml", "sweep.yaml")
-AMOUNTS = ("updates", "samples", "tokens", "flops")
 COLORS = (
     *(BLUE, RED, GREEN, ORANGE, PURPLE, SKY),
     *("#7f4f24", "#5b3fa0", "#000000", "#999933", "#882255", "#44aa99"),

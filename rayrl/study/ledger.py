@@ -45,13 +45,14 @@ class Ledger:
         path = self.folder / "trials.json"
         before = {row["trial"]: row for row in json.loads(path.read_text())} if path.exists() else {}
         for name, trial in self.trials.items():
-            require_settings_match(self.folder / trial.directory, configs[name])
-            row = before.get(name, {}) if (self.folder / trial.directory).exists() else {}
+            run = self.folder / trial.directory
+            require_settings_match(run, configs[name])
+            row, records = before.get(name, {}) if run.exists() else {}, _records(run)
             if row.get("state") in ("finished", "stopped"):
                 trial.state, trial.error = row["state"], row["error"]
-            elif last_event(self.folder / trial.directory) == "finished":
+            elif _last_event(records) == "finished":
                 trial.state = "finished"
-            trial.seconds = elapsed(self.folder / trial.directory)
+            trial.seconds = _elapsed(records)
 
     @property
     def open(self) -> list[Trial]:
@@ -62,7 +63,7 @@ class Ledger:
         """Writes down how a trial stands."""
         trial = self.trials[name]
         trial.state, trial.error = state, error
-        trial.seconds = elapsed(self.folder / trial.directory)
+        trial.seconds = _elapsed(_records(self.folder / trial.directory))
         self.save()
 
     def save(self) -> None:
@@ -75,14 +76,14 @@ def _records(run: Path) -> list[dict[str, Any]]:
     return read_metrics(path) if path.exists() else []
 
 
-def last_event(run: Path) -> str | None:
-    """The last event of a run: finished, interrupted, failed, stopped, …; None where there is none."""
-    return next((row["event"] for row in reversed(_records(run)) if row["kind"] == "event"), None)
+def _last_event(records: list[dict[str, Any]]) -> str | None:
+    """Of a run: finished, interrupted, failed, stopped, …; None where there is none."""
+    return next((row["event"] for row in reversed(records) if row["kind"] == "event"), None)
 
 
-def elapsed(run: Path) -> float | None:
+def _elapsed(records: list[dict[str, Any]]) -> float | None:
     """Seconds that a run took, with what it took before it was resumed."""
-    return max((row["elapsed_s"] for row in _records(run) if row.get("elapsed_s") is not None), default=None)
+    return max((row["elapsed_s"] for row in records if row.get("elapsed_s") is not None), default=None)
 
 
 def accuracies(run: Path) -> dict[str, float]:

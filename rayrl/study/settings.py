@@ -9,6 +9,8 @@ from rayrl.config import GRPOConfig, Settings, SettingsOf, SFTConfig
 from rayrl.config.settings import Name, require_name
 from rayrl.metric_table import find_metric
 
+AMOUNTS = ("updates", "samples", "tokens", "flops")
+"""What a budget can be given in."""
 Method = Literal["base", "grpo", "sft"]
 PartialRunSettings = Annotated[dict[str, Any], SettingsOf((GRPOConfig, SFTConfig))]
 """Settings of a run that are whole, and validated, only together with others."""
@@ -31,11 +33,11 @@ class BudgetSettings(Settings):
     @property
     def kind(self) -> str:
         """Name of the amount that is given."""
-        return next(name for name in ("updates", "samples", "tokens", "flops") if getattr(self, name) is not None)
+        return next(name for name in AMOUNTS if getattr(self, name) is not None)
 
     @model_validator(mode="after")
     def one(self) -> Self:
-        given = [name for name in ("updates", "samples", "tokens", "flops") if getattr(self, name) is not None]
+        given = [name for name in AMOUNTS if getattr(self, name) is not None]
         if len(given) != 1:
             raise ValueError(f"give one of updates, samples, tokens and flops; given: {', '.join(given) or 'none'}")
         return self

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from rayrl.config import TrainingConfig
 from rayrl.errors import ConfigError, RayrlError
@@ -15,6 +16,16 @@ from rayrl.train.folder_kind import SWEEP
 from rayrl.train.preflight import check_run
 
 BASE = "base"
+RATES = ("learning_rate", "schedule", "warmup_fraction", "betas", "weight_decay", "max_grad_norm")
+ALIKE: Any = {"run": True, "learner": set(RATES)}
+"""Settings that change neither what a trial needs nor whether it can run."""
+
+
+class _Needs(NamedTuple):
+    memory: int
+    kept: int
+    """Bytes that it leaves on disk."""
+    steps: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +53,7 @@ class SweepTrials:
         return [Trial(name, name, seed, f"trials/{name}", own) for name, own in self.chosen.items()]
 
     def check(self) -> int:
-        """The memory of the largest. Each freeze is checked against the model itself.
+        """The memory of the largest. Each trial is checked as its run would be, and gets the steps of its epochs.
 
         Raises:
             RayrlError: A trial could not run, by its name; or objective and ASHA do not go with the trials.
@@ -60,19 +71,22 @@ class SweepTrials:
                 f"sweep.asha.grace_steps: {settings.asha.grace_steps} is more than the {longest} steps of a trial; "
                 "lower it, or set base.steps"
             )
-        memory: dict[str, int] = {}
-        kept = 0
+        needs: dict[str, _Needs] = {}
         for name, one in candidates.items():
-            key = f"{one.freeze!r} {one.adapter!r} {one.model!r}"
-            if key in memory:
-                continue
-            try:
-                with check_run(trial_config(one, _folder(self.config), ".check", 0, one.steps)) as plan:
-                    memory[key], kept = plan.memory.total, max(kept, plan.kept_bytes)
-            except RayrlError as error:
-                raise type(error)(f"sweep trial {name}: {error}") from error
+            key = one.model_dump_json(exclude=ALIKE)
+            needs[key] = needs.get(key) or self._check_trial(name, one)
+            if name in self.configs:
+                self.configs[name] = one.model_copy(update={"steps": needs[key].steps})
+        kept = max(one.kept for one in needs.values())
         require_disk(SWEEP.path(settings), kept * (settings.trials or len(self.configs) - 1))
-        return max(memory.values())
+        return max(one.memory for one in needs.values())
+
+    def _check_trial(self, name: str, config: TrainingConfig) -> "_Needs":
+        try:
+            with check_run(trial_config(config, _folder(self.config), ".check", 0, config.steps)) as plan:
+                return _Needs(plan.memory.total, plan.kept_bytes, plan.data.steps)
+        except RayrlError as error:
+            raise type(error)(f"sweep trial {name}: {error}") from error
 
     def _samples(self) -> dict[str, TrainingConfig]:
         """With Optuna, whose choices are not known: every value of every list, one at a time."""

@@ -6,13 +6,18 @@ from typing import Any
 import pytest
 
 from rayrl.commands.sweep import run_sweep, write_best
-from rayrl.config import GRPOConfig, load_config, validated
-from rayrl.errors import ConfigError
+from rayrl.config import GRPOConfig, TrainingConfig, load_config, validated
+from rayrl.errors import ConfigError, DataError
+from rayrl.study import sweep_trials
 from rayrl.study.ledger import Ledger, Trial
 from rayrl.study.objective import objective_of
 from rayrl.study.optuna_search import search, values_of
 from rayrl.study.settings import SweepConfig, SweepSettings
 from rayrl.study.space import apply_choice, candidates
+from rayrl.study.sweep_trials import SweepTrials
+from rayrl.train.folder_kind import SWEEP
+from rayrl.train.preflight import check_run
+from rayrl.train.run_directory import open_run_directory
 
 BASE: dict[str, Any] = {
     "model": {"path": "m"},
@@ -123,3 +128,51 @@ def test_no_trial_is_stopped_later_than_its_end(searched: dict[str, Any]) -> Non
     config = SweepConfig(sweep=settings, method="grpo", base=BASE)
     with pytest.raises(ConfigError, match=r"sweep\.asha\.grace_steps: 5 is more than the 4 steps of a trial"):
         run_sweep(config, dry_run=True)
+
+
+def on_tiny_model(tmp_path: Path, tiny: dict[str, Any], method: str, **settings: Any) -> SweepConfig:
+    whole = {"name": "s", "dir": str(tmp_path / "sweeps"), "objective": {"held_out": 1.0}} | settings
+    return validated(SweepConfig, "sweep", {"sweep": whole, "method": method, "base": tiny})
+
+
+def test_a_sweep_by_epochs_knows_its_steps_and_can_be_resumed(tmp_path: Path, tiny_sft: dict[str, Any]) -> None:
+    rates = {"space": {"learner.learning_rate": [1e-3, 1e-2], "epochs": [1.0, 2.0]}}
+    config = on_tiny_model(tmp_path, tiny_sft | {"steps": 0}, "sft", **rates)
+    trials = SweepTrials.of(config)
+    trials.check()
+    # 60 examples, 12 of them a step
+    assert {name: one.steps for name, one in trials.configs.items()} == {
+        "base": 0, "t001": 5, "t002": 10, "t003": 5, "t004": 10
+    }  # fmt: skip
+    for one in trials.configs.values():
+        open_run_directory(one)  # as the run itself writes it, with its steps
+    again = SweepTrials.of(config)
+    again.check()
+    Ledger(SWEEP.path(config.sweep), again.ledger_rows()).adopt(again.configs)
+
+
+def test_the_largest_trial_counts_whatever_makes_it_large(tmp_path: Path, tiny_config: dict[str, Any]) -> None:
+    def needed(**space: list[Any]) -> int:
+        return SweepTrials.of(on_tiny_model(tmp_path, tiny_config, "grpo", space=space)).check()
+
+    smallest = needed(group_size=[4])
+    assert needed(group_size=[4, 8]) == needed(group_size=[8, 4]) > smallest
+    assert needed(**{"learner.microbatch_tokens": [16384, 64]}) == smallest
+    assert needed(**{"sampling.max_tokens": [8, 64]}) > smallest
+    with pytest.raises(DataError, match="sweep trial t002"):
+        needed(**{"train_data.source": [tiny_config["train_data"]["source"], "absent.jsonl"]})
+
+
+def test_trials_that_differ_in_their_learning_rate_alone_are_checked_once(
+    tmp_path: Path, tiny_config: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checked: list[str] = []
+
+    def check(config: TrainingConfig) -> Any:
+        checked.append(repr(config.steps))
+        return check_run(config)
+
+    monkeypatch.setattr(sweep_trials, "check_run", check)
+    rates = {"learner.learning_rate": [1e-4, 1e-3, 1e-2]}
+    SweepTrials.of(on_tiny_model(tmp_path, tiny_config, "grpo", space=rates)).check()
+    assert checked == ["0", "4"]
