@@ -9,8 +9,8 @@ Z95 = 1.959963984540054
 T975 = (12.7062, 4.3027, 3.1824, 2.7764, 2.5706, 2.4469, 2.3646, 2.3060, 2.2622, 2.2281)
 
 
-def wilson_interval(correct: float, total: float, z: float = 1.96) -> tuple[float, float]:
-    """Wilson score interval of a proportion (Wilson 1927): (low, high), both in 0..1.
+def wilson_interval(correct: float, total: float) -> tuple[float, float]:
+    """Wilson score interval of a proportion at z = 1.96 (Wilson 1927): (low, high), both in 0..1.
 
     total 0 says nothing: (0, 1). Raises ValueError unless 0 <= correct <= total.
     """
@@ -18,7 +18,7 @@ def wilson_interval(correct: float, total: float, z: float = 1.96) -> tuple[floa
         raise ValueError(f"correct ({correct}) must lie in 0..total ({total})")
     if total == 0:
         return 0.0, 1.0
-    share = correct / total
+    share, z = correct / total, 1.96
     scale = 1 + z * z / total
     center = (share + z * z / (2 * total)) / scale
     half = z * math.sqrt(share * (1 - share) / total + z * z / (4 * total * total)) / scale

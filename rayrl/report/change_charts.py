@@ -60,7 +60,7 @@ def forest(study: Study, benchmarks: Benchmarks) -> Plot | None:
         "height": {"step": 26},
         "layer": [
             no_change("x", x),
-            interval_layer("x", x, "errorbar") | {"encoding": ends("x", x) | y | {"color": looks["color"]}},
+            interval_layer(x, "errorbar") | {"encoding": ends("x", x) | y | {"color": looks["color"]}},
             {"mark": MARK | {"description": reading("arm", CHANGE)}, "encoding": {"x": x} | y | looks},
         ],
     }
@@ -114,7 +114,7 @@ def _scatter(study: Study, rows: list[Row], x: Spec, *, x_interval: bool = False
     y = quantity(KEPT, ROOM)
     layers = [
         no_change("y", y),
-        interval_layer("y", y, "errorbar", 0.4) | {"encoding": {"x": x, "color": looks["color"]} | ends("y", y)},
+        interval_layer(y, "errorbar", 0.4) | {"encoding": {"x": x, "color": looks["color"]} | ends("y", y)},
         {
             "mark": MARK | {"description": reading("series", "note", x["field"], KEPT)},
             "encoding": {"x": x, "y": y} | looks,
@@ -122,6 +122,6 @@ def _scatter(study: Study, rows: list[Row], x: Spec, *, x_interval: bool = False
     ]
     if x_interval:
         layers.insert(0, no_change("x", x))
-        bars = interval_layer("x", x, "errorbar", 0.4)
+        bars = interval_layer(x, "errorbar", 0.4)
         layers.insert(2, bars | {"encoding": {"y": y, "color": looks["color"]} | ends("x", x)})
     return Plot(rows, {"layer": layers})

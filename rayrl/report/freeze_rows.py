@@ -30,15 +30,15 @@ def freeze_row(arm: Arm) -> FreezeRow:
         preset=preset,
         rules=rules,
         adapter=adapter,
-        trainable=_parameters(rows, trains=True) if rows else None,
+        trainable=_trainable(rows) if rows else None,
         total=arm.plan.get("parameters") if rows else None,
         frozen=[_base(arm)] if adapter else [_where(row) for row in rows if not row.get("trainable")],
         learning_rate=float(rate) if isinstance(rate, int | float) else None,
     )
 
 
-def _parameters(rows: Sequence[Mapping[str, Any]], trains: bool) -> int:
-    return sum(int(row.get("parameters") or 0) for row in rows if bool(row.get("trainable")) is trains)
+def _trainable(rows: Sequence[Mapping[str, Any]]) -> int:
+    return sum(int(row.get("parameters") or 0) for row in rows if row.get("trainable"))
 
 
 def _base(arm: Arm) -> str:

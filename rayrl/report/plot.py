@@ -150,7 +150,7 @@ def trend(rows: list[Row], x: Spec, y: Spec, series: Sequence[Series] = (), *, i
         },
     ]
     if interval:
-        layers.insert(0, interval_layer("y", y, interval) | {"encoding": told_apart(series, "color")})
+        layers.insert(0, interval_layer(y, interval) | {"encoding": told_apart(series, "color")})
         layers[0]["encoding"] |= ends("y", y)
     return Plot(rows, {"encoding": {"x": x}, "layer": layers})
 
@@ -160,7 +160,7 @@ def ends(letter: str, axis: Spec) -> Spec:
     return {letter: axis | {"field": f"{axis['field']} low"}, f"{letter}2": {"field": f"{axis['field']} high"}}
 
 
-def interval_layer(letter: str, axis: Spec, kind: str, opacity: float = 1.0) -> Spec:
+def interval_layer(axis: Spec, kind: str, opacity: float = 1.0) -> Spec:
     """A layer of the rows that have both ends; its encodings are the caller's."""
     mark: Spec = {"type": "errorbar", "ticks": {"size": 7}, "color": "#3e4c59", "opacity": opacity}
     if kind == "band":
