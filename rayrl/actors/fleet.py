@@ -5,21 +5,17 @@ Revived generators hold the base weights: they get the newest before they are as
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from ray.exceptions import RayActorError, RayTaskError
+from ray.exceptions import RayTaskError
 
 from rayrl.actors.deadlines import expect, original
-from rayrl.actors.generator import RestartedError
 from rayrl.actors.records import Records
-from rayrl.actors.replicas import Replicas
+from rayrl.actors.replicas import LOST, Replicas
 from rayrl.config import TrainingConfig
 from rayrl.errors import RayrlError, SyncError
 from rayrl.types import Prompt, Rollout, RolloutGroup, Sampling
-
-LOST = (RayActorError, RestartedError)
-TRIES = 3
 
 
 class Fleet:
@@ -38,8 +34,9 @@ class Fleet:
         self.version = 0  # of the weights that generators hold
         self._base: list[Any] = []  # packets that a generator needs before the first of the newest, `_packets`
         self._packets: list[Any] = []
-        self._generators = Replicas(generators, config.generator.max_concurrent_prompts, self._revive)
-        self._verifiers = Replicas(verifiers, 4 * config.verifier.processes_per_actor, _ping)
+        in_flight, deadline_s, note = config.generator.max_concurrent_prompts, self.deadline_s, self._note_loss
+        self._generators = Replicas(generators, in_flight, deadline_s, self._revive, note)
+        self._verifiers = Replicas(verifiers, 4 * config.verifier.processes_per_actor, deadline_s, _ping, note)
 
     async def ready(self) -> None:
         """Waits for all actors, which start while the learner does.
@@ -66,24 +63,22 @@ class Fleet:
     async def generate(self, what: str, token_ids: list[int], sampling: Sampling) -> list[Rollout]:
         """Completions by whichever generator is least busy; while that takes new weights, it waits. `what` they are is
         said in errors."""
-        rollouts: list[Rollout] = await self._call(
-            self._generators, what, lambda handle: handle.generate.remote(token_ids, sampling)
-        )
+        call = self._generators.call(what, lambda handle: handle.generate.remote(token_ids, sampling))
+        rollouts: list[Rollout] = await call
         return rollouts
 
     async def group(self, prompt: Prompt, sampling: Sampling, benchmark: str = "") -> RolloutGroup:
         """Completions of one prompt with what they earn, by the rewards of `benchmark` where it has its own.
 
         Raises:
-            RayrlError: What made a generator or verifier fail, or that they died TRIES times.
+            RayrlError: What made a generator or verifier fail, or that they died again and again.
             DeadlineError: One did not answer.
         """
         started = time.monotonic()
         rollouts = await self.generate(f"completions of {prompt.id}", prompt.token_ids, sampling)
         sampled = time.monotonic()
         texts, lengths = [rollout.text for rollout in rollouts], [len(rollout.token_ids) for rollout in rollouts]
-        scored = await self._call(
-            self._verifiers,
+        scored = await self._verifiers.call(
             f"verdicts on {prompt.id}",
             lambda handle: handle.score.remote(prompt.columns, texts, lengths, benchmark),
         )
@@ -99,36 +94,18 @@ class Fleet:
             verify_s=time.monotonic() - sampled,
         )
 
-    async def _call(self, replicas: Replicas, what: str, call: Callable[[Any], Awaitable[Any]]) -> Any:
-        """Calls the least busy replica; one that dies is revived and the call made again, on it or another."""
-        for attempt in range(TRIES):
-            async with replicas.least_busy() as handle:
-                try:
-                    return await expect(call(handle), what, self.deadline_s)
-                except LOST as error:
-                    self._note_loss(what, error)
-                    if attempt == TRIES - 1:
-                        raise RayrlError(f"lost an actor three times while waiting for {what}: {error}") from error
-                    await expect(replicas.revive(handle), f"the restart of an actor for {what}", self.deadline_s)
-        raise AssertionError("unreachable")
-
     async def _push(self, generator: Any, packets: list[Any]) -> None:
         what = f"a generator to load weights of version {self.version}"
         try:
             await expect(self._load(generator, packets), what, self.deadline_s)
         except LOST as error:
             self._note_loss(what, error)
-            await expect(self._generators.revive(generator), what, self.deadline_s)
+            await self._generators.revive(generator, what)
 
     async def _revive(self, generator: Any) -> None:
-        """Starts a generator that Ray restarted, with the newest weights. Callers have the deadline."""
-        while True:
-            try:
-                await generator.start.remote()
-                await self._load(generator, [*self._base, *self._packets])
-                return
-            except LOST:
-                await asyncio.sleep(0.5)
+        """Starts a generator that Ray restarted, with the newest weights."""
+        await generator.start.remote()
+        await self._load(generator, [*self._base, *self._packets])
 
     async def _load(self, generator: Any, packets: list[Any]) -> None:
         if not packets:
