@@ -1,8 +1,9 @@
 """`generator` and `sampling`: the engines that sample, and the distribution they sample from."""
 
-from typing import Any
+import math
+from typing import Any, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from rayrl.config.settings import Settings
 
@@ -21,6 +22,10 @@ PROCESSED = "processed_logprobs"
 """vLLM's log-probabilities of the distribution that is sampled from, temperature included."""
 
 
+SPLITS = ("tensor_parallel_size", "pipeline_parallel_size", "data_parallel_size")
+"""vLLM's engine arguments that each multiply the GPUs of one generator."""
+
+
 class GeneratorSettings(Settings):
     engine: str = "vllm"
     """`vllm`, or `package.module:Class` that has the methods of rayrl.generate.engine.Engine."""
@@ -31,7 +36,7 @@ class GeneratorSettings(Settings):
     cpus: float = Field(1.0, ge=0)
     """CPUs that Ray reserves for each actor."""
     gpus: float = Field(0.0, ge=0)
-    """GPUs that Ray reserves for each actor."""
+    """GPUs that Ray reserves for each actor: 0 (CPU), as many as one copy is split over, or a share of one."""
     threads: int | None = Field(None, ge=1)
     """Compute threads of vLLM on CPU. None: one for each core."""
     max_concurrent_prompts: int = Field(64, ge=1)
@@ -44,3 +49,14 @@ class GeneratorSettings(Settings):
     """Share of the GPU's memory that vLLM takes."""
     options: dict[str, Any] = Field(default_factory=dict)
     """Further vLLM engine arguments, as named there."""
+
+    @model_validator(mode="after")
+    def require_gpus_of_a_copy(self) -> Self:
+        sizes = {name: int(self.options.get(name) or getattr(self, name, 1)) for name in SPLITS}
+        needed = math.prod(sizes.values())
+        if needed != max(1, self.gpus):
+            named = " x ".join(f"{name} ({size})" for name, size in sizes.items())
+            raise ValueError(
+                f"gpus ({self.gpus:g}) must be {needed}: a copy of the model takes {named}; set both alike"
+            )
+        return self

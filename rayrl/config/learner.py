@@ -16,7 +16,7 @@ class LearnerSettings(Settings):
     cpus_per_worker: float = Field(1.0, ge=0)
     """CPUs that Ray reserves for each."""
     gpus_per_worker: float = Field(0.0, ge=0)
-    """GPUs that Ray reserves for each: 0 (CPU, gloo) or 1 (NCCL)."""
+    """GPUs that Ray reserves for each: 0 (CPU, gloo) or 1 (NCCL); a share of one for a lone rank."""
     threads: int | None = Field(None, ge=1)
     """Torch threads of each on CPU. None: the machine's cores divided by `workers`."""
     learning_rate: float = Field(1e-6, gt=0)
@@ -43,6 +43,15 @@ class LearnerSettings(Settings):
             raise ValueError(
                 f"replicate is {self.replicate} and workers {self.workers}: each copy of the model needs as many "
                 "ranks, at least two; 1 shards one copy over all of them"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def require_one_gpu_a_rank(self) -> Self:
+        if self.gpus_per_worker > 1 or (self.workers > 1 and self.gpus_per_worker not in (0, 1)):
+            raise ValueError(
+                f"gpus_per_worker ({self.gpus_per_worker:g}) must be 0 or 1 with workers {self.workers}: a rank "
+                "computes on one GPU, and NCCL takes no two ranks on the same; a share of one goes with workers: 1"
             )
         return self
 

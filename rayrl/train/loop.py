@@ -20,6 +20,7 @@ from rayrl.learner.learner import Learner
 from rayrl.learner.metrics import over_updates
 from rayrl.train.base_distance import BaseDistance
 from rayrl.train.checkpoints import Checkpoints
+from rayrl.train.device import require_device_memory
 from rayrl.train.entry import RankJob
 from rayrl.train.grpo import Rollouts
 from rayrl.train.run_directory import EXAMPLES
@@ -48,6 +49,7 @@ class Rank:
             torch.set_num_threads(settings.threads or max(1, cores // worker.get_local_world_size()))
         self.checkpoints = Checkpoints(job.folder / "checkpoints", self.config.checkpoint.keep)
         self.source = self._source()
+        require_device_memory(device, job.learner_bytes)
         self.learner = Learner(
             self.config.model.model_copy(update={"path": job.model}),
             settings,

@@ -92,6 +92,19 @@ def test_overrides_are_read_as_yaml_and_beat_the_file() -> None:
         ),
         ({"learner.workers": 6, "learner.replicate": 4}, ["learner", "replicate is 4 and workers 6", "as many ranks"]),
         ({"learner.workers": 2, "learner.replicate": 2}, ["learner", "replicate is 2 and workers 2", "at least two"]),
+        ({"generator.tensor_parallel_size": 4}, ["generator", "gpus (0) must be 4", "tensor_parallel_size (4)"]),
+        ({"generator.tensor_parallel_size": 2, "generator.gpus": 0.5}, ["generator", "gpus (0.5) must be 2"]),
+        ({"generator.gpus": 2}, ["generator", "gpus (2) must be 1", "tensor_parallel_size (1)"]),
+        (
+            {"generator.options": {"pipeline_parallel_size": 2}, "generator.gpus": 1},
+            ["generator", "gpus (1) must be 2", "pipeline_parallel_size (2)"],
+        ),
+        ({"generator.options": {"tensor_parallel_size": "x"}}, ["generator", "'x'"]),
+        (
+            {"learner.workers": 2, "learner.gpus_per_worker": 0.5},
+            ["learner", "gpus_per_worker (0.5) must be 0 or 1 with workers 2", "workers: 1"],
+        ),
+        ({"learner.gpus_per_worker": 2}, ["learner", "gpus_per_worker (2) must be 0 or 1"]),
         ({"adapter.rnk": 8}, ["adapter.rnk", "unknown setting", "did you mean 'rank'"]),
         ({"steps.more": 1}, ["--steps.more", "no settings below it"]),
         ({"rewards": [{"function": "maths", "wight": 2}]}, ["rewards.0.wight", "unknown setting", "'weight'"]),
@@ -101,6 +114,13 @@ def test_wrong_settings_are_named_with_value_and_fix(overrides: dict[str, Any], 
     with pytest.raises(ConfigError) as raised:
         load_config(ROOT / "configs/demo/grpo.yaml", overrides, GRPOConfig)
     assert all(part in str(raised.value) for part in says), raised.value
+
+
+def test_a_gpu_may_be_shared_by_a_generator_and_a_lone_rank_and_a_copy_split_over_several() -> None:
+    shared = {"generator.gpus": 0.5, "learner.gpus_per_worker": 0.5}
+    split = {"generator.gpus": 4, "generator.options": {"tensor_parallel_size": 4}, "learner.workers": 4}
+    for overrides in (shared, split | {"learner.gpus_per_worker": 1}, {"learner.workers": 4}):
+        load_config(ROOT / "configs/demo/grpo.yaml", overrides, GRPOConfig)
 
 
 def test_a_missing_or_broken_file_is_named(tmp_path: Path) -> None:

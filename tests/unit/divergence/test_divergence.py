@@ -127,9 +127,9 @@ def test_an_adapter_and_a_checkpoint_are_run_as_what_they_make_of_the_base(
 
 def test_kl_equals_float64_at_once_and_in_chunks_with_bias_and_softcap(monkeypatch: pytest.MonkeyPatch) -> None:
     torch.manual_seed(0)
-    heads = [Head(torch.randn(50, 8).double(), torch.randn(50).double(), 5.0) for _ in range(2)]
+    heads: list[Any] = [Head(torch.randn(50, 8).double(), torch.randn(50).double(), 5.0) for _ in range(2)]
     states = [torch.randn(7, 8).double() for _ in range(2)]
-    logits = [(5 * torch.tanh((h @ x.weight.T + x.bias) / 5)) for h, x in zip(states, heads, strict=True)]  # type: ignore[operator]
+    logits = [(5 * torch.tanh((h @ x.weight.T + x.bias) / 5)) for h, x in zip(states, heads, strict=True)]
     p, q = (values.log_softmax(-1) for values in logits)
     for at_once in (50, 10**6):
         monkeypatch.setattr(head, "CPU_LOGITS", at_once)

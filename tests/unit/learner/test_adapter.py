@@ -1,7 +1,9 @@
 """LoRA and QLoRA against plain PEFT, transformers and bitsandbytes on the exported folder."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -102,7 +104,8 @@ def run_rank(rank: int, path: str, folder: str) -> None:
     for name, settings in (("lora", LORA), ("qlora", QLORA)):
         learner = make_learner(path, adapter=settings, microbatch_tokens=24)
         results = [learner.update(make_trees(seed=step), GRPO) for step in range(2)]
-        held = {name: value.to_local().numel() for name, value in adapter.parameters(learner.policy.model).items()}  # type: ignore[attr-defined]
+        shards: dict[str, Any] = {**adapter.parameters(learner.policy.model)}
+        held = {name: shard.to_local().numel() for name, shard in shards.items()}
         logprobs = learner.logprobs(make_trees())
         learner.state(Path(folder) / f"{name}-state")
         learner.export(Path(folder) / name)
@@ -179,12 +182,12 @@ def test_only_the_adapter_moves_and_the_layers_below_it_run_no_backward(checkpoi
     learner = make_learner(folders("llama"), freeze, adapter=LORA, activation_checkpointing=checkpointing)
     reached: set[int] = set()
 
-    def note(index: int, output: torch.Tensor) -> None:
+    def note(index: int, _module: object, _input: object, output: torch.Tensor) -> None:
         if output.requires_grad:
             reached.add(index)
 
     for index, layer in enumerate(decoder_layers(learner.policy.model)):
-        layer.register_forward_hook(lambda _module, _input, output, index=index: note(index, output))  # type: ignore[misc]
+        layer.register_forward_hook(partial(note, index))
     before = weights(learner)
     for step in range(2):
         learner.update(make_trees(seed=step), GRPO)
@@ -324,7 +327,8 @@ def test_the_estimate_counts_bytes_as_they_are_held(folders: Folders) -> None:
     assert found.frozen == 2 * rest + codes + scales  # bfloat16, where this learner has float32
     assert found.weights == found.frozen + 4 * trained
     assert found.optimizer == 8 * trained
-    state = learner.policy.model.model.layers[0].mlp.up_proj.base_layer.quant_state  # type: ignore[union-attr,index]
-    assert adapter.nf4_scale_bytes(128 * 64, True) == state.absmax.numel() + 4 * state.state2.absmax.numel()  # type: ignore[union-attr,operator]
+    decoder: Any = learner.policy.model.model
+    state = decoder.layers[0].mlp.up_proj.base_layer.quant_state
+    assert adapter.nf4_scale_bytes(128 * 64, True) == state.absmax.numel() + 4 * state.state2.absmax.numel()
     assert memory(path, QLORA).total < memory(path, LORA).total < memory(path, None).total
     assert memory(path, QLORA, workers=2).frozen < found.frozen

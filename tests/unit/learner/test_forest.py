@@ -209,14 +209,14 @@ def test_the_embedded_model_on_a_forest_equals_plain_rows() -> None:
 
 @pytest.mark.parametrize("loss", ["answers", "all"])
 @pytest.mark.parametrize("normalizer", ["token", "sequence"])
-def test_a_supervised_forest_equals_plain_rows(loss: str, normalizer: str, folders: Folders) -> None:
+def test_a_supervised_forest_equals_plain_rows(loss: Any, normalizer: Any, folders: Folders) -> None:
     """One context, two questions, three answers: loss and gradients of one tree and of three separate examples."""
     context, ask, tell = list(range(1, 9)), [20, 21, 22], [30, 31]
     rows = [(context + ask, [40, 41]), (context + ask, [42, 43, 44]), (context + tell, [40])]
     examples = [Example("e", prompt + answer, [False] * len(prompt) + [True] * len(answer)) for prompt, answer in rows]
-    objective = sft_objective(normalizer)  # type: ignore[arg-type]
+    objective = sft_objective(normalizer)
     results = []
-    for trees in ([sft_tree(examples, loss)], [sft_tree([example], loss) for example in examples]):  # type: ignore[arg-type]
+    for trees in ([sft_tree(examples, loss)], [sft_tree([example], loss) for example in examples]):
         policy = PolicyModule(load_model(folders("llama")), ModelSettings(path="x"))
         total = torch.zeros(())
         for batch in pack(weigh(trees, objective.normalizer), 100):
