@@ -52,7 +52,8 @@ class GeneratorSettings(Settings):
 
     @model_validator(mode="after")
     def require_gpus_of_a_copy(self) -> Self:
-        sizes = {name: int(self.options.get(name) or getattr(self, name, 1)) for name in SPLITS}
+        given = {"tensor_parallel_size": self.tensor_parallel_size} | self.options
+        sizes = {name: int(given.get(name) or 1) for name in SPLITS}
         needed = math.prod(sizes.values())
         if needed != max(1, self.gpus):
             named = " x ".join(f"{name} ({size})" for name, size in sizes.items())
