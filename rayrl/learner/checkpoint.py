@@ -79,7 +79,7 @@ def load_state(folder: Path, trained: Mapping[str, torch.nn.Parameter], optimize
 def export(
     folder: Path,
     source: str,
-    parameters: Mapping[str, torch.Tensor],
+    held: Mapping[str, torch.Tensor],
     generation: GenerationConfig | None,
     chat_template: Path | None = None,
 ) -> None:
@@ -88,7 +88,7 @@ def export(
     Args:
         folder: Where to.
         source: Folder or hub name of the model that training started from: config, dtype and tokenizer.
-        parameters: All of them, sharded or not.
+        held: All parameters, sharded or not, and what else the model's files hold (`model.stored_buffers`).
         generation: Defaults for sampling that came with the model.
         chat_template: File of the tokenizer's chat template. None: its own.
     """
@@ -97,11 +97,12 @@ def export(
     dtype = stored if isinstance(stored, torch.dtype) else torch.float32
     if generation is not None:
         model.generation_config = generation
-    shapes = {name: tensor.shape for name, tensor in parameters.items()}
-    if other_layout(source, shapes) is None:
-        write_tensors(folder, model, parameters, dtype)
+    dtypes = {name: dtype if isinstance(one, torch.nn.Parameter) else one.dtype for name, one in held.items()}
+    if other_layout(source, {name: tensor.shape for name, tensor in held.items()}) is None:
+        model.config.dtype = dtype
+        write_tensors(folder, model, held, dtypes)
     else:  # transformers knows how to write that layout, from the whole model
-        tensors = {name: gather(tensor, dtype) for name, tensor in parameters.items()}
+        tensors = {name: gather(tensor, dtypes[name]) for name, tensor in held.items()}
         if dist.get_rank() == 0:
             torch.nn.Module.to(model, dtype)
             model.save_pretrained(folder, state_dict=tensors)

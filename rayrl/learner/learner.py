@@ -15,7 +15,7 @@ from rayrl.errors import FreezeError
 from rayrl.learner import adapter, checkpoint
 from rayrl.learner.batch import Batch, Tree, idle_batch, make_batch, with_logprobs
 from rayrl.learner.metrics import MetricSums
-from rayrl.learner.model import PolicyModule, meta_model, shard
+from rayrl.learner.model import PolicyModule, meta_model, shard, stored_buffers
 from rayrl.learner.model_files import gather
 from rayrl.learner.objectives import Objective, weigh
 from rayrl.learner.packing import Part, bin_trees, split_over_ranks
@@ -191,8 +191,8 @@ class Learner:
         With `adapter.merge` the adapter is added to the source model's own weights, whatever base it trained on.
         """
         if self.adapter_settings is None:
-            parameters = adapter.parameters(self.policy.model)
-            checkpoint.export(folder, self.source, parameters, self.generation_config, self.chat_template)
+            tensors = adapter.parameters(self.policy.model) | stored_buffers(self.policy.model)
+            checkpoint.export(folder, self.source, tensors, self.generation_config, self.chat_template)
             return
         config = adapter.adapter_config(self.policy.model, self.source)
         merge = self.adapter_settings.merge

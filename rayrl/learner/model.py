@@ -204,3 +204,13 @@ def tied_names(model: PreTrainedModel) -> dict[str, str]:
         if first.setdefault(id(parameter), name) != name:
             tied[name] = first[id(parameter)]
     return tied
+
+
+def stored_buffers(model: PreTrainedModel) -> dict[str, torch.Tensor]:
+    """What a model's files hold beside its parameters, such as the router's corrections of a mixture of experts."""
+    return {
+        f"{prefix}.{name}" if prefix else name: buffer
+        for prefix, module in model.named_modules()
+        for name, buffer in module._buffers.items()
+        if buffer is not None and name not in module._non_persistent_buffers_set
+    }

@@ -58,25 +58,25 @@ def read_tensors(path: str, tensors: Mapping[str, torch.Tensor]) -> None:
 
 
 def write_tensors(
-    folder: Path, model: PreTrainedModel, parameters: Mapping[str, torch.Tensor], dtype: torch.dtype
+    folder: Path, model: PreTrainedModel, tensors: Mapping[str, torch.Tensor], dtypes: Mapping[str, torch.dtype]
 ) -> None:
     """What `save_pretrained` writes, but file by file: rank 0 holds one file's tensors, the others one tensor."""
     writes = dist.get_rank() == 0
-    planned = {name: torch.empty(tensor.shape, dtype=dtype, device="meta") for name, tensor in parameters.items()}
+    planned = {name: torch.empty(one.shape, dtype=dtypes[name], device="meta") for name, one in tensors.items()}
     plan = split_torch_state_dict_into_shards(planned, max_shard_size=FILE_BYTES)
     if writes:
-        model.config.architectures, model.config.dtype = [type(model).__name__], dtype
+        model.config.architectures = [type(model).__name__]
         model.config.save_pretrained(folder)
         if model.can_generate():
             model.generation_config.save_pretrained(folder)
     for file, names in plan.filename_to_tensors.items():
-        tensors = {}
+        gathered = {}
         for name in names:
-            whole = gather(parameters[name], dtype)
+            whole = gather(tensors[name], dtypes[name])
             if writes:
-                tensors[name] = whole.contiguous()
+                gathered[name] = whole.contiguous()
         if writes:
-            save_file(tensors, folder / file, metadata={"format": "pt"})
+            save_file(gathered, folder / file, metadata={"format": "pt"})
     if writes and plan.is_sharded:
         index = {"metadata": plan.metadata, "weight_map": plan.tensor_to_filename}
         (folder / SAFE_WEIGHTS_INDEX_NAME).write_text(json.dumps(index, indent=2, sort_keys=True) + "\n")

@@ -17,7 +17,7 @@ from transformers import PreTrainedModel
 
 from rayrl.learner.adapter import parameters
 from rayrl.learner.freeze import layer_of
-from rayrl.learner.model import load_model
+from rayrl.learner.model import load_model, stored_buffers
 from rayrl.learner.model_files import other_layout, read_tensors
 
 Read = Callable[[Mapping[str, torch.Tensor]], None]
@@ -41,7 +41,7 @@ def materialize(model: PreTrainedModel, path: str, device: torch.device, quantiz
     for module in model.modules():
         for name, buffer in module._buffers.items():
             module._buffers[name] = None if buffer is None else buffer.to(device)
-    wanted = {name: value.detach() for name, value in parameters(model).items()}
+    wanted = {name: value.detach() for name, value in parameters(model).items()} | stored_buffers(model)
     packed = {
         f"{name.removesuffix('.base_layer')}.weight": module
         for name, module in model.named_modules()

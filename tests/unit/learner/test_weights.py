@@ -8,14 +8,14 @@ import torch
 import torch.distributed as dist
 from safetensors.torch import load_file, save_file
 from torch._C._distributed_c10d import HashStore
-from transformers import AutoModelForCausalLM
+from transformers import AutoModelForCausalLM, Glm4MoeConfig
 
 from rayrl.config import FreezeSettings
 from rayrl.learner import model_files
 from rayrl.learner.model import load_model, meta_model
 from rayrl.learner.weights import materialize
 
-from .conftest import KINDS, PLAIN_KINDS, make_learner, weights
+from .conftest import KINDS, PLAIN_KINDS, SIZES, make_learner, weights
 
 Folders = Callable[[str], str]
 CPU = torch.device("cpu")
@@ -48,6 +48,25 @@ def test_weights_are_those_that_transformers_loads(kind: str, stored: str, folde
         assert not tensors
     tied = model.get_input_embeddings().weight is model.get_output_embeddings().weight
     assert tied == (whole.get_input_embeddings().weight is whole.get_output_embeddings().weight)
+
+
+@pytest.mark.filterwarnings("ignore:.*another layout")
+def test_what_files_hold_beside_parameters_is_read_and_exported(tmp_path: Path) -> None:
+    """The router's corrections of GLM-4's experts are a buffer; its experts are stored one by one."""
+    experts = {"n_routed_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 16}
+    config = Glm4MoeConfig(**SIZES, **experts, first_k_dense_replace=1, n_group=1, topk_group=1)
+    model = AutoModelForCausalLM.from_config(config)
+    buffers = {name: value.normal_() for name, value in model.named_buffers() if name.endswith("correction_bias")}
+    assert len(buffers) == 3
+    model.save_pretrained(tmp_path / "base")
+    learner = make_learner(str(tmp_path / "base"), FreezeSettings(preset="qk_only"))
+    learner.export(tmp_path / "export")
+    exported = AutoModelForCausalLM.from_pretrained(tmp_path / "export")
+    for found in (learner.policy.model, exported):
+        held = dict(found.named_buffers())
+        assert all(torch.equal(held[name], value) for name, value in buffers.items())
+    expected = dict(model.named_parameters())
+    assert all(torch.equal(value, expected[name]) for name, value in exported.named_parameters())
 
 
 def load_files(files: dict[str, Path]) -> dict[str, torch.Tensor]:
