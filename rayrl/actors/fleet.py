@@ -110,12 +110,13 @@ class Fleet:
     async def _load(self, generator: Any, packets: list[Any]) -> None:
         if not packets:
             return
+        version = self.version  # the next may be published meanwhile
         try:
-            held = await generator.load_weights.remote(self.version, packets)
+            held = await generator.load_weights.remote(version, packets)
         except RayTaskError as error:
             raise original(error) from error
-        if held != self.version:
-            raise SyncError(f"weight sync: a generator holds version {held} after version {self.version} was sent")
+        if held != version:
+            raise SyncError(f"weight sync: a generator holds version {held} after version {version} was sent")
 
     def _note_loss(self, what: str, error: BaseException) -> None:
         self.records.add_event("actor_lost", f"{what}: {error}")

@@ -57,6 +57,7 @@ class GeneratorActor:
             self.engine: Engine = VLLMEngine(settings)
         else:
             self.engine = load(engine, "generator.engine")(settings)
+        self._loading = asyncio.Lock()
         self._starting: asyncio.Task[None] | None = None
         self._watching: asyncio.Task[None] | None = None
 
@@ -81,6 +82,10 @@ class GeneratorActor:
             SyncError: What arrived is not what was sent.
         """
         self._require_started()
+        async with self._loading:  # a revived one may still take a version when the next is published
+            return await self._load(version, packets)
+
+    async def _load(self, version: int, packets: list[Any]) -> int:
         base = SHARED_MEMORY if SHARED_MEMORY.is_dir() else None
         with tempfile.TemporaryDirectory(dir=base, prefix="rayrl-") as folder:
             files = []

@@ -62,3 +62,23 @@ async def test_an_error_of_a_living_engine_is_an_error_and_a_closed_engine_is_no
     await actor.close()
     await asyncio.sleep(0.2)
     assert ends == []
+
+
+async def test_weights_that_arrive_while_others_are_taken_wait_for_them(
+    ends: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where a revived generator takes the newest version and the next is published: vLLM refuses a second update."""
+    actor, engine = await started()
+    busy: list[int] = []
+
+    async def load_weights(version: int, packets: object) -> None:
+        assert not busy, "a weight update is already active"
+        busy.append(version)
+        await asyncio.sleep(0.05)
+        engine.version = busy.pop()
+
+    monkeypatch.setattr(engine, "load_weights", load_weights)
+    assert await asyncio.gather(actor.load_weights(1, []), actor.load_weights(2, [])) == [1, 2]
+    assert engine.version == 2
+    await actor.close()
+    assert ends == []
