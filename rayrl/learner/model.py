@@ -47,8 +47,9 @@ def meta_model(path: str, dtype: torch.dtype | None = None, quantization: Any = 
         ModelError: There is no model at `path`.
     """
     config = _config(path)
+    make: Any = AutoModelForCausalLM.from_config
     with init_empty_weights(include_buffers=False):
-        model: PreTrainedModel = AutoModelForCausalLM.from_config(config, dtype=dtype or config.dtype)  # type: ignore[no-untyped-call]
+        model: PreTrainedModel = make(config, dtype=dtype or config.dtype)
     model.tie_weights()
     with suppress(OSError):
         model.generation_config = GenerationConfig.from_pretrained(path)

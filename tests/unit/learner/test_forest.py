@@ -93,7 +93,8 @@ def plain_and_forest(
     factors = torch.linspace(-1, 1, len(expected))
     (expected * factors).sum().backward()
 
-    policy = PolicyModule(load_model(folder).to(dtype), ModelSettings(path=folder, attention=kernel), checkpointing)  # type: ignore[arg-type]
+    settings = ModelSettings.model_validate({"path": folder, "attention": kernel})
+    policy = PolicyModule(load_model(folder).to(dtype), settings, checkpointing)
     parts = [part for tree in trees for part in ([tree] if policy.forest else cut(tree, 0))]
     sizes = [part.loss_tokens for part in parts]
     batches = pack(parts, 48)
