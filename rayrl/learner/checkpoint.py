@@ -14,7 +14,7 @@ from transformers import AutoModelForCausalLM, GenerationConfig, PreTrainedModel
 from rayrl.errors import FreezeError, ModelError
 from rayrl.learner.model import meta_model
 from rayrl.learner.model_files import gather, other_layout, write_tensors
-from rayrl.models import load_tokenizer
+from rayrl.models import load_tokenizer, model_folder
 from rayrl.peft_folder import write_peft_folder
 
 _MOMENTS = ("exp_avg", "exp_avg_sq")
@@ -98,7 +98,7 @@ def export(
     if generation is not None:
         model.generation_config = generation
     dtypes = {name: dtype if isinstance(one, torch.nn.Parameter) else one.dtype for name, one in held.items()}
-    if other_layout(source, {name: tensor.shape for name, tensor in held.items()}) is None:
+    if other_layout(model_folder(source), {name: tensor.shape for name, tensor in held.items()}) is None:
         model.config.dtype = dtype
         write_tensors(folder, model, held, dtypes)
     else:  # transformers knows how to write that layout, from the whole model

@@ -17,7 +17,6 @@ from transformers import PreTrainedModel
 from transformers.utils import SAFE_WEIGHTS_INDEX_NAME
 
 from rayrl.errors import ModelError
-from rayrl.models import model_folder
 
 FILE_BYTES = 2_000_000_000  # of each file of an exported model: what rank 0 holds of it at once
 
@@ -29,32 +28,32 @@ def gather(tensor: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
     return whole.cpu()
 
 
-def other_layout(path: str, shapes: Mapping[str, torch.Size]) -> str | None:
+def other_layout(folder: Path, shapes: Mapping[str, torch.Size]) -> str | None:
     """The first of a model's tensors that its files do not hold by this name and in this shape; None: they hold all.
 
     Raises:
         ModelError: A file cannot be read.
     """
     try:
-        stored = HuggingFaceStorageReader(str(model_folder(path))).read_metadata().state_dict_metadata
+        stored = HuggingFaceStorageReader(str(folder)).read_metadata().state_dict_metadata
     except (OSError, SafetensorError) as error:
-        raise ModelError(f"model.path: cannot load the weights of {path!r}: {error}") from error
+        raise ModelError(f"model.path: cannot load the weights of {str(folder)!r}: {error}") from error
     return next(
         (name for name, shape in shapes.items() if name not in stored or getattr(stored[name], "size", None) != shape),
         None,
     )
 
 
-def read_tensors(path: str, tensors: Mapping[str, torch.Tensor]) -> None:
+def read_tensors(folder: Path, tensors: Mapping[str, torch.Tensor]) -> None:
     """Fills tensors by their names in the files; of a sharded one each rank reads its own slices. A collective.
 
     Raises:
         ModelError: They cannot be read.
     """
     try:
-        load(dict(tensors), storage_reader=HuggingFaceStorageReader(str(model_folder(path))))
+        load(dict(tensors), storage_reader=HuggingFaceStorageReader(str(folder)))
     except (OSError, ValueError, RuntimeError, CheckpointException, SafetensorError) as error:
-        raise ModelError(f"model.path: cannot load the weights of {path!r}: {error}") from error
+        raise ModelError(f"model.path: cannot load the weights of {str(folder)!r}: {error}") from error
 
 
 def write_tensors(

@@ -19,6 +19,7 @@ from rayrl.learner.adapter import parameters
 from rayrl.learner.freeze import layer_of
 from rayrl.learner.model import load_model, stored_buffers
 from rayrl.learner.model_files import other_layout, read_tensors
+from rayrl.models import model_folder
 
 Read = Callable[[Mapping[str, torch.Tensor]], None]
 """Fills tensors, sharded or not, by their names in the model."""
@@ -83,11 +84,12 @@ def _fill(target: torch.Tensor, whole: torch.Tensor) -> None:
 
 def _reader(path: str, model: PreTrainedModel, shapes: Mapping[str, torch.Size], quantization: Any) -> Read:
     """Reads slices where the files hold the model's tensors as they are, else lets transformers read all of them."""
-    other = other_layout(path, shapes)
+    folder = model_folder(path)  # once: of a hub name it asks the hub
+    other = other_layout(folder, shapes)
     if getattr(model.config, "quantization_config", None) not in (None, quantization):
         other = "quantization_config"
     if other is None:
-        return partial(read_tensors, path)
+        return partial(read_tensors, folder)
     warnings.warn(
         f"model.path: the files of {path!r} hold {other!r} in another layout than the model; each rank reads the whole "
         "model first, which takes memory",
