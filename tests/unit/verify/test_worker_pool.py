@@ -231,7 +231,8 @@ def test_hanging_workers_and_the_fork_server_die_with_a_killed_parent(tmp_path):
 
 
 def test_a_killed_fork_server_is_started_again(pool):
-    workers = [psutil.Process(pid) for pid in pool.pids() if psutil.pid_exists(pid)]
+    run(pool, [check(1)])
+    workers = [psutil.Process(pid) for pid in pool.pids()]
     server = workers[0].parent()
     for process in (server, *workers):
         process.kill()
