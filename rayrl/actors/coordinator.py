@@ -16,6 +16,7 @@ from rayrl.actors.evaluation import evaluate_set
 from rayrl.actors.fleet import Fleet
 from rayrl.actors.records import News, Phase, Records
 from rayrl.config import GRPOConfig, SFTConfig
+from rayrl.generate.engine import TransferStep
 from rayrl.rollout_row import EvaluationRow
 from rayrl.types import Prompt, Rollout, RolloutGroup, Sampling
 
@@ -105,6 +106,27 @@ class Coordinator:
         """
         await self.fleet.publish(version, packets, base)
         self.admission.admit()
+
+    async def prepare_transfer(self) -> bool:
+        """As `Fleet.prepare_transfer`."""
+        return await self.fleet.prepare_transfer()
+
+    async def transfer(self, step: TransferStep, fields: dict[str, Any]) -> None:
+        """As `Fleet.transfer`; with the last step, the prompts that it allows are admitted.
+
+        Where it fails the run ends, told here: the learner may wait in the collective for ever.
+        """
+        try:
+            await self.fleet.transfer(step, fields)
+        except Exception as error:
+            await self.fail(error)
+            raise
+        if step == "finish":
+            self.admission.admit()
+
+    async def keep(self, packets: list[Any]) -> None:
+        """As `Fleet.keep`."""
+        self.fleet.keep(packets)
 
     async def evaluate(self) -> dict[str, list[EvaluationRow]]:
         """One completion of each prompt of every evaluated set, scored: a row each, in order, by the set's name.

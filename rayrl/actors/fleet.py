@@ -15,6 +15,7 @@ from rayrl.actors.records import Records
 from rayrl.actors.replicas import LOST, Replicas
 from rayrl.config import TrainingConfig
 from rayrl.errors import RayrlError, SyncError
+from rayrl.generate.engine import TransferStep
 from rayrl.types import Prompt, Rollout, RolloutGroup, Sampling
 
 
@@ -32,8 +33,12 @@ class Fleet:
         self.deadline_s = config.run.deadline_s
         self.records = records
         self.version = 0  # of the weights that generators hold
+        self._all_joined = False  # the newest transfer's group: one that was revived since then is not in it
+        self._kept = asyncio.Event()  # `_packets` hold what the generators hold
+        self._kept.set()
         self._base: list[Any] = []  # packets that a generator needs before the first of the newest, `_packets`
         self._packets: list[Any] = []
+        self._ranks = max(1, int(config.generator.gpus))  # of each generator, in a transfer's group
         in_flight, deadline_s, note = config.generator.max_concurrent_prompts, self.deadline_s, self._note_loss
         self._generators = Replicas(generators, in_flight, deadline_s, self._revive, note)
         self._verifiers = Replicas(verifiers, 4 * config.verifier.processes_per_actor, deadline_s, _ping, note)
@@ -44,7 +49,9 @@ class Fleet:
         Raises:
             RayrlError: One did not start.
         """
-        starts = [generator.start.remote() for generator in self._generators.handles]
+        self._packets, self._all_joined = [], False  # the learner may be another; it publishes next
+        self._kept.set()
+        starts = [self._started(generator) for generator in self._generators.handles]
         starts += [verifier.ping.remote() for verifier in self._verifiers.handles]
         try:
             await expect(asyncio.gather(*starts), "generators and verifiers to start", self.deadline_s)
@@ -59,6 +66,48 @@ class Fleet:
         self._packets = packets
         self.version = version
         await asyncio.gather(*(self._push(generator, [*base, *packets]) for generator in self._generators.handles))
+
+    async def prepare_transfer(self) -> bool:
+        """Whether every generator is in the group that `transfer` opened last; those that died are up again."""
+        await asyncio.gather(*map(self._started, self._generators.handles))
+        return self._all_joined
+
+    async def transfer(self, step: TransferStep, fields: dict[str, Any]) -> None:
+        """One step of a transfer (`Engine.transfer`), taken by all generators at once.
+
+        Raises:
+            SyncError: One died in it, or its engine failed: those that wait for it in a collective cannot be woken.
+        """
+        if step == "start":
+            self._kept.clear()
+        calls = []
+        for place, generator in enumerate(self._generators.handles):
+            own = dict(fields)
+            if "rank_offset" in own:  # a rank for each GPU, those of the first generator behind the sender's
+                own["rank_offset"] += place * self._ranks
+            calls.append(generator.transfer.remote(step, own))
+        what = f"generators to {step} a transfer of weights"
+        try:
+            await expect(asyncio.gather(*calls), what, self.deadline_s)
+        except LOST as error:
+            self._note_loss(what, error)
+            raise SyncError(f"weight sync: a generator died in a transfer; resume the run: {error}") from error
+        if step == "open":
+            self._all_joined = True
+        elif step == "finish":
+            self.version = fields["version"]
+
+    def keep(self, packets: list[Any]) -> None:
+        """Takes what the newest transfer brought, for generators that are revived from now on."""
+        self._packets = packets
+        self._kept.set()
+
+    async def _started(self, generator: Any) -> None:
+        try:
+            await generator.start.remote()
+        except LOST as error:
+            self._note_loss("a generator to start", error)
+            await self._generators.revive(generator, "the restart of a generator")
 
     async def generate(self, what: str, token_ids: list[int], sampling: Sampling) -> list[Rollout]:
         """Completions by whichever generator is least busy; while that takes new weights, it waits. `what` they are is
@@ -104,7 +153,9 @@ class Fleet:
 
     async def _revive(self, generator: Any) -> None:
         """Starts a generator that Ray restarted, with the newest weights."""
+        self._all_joined = False
         await generator.start.remote()
+        await self._kept.wait()
         await self._load(generator, [*self._base, *self._packets])
 
     async def _load(self, generator: Any, packets: list[Any]) -> None:

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from rayrl.config import GeneratorSettings
 from rayrl.errors import SyncError
-from rayrl.generate.engine import Engine, EngineSettings
+from rayrl.generate.engine import Engine, EngineSettings, TransferStep
 from rayrl.generate.packets import Packet
 from rayrl.plugins import load
 from rayrl.types import Rollout, Sampling
@@ -58,11 +58,18 @@ class GeneratorActor:
         else:
             self.engine = load(engine, "generator.engine")(settings)
         self._loading = asyncio.Lock()
+        self._receives = False  # in a transfer that has not finished
         self._starting: asyncio.Task[None] | None = None
         self._watching: asyncio.Task[None] | None = None
 
     async def start(self) -> float:
-        """Loads the model once; returns how long that took, in seconds."""
+        """Loads the model once; returns how long that took, in seconds.
+
+        Asked anew in the middle of a transfer, its sender is gone: the engine waits in a collective from which nothing
+        wakes it, so the actor ends, and Ray starts another.
+        """
+        if self._receives:
+            os._exit(1)
         started = time.monotonic()
         if self._starting is None:
             self._starting = asyncio.ensure_future(self.engine.start())
@@ -101,6 +108,24 @@ class GeneratorActor:
         if self.engine.version != version:
             raise SyncError(f"weight sync: the engine holds version {self.engine.version}, version {version} was sent")
         return self.engine.version
+
+    async def transfer(self, step: TransferStep, fields: dict[str, Any]) -> None:
+        """As `Engine.transfer`.
+
+        Raises:
+            SyncError: The engine failed in it.
+        """
+        self._require_started()
+        if step == "start":
+            await self._loading.acquire()
+            self._receives = True
+        try:
+            await self._call(self.engine.transfer(step, fields))
+        except Exception as error:
+            raise SyncError(f"weight sync failed in the engine, at the step {step!r}: {error}") from error
+        if step == "finish":
+            self._receives = False
+            self._loading.release()
 
     def _require_started(self) -> None:
         if self._starting is None or not self._starting.done():

@@ -1,7 +1,7 @@
 """`generator` and `sampling`: the engines that sample, and the distribution they sample from."""
 
 import math
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -47,6 +47,9 @@ class GeneratorSettings(Settings):
     """KV cache on CPU, in GB."""
     gpu_memory_utilization: float = Field(0.85, gt=0, le=1)
     """Share of the GPU's memory that vLLM takes."""
+    weight_transfer: Literal["auto", "packets", "nccl", "ipc"] = "auto"
+    """How new weights reach vLLM. `packets`: over Ray's object store, on any machine. `nccl`: from GPU to GPU. `ipc`:
+    within one GPU that a lone rank and a lone generator share. auto: the last two where they apply."""
     options: dict[str, Any] = Field(default_factory=dict)
     """Further vLLM engine arguments, as named there."""
 

@@ -2,7 +2,7 @@
 
 from typing import ClassVar, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from rayrl.config.data import DatasetSettings, PromptSettings, TextSettings
 from rayrl.config.evaluation import HELD_OUT, BenchmarkSettings, EvalSettings, EvaluationSet
@@ -67,6 +67,38 @@ class TrainingConfig(Settings):
             how = (temperature, own.top_p or common.top_p, own.max_tokens or self.evaluation_tokens)
             sets.append(EvaluationSet(name, f"benchmarks.{name}.data", own.data, own.prompt, own.rewards, *how))
         return sets
+
+    @property
+    def weight_transfer(self) -> str:
+        """`packets`, `nccl` or `ipc`: what `generator.weight_transfer` comes to. An adapter travels in packets, as its
+        base does where that is rounded; and an engine of your own takes nothing else."""
+        chosen = self.generator.weight_transfer
+        if chosen != "auto":
+            return chosen
+        return next((one for one in ("nccl", "ipc") if not self._against_transfer(one)), "packets")
+
+    def _against_transfer(self, chosen: str) -> str:
+        """Why weights cannot be sent in this way; empty: they can."""
+        learner, generator = self.learner, self.generator
+        if chosen == "packets":
+            return ""
+        if generator.engine != "vllm":
+            return f"generator.engine {generator.engine!r} takes packets"
+        if self.adapter is not None:
+            return "an adapter travels in packets"
+        gpus = f"learner.gpus_per_worker is {learner.gpus_per_worker:g} and generator.gpus {generator.gpus:g}"
+        if chosen == "nccl":
+            return "" if learner.gpus_per_worker >= 1 and generator.gpus >= 1 else f"{gpus}: both need whole GPUs"
+        lone = learner.workers == generator.replicas == 1
+        shared = 0 < learner.gpus_per_worker < 1 and 0 < generator.gpus < 1
+        return "" if lone and shared else f"{gpus}: it needs one rank and one generator that share a GPU"
+
+    @model_validator(mode="after")
+    def require_possible_transfer(self) -> Self:
+        chosen = self.generator.weight_transfer
+        if chosen != "auto" and (reason := self._against_transfer(chosen)):
+            raise ValueError(f"generator.weight_transfer ({chosen!r}) cannot be: {reason}; leave it out")
+        return self
 
     @property
     def all_rewards(self) -> list[RewardSettings]:

@@ -65,7 +65,8 @@ def _of_adapter(learner: Learner, base: SafetensorsFolder) -> dict[str, Distance
     """Whole matrices, dealt out over the ranks; the adapter is small and gathered on each."""
     assert learner.adapter_settings is not None
     parameters = adapter.parameters(learner.policy.model)
-    tensors = {name: gather(parameters[name], torch.float32) for name, trains in learner.trainable.items() if trains}
+    trained = [name for name, trains in learner.trainable.items() if trains]
+    tensors = {name: gather(parameters[name], torch.float32).cpu() for name in trained}
     config = adapter.adapter_config(learner.policy.model, learner.source)
     tuned = Adapter("adapter", config, tensors, base.shapes, learner.adapter_settings.merge)
     distances = {name: Distance() for name in base.shapes}

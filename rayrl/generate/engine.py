@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from rayrl.processor import compute_dtype
 from rayrl.types import Rollout, Sampling
@@ -39,7 +39,8 @@ class TensorInfo:
     shape: tuple[int, ...]
     offset: int
     size: int
-    crc32: int
+    checksum: int
+    """XXH3, 64 bits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,9 @@ class PacketFile:
 
     path: Path
     tensors: Sequence[TensorInfo]
+
+
+TransferStep = Literal["open", "start", "receive", "finish"]
 
 
 class Engine(Protocol):
@@ -73,6 +77,16 @@ class Engine(Protocol):
 
         Raises:
             SyncError: What arrived is not what was sent.
+        """
+
+    async def transfer(self, step: TransferStep, fields: dict[str, Any]) -> None:
+        """Takes part in a transfer that a trainer-side engine of vLLM's drives. Asked only where
+        `generator.weight_transfer` is no packets, which only vLLM can take.
+
+        Args:
+            step: `open` joins the learner; `start`, `receive` (as often as it is asked) and `finish` make one update,
+                during which completions in flight are frozen.
+            fields: What the trainer's side says: of `open` with the `backend`, of `finish` with the `version`.
         """
 
     async def close(self) -> None:

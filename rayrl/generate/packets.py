@@ -1,6 +1,5 @@
-"""Weights as bytes: tensors packed into flat arrays that travel through an object store, checksums included."""
+"""Weights as bytes: packets of tensors that travel through an object store, checksums included."""
 
-import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from xxhash import xxh3_64_intdigest
 
 from rayrl.errors import SyncError
 from rayrl.generate.engine import PacketFile, TensorInfo
@@ -17,14 +17,16 @@ PACKET_BYTES = 1 << 30
 
 @dataclass(frozen=True, slots=True)
 class Packet:
-    """Some tensors in one flat array, so that an object store hands it out without a copy."""
+    """Some tensors, each as a flat array, so that an object store copies it once and hands it out without a copy."""
 
     tensors: list[TensorInfo]
-    data: npt.NDArray[np.uint8]
+    parts: list[npt.NDArray[np.uint8]]
 
     def write(self, path: Path) -> PacketFile:
         """Puts the bytes into a file (best on tmpfs), for engine processes that are no Ray workers."""
-        self.data.tofile(path)
+        with path.open("wb", buffering=0) as file:
+            for part in self.parts:
+                part.tofile(file)
         return PacketFile(path, self.tensors)
 
 
@@ -38,14 +40,14 @@ def pack(tensors: Iterable[tuple[str, Any]], packet_bytes: int = PACKET_BYTES) -
     for name, tensor in tensors:
         data = tensor.detach().contiguous().cpu().reshape(-1).view(torch.uint8).numpy()
         dtype = str(tensor.dtype).removeprefix("torch.")
-        infos.append(TensorInfo(name, dtype, tuple(tensor.shape), offset, data.size, zlib.crc32(data.data)))
+        infos.append(TensorInfo(name, dtype, tuple(tensor.shape), offset, data.size, xxh3_64_intdigest(data)))
         parts.append(data)
         offset += data.size
         if offset >= packet_bytes:
-            yield Packet(infos, np.concatenate(parts))
+            yield Packet(infos, parts)
             infos, parts, offset = [], [], 0
     if infos:
-        yield Packet(infos, np.concatenate(parts))
+        yield Packet(infos, parts)
 
 
 def read(file: PacketFile) -> Iterator[tuple[str, Any]]:
@@ -59,7 +61,7 @@ def read(file: PacketFile) -> Iterator[tuple[str, Any]]:
     data = np.memmap(file.path, dtype=np.uint8, mode="c")
     for info in file.tensors:
         part = data[info.offset : info.offset + info.size]
-        if part.size != info.size or zlib.crc32(part.data) != info.crc32:
+        if part.size != info.size or xxh3_64_intdigest(part) != info.checksum:
             raise SyncError(f"weight sync: {info.name} arrived corrupted (checksum differs from the learner's)")
         yield info.name, torch.from_numpy(part).view(getattr(torch, info.dtype)).reshape(info.shape)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from rayrl.config import PROCESSED
 from rayrl.errors import ModelError, SyncError
-from rayrl.generate.engine import EngineSettings, PacketFile
+from rayrl.generate.engine import EngineSettings, PacketFile, TransferStep
 from rayrl.generate.packets import is_adapter, read
 from rayrl.generate.weight_sync import BACKEND
 from rayrl.peft_folder import write_peft_folder
@@ -110,7 +110,7 @@ class VLLMEngine:
         return [Rollout(*fields) for fields in columns]
 
     async def load_weights(self, version: int, packets: Sequence[PacketFile]) -> None:
-        await self._llm.pause_generation(mode="keep", clear_cache=True)
+        await self._pause()
         try:
             own = [packet for packet in packets if not is_adapter(packet)]
             if own:
@@ -121,6 +121,23 @@ class VLLMEngine:
             raise SyncError(f"weight sync to version {version} failed in vLLM: {error}") from error
         self.version = version
         await self._llm.resume_generation()
+
+    async def transfer(self, step: TransferStep, fields: dict[str, Any]) -> None:
+        if step == "open":
+            backend = fields.pop("backend")
+            await self._llm.init_weight_transfer_engine(_request(init_info={"backend": backend, "fields": fields}))
+        elif step == "start":
+            await self._pause()
+            await self._llm.start_weight_update()
+        elif step == "receive":
+            await self._llm.update_weights(_request(update_info={"fields": fields}))
+        else:
+            await self._llm.finish_weight_update(weight_version=str(fields["version"]))
+            self.version = fields["version"]
+            await self._llm.resume_generation()
+
+    async def _pause(self) -> None:
+        await self._llm.pause_generation(mode="keep", clear_cache=True)
 
     async def _load_model(self, version: int, packets: Sequence[PacketFile]) -> None:
         await self._llm.start_weight_update()

@@ -1,4 +1,4 @@
-"""The weight-transfer backend `rayrl` of vLLM: weights come as files on tmpfs, filled from an object store.
+"""The weight-transfer backend `rayrl` of vLLM: weights come as files on tmpfs, or by a backend of vLLM's own.
 
 vLLM finds `register` through the entry point group `vllm.general_plugins`, in each of its processes.
 """
@@ -18,7 +18,7 @@ def register() -> None:
 
     if BACKEND not in WeightTransferEngineFactory._registry:
         module = "rayrl.generate.weight_sync_engine"
-        WeightTransferEngineFactory.register_engine(BACKEND, module, "PacketWeightTransferEngine")
+        WeightTransferEngineFactory.register_engine(BACKEND, module, "RayrlWeightTransferEngine")
     if current_platform.is_cpu():
         wrapper = "rayrl.generate.lone_adapter.LoneAdapterPunica"
         type(current_platform).get_punica_wrapper = classmethod(lambda cls: wrapper)

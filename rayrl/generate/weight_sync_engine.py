@@ -1,13 +1,15 @@
-"""Inside a vLLM worker: reads packets and loads them by vLLM's layerwise reload."""
+"""Inside a vLLM worker: new weights, read from packets or taken by one of vLLM's own backends, go into the model."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from vllm.distributed.weight_transfer.base import (
     WeightTransferEngine,
     WeightTransferInitInfo,
     WeightTransferUpdateInfo,
 )
+from vllm.distributed.weight_transfer.factory import WeightTransferEngineFactory
 from vllm.model_executor.model_loader.reload import finalize_layerwise_reload, initialize_layerwise_reload
 
 from rayrl.generate.engine import PacketFile, TensorInfo
@@ -15,37 +17,56 @@ from rayrl.generate.packets import read
 
 
 @dataclass
-class PacketInitInfo(WeightTransferInitInfo):  # type: ignore[misc]
-    """Nothing is set up beforehand."""
+class InitInfo(WeightTransferInitInfo):  # type: ignore[misc]
+    """Packets need nothing beforehand. A `backend` of vLLM's joins the learner with its own `fields`."""
+
+    backend: str = ""
+    fields: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass
-class PacketUpdateInfo(WeightTransferUpdateInfo):  # type: ignore[misc]
-    """One packet: its file, and `TensorInfo` fields of each tensor."""
+class UpdateInfo(WeightTransferUpdateInfo):  # type: ignore[misc]
+    """One packet: its file, and `TensorInfo` fields of each tensor. Or what the backend's own update says."""
 
-    path: str
-    tensors: list[tuple[str, str, list[int], int, int, int]]
+    path: str = ""
+    tensors: list[tuple[str, str, list[int], int, int, int]] = field(default_factory=list)
+    fields: dict[str, Any] | None = None
 
 
-class PacketWeightTransferEngine(WeightTransferEngine[PacketInitInfo, PacketUpdateInfo]):  # type: ignore[misc]
-    """Weights in checkpoint format, verified by checksum before any is loaded."""
+class RayrlWeightTransferEngine(WeightTransferEngine[InitInfo, UpdateInfo]):  # type: ignore[misc]
+    """Weights in checkpoint format. Packets are verified by checksum before any tensor is loaded; they always work,
+    also for a generator that missed the others' transfer. A backend of vLLM's is faster where there are GPUs."""
 
-    init_info_cls = PacketInitInfo
-    update_info_cls = PacketUpdateInfo
+    init_info_cls = InitInfo
+    update_info_cls = UpdateInfo
+    _direct: Any = None
 
-    def init_transfer_engine(self, init_info: PacketInitInfo) -> None:
-        pass
+    def init_transfer_engine(self, init_info: InitInfo) -> None:
+        self.shutdown()
+        if init_info.backend:
+            backend = WeightTransferEngineFactory._registry[init_info.backend]()
+            direct = backend(self.config, self.vllm_config, self.device, self.model)
+            direct.init_transfer_engine(direct.parse_init_info(init_info.fields))
+            self._direct = direct
 
     def start_weight_update(self) -> None:
         initialize_layerwise_reload(self.model)
 
     def finish_weight_update(self) -> None:
-        finalize_layerwise_reload(self.model, self.model_config)
+        if self._direct is not None:
+            self._direct.finish_weight_update()  # the same, and gives back what it held
+        else:
+            finalize_layerwise_reload(self.model, self.model_config)
 
-    def receive_weights(self, update_info: PacketUpdateInfo) -> None:
+    def receive_weights(self, update_info: UpdateInfo) -> None:
+        if update_info.fields is not None:
+            self._direct.receive_weights(self._direct.parse_update_info(update_info.fields))
+            return
         infos = [TensorInfo(name, dtype, tuple(shape), *rest) for name, dtype, shape, *rest in update_info.tensors]
         weights = list(read(PacketFile(Path(update_info.path), infos)))
         self.model.load_weights((name, tensor.to(self.device)) for name, tensor in weights)
 
     def shutdown(self) -> None:
-        pass
+        if self._direct is not None:
+            self._direct.shutdown()
+            self._direct = None

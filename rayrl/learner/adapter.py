@@ -177,11 +177,11 @@ def without_dropout(module: nn.Module) -> Iterator[None]:
 
 
 def rounded_base(model: PreTrainedModel, dtype: torch.dtype) -> Iterator[tuple[str, torch.Tensor]]:
-    """The weights that are held in 4 bits, as they are multiplied: rounded, each whole, on the CPU. A collective."""
+    """The weights that are held in 4 bits, as they are multiplied: rounded, each whole, on the device. A collective."""
     for name, module in model.named_modules():
         state = getattr(module, "quant_state", None)
         if state is not None:
             from bitsandbytes.functional import dequantize_4bit
 
-            codes = gather(module.weight, module.weight.dtype).to(state.absmax.device)
-            yield f"{name.removesuffix('.base_layer')}.weight", dequantize_4bit(codes, state).to(dtype).cpu()
+            codes = gather(module.weight, module.weight.dtype)
+            yield f"{name.removesuffix('.base_layer')}.weight", dequantize_4bit(codes, state).to(dtype)

@@ -102,7 +102,7 @@ def export(
         model.config.dtype = dtype
         write_tensors(folder, model, held, dtypes)
     else:  # transformers knows how to write that layout, from the whole model
-        tensors = {name: gather(tensor, dtypes[name]) for name, tensor in held.items()}
+        tensors = {name: gather(tensor, dtypes[name]).cpu() for name, tensor in held.items()}
         if dist.get_rank() == 0:
             torch.nn.Module.to(model, dtype)
             model.save_pretrained(folder, state_dict=tensors)
@@ -128,7 +128,7 @@ def export_adapter(
             (with nf4 that is not the rounded base that the adapter was trained on), in the source's dtype.
         chat_template: File of the tokenizer's chat template. None: its own.
     """
-    tensors = {name: gather(tensor, torch.float32) for name, tensor in trained.items()}
+    tensors = {name: gather(tensor, torch.float32).cpu() for name, tensor in trained.items()}
     source = config["base_model_name_or_path"]
     if dist.get_rank() == 0:
         if merge:

@@ -176,10 +176,15 @@ class Learner:
             return self.logprobs(trees)
 
     def tensors(self, names: Sequence[str]) -> Iterator[tuple[str, torch.Tensor]]:
-        """The named tensors, each whole, on the CPU, in the compute dtype, by their Hugging Face names."""
+        """The named tensors, each whole, on the device, in the compute dtype, by their Hugging Face names."""
         parameters = adapter.parameters(self.policy.model)
         for name in names:
             yield name, gather(parameters[name], self.compute_dtype)
+
+    def shapes(self, names: Sequence[str]) -> dict[str, tuple[int, ...]]:
+        """Of the named tensors, whole."""
+        parameters = adapter.parameters(self.policy.model)
+        return {name: tuple(parameters[name].shape) for name in names}
 
     def rounded_base(self) -> Iterator[tuple[str, torch.Tensor]]:
         """The frozen weights that this learner rounded to 4 bits, as `tensors` gives others; none without NF4."""

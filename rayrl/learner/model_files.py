@@ -22,10 +22,9 @@ FILE_BYTES = 2_000_000_000  # of each file of an exported model: what rank 0 hol
 
 
 def gather(tensor: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
-    """The whole of a sharded tensor on the CPU (a collective)."""
+    """The whole of a sharded tensor on its device (a collective)."""
     tensor = tensor.detach().to(dtype)
-    whole = tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
-    return whole.cpu()
+    return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
 
 
 def other_layout(folder: Path, shapes: Mapping[str, torch.Size]) -> str | None:
@@ -73,7 +72,7 @@ def write_tensors(
         for name in names:
             whole = gather(tensors[name], dtypes[name])
             if writes:
-                gathered[name] = whole.contiguous()
+                gathered[name] = whole.cpu().contiguous()
         if writes:
             save_file(gathered, folder / file, metadata={"format": "pt"})
     if writes and plan.is_sharded:

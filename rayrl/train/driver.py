@@ -13,7 +13,7 @@ from rayrl.actors.deadlines import fetch, original
 from rayrl.actors.records import News
 from rayrl.config import TrainingConfig
 from rayrl.divergence.text_set import write_texts
-from rayrl.errors import INTERRUPTED, RayrlError, StoppedError
+from rayrl.errors import INTERRUPTED, RayrlError, ResourceError, StoppedError
 from rayrl.files import write_whole
 from rayrl.report.run_page import write_report
 from rayrl.train.cluster import connect, require_resources
@@ -24,6 +24,7 @@ from rayrl.train.run_actors import RunActors
 from rayrl.train.run_directory import EXAMPLES, TEXTS, open_run_directory
 from rayrl.train.view import View, memory_line
 from rayrl.train.writer import Writer
+from rayrl.units import GB
 
 POLL_S = 0.3
 
@@ -79,6 +80,18 @@ def train(config: TrainingConfig, watch: Watch = lambda record: None) -> int:
                 view.say(f"report: {write_report(folder)}")
 
 
+def learner_failure(error: BaseException, planned_bytes: int) -> RayrlError:
+    """What to say of an error that ended Ray Train, other than by a run's own check."""
+    said = str(original(error))
+    if "how to address the out of memory issue" in said:  # Ray's, at the end of a table of all processes
+        return ResourceError(
+            "the learner failed: Ray killed a process as the machine's memory was nearly full. The whole run was "
+            f"expected to take {planned_bytes / GB:.1f} GB: end what else takes memory, or lower "
+            "learner.microbatch_tokens or generator.kv_cache_gb; --run.resume true resumes from the last checkpoint"
+        )
+    return RayrlError(f"the learner failed: {said[-1500:]}")
+
+
 @contextmanager
 def _said(view: View, what: str) -> Iterator[None]:
     """An error within is said and no more: it hides neither what ended the run nor its exit code."""
@@ -115,6 +128,6 @@ def _train(config: TrainingConfig, plan: RunPlan, folder: Path, writer: Writer, 
         try:
             training.result()
         except Exception as error:
-            raise RayrlError(f"the learner failed: {str(original(error))[-1500:]}") from error
+            raise learner_failure(error, plan.memory.total) from error
     finally:
         actors.stop()

@@ -3,7 +3,6 @@
 import os
 import time
 from collections.abc import Iterable
-from itertools import chain
 from typing import Any
 
 import ray
@@ -15,7 +14,6 @@ from rayrl.actors.coordinator import CoordinatorState
 from rayrl.actors.deadlines import fetch
 from rayrl.config import GRPOConfig, SFTConfig
 from rayrl.errors import SyncError
-from rayrl.generate.packets import pack, with_fused_partners
 from rayrl.learner.learner import Learner
 from rayrl.learner.metrics import over_updates
 from rayrl.train.base_distance import BaseDistance
@@ -27,6 +25,7 @@ from rayrl.train.run_directory import EXAMPLES
 from rayrl.train.sft import Examples
 from rayrl.train.source import Source, StepWork
 from rayrl.train.statistics import evaluation_statistics
+from rayrl.train.weight_sender import WeightSender
 from rayrl.units import GB
 
 SYNC_TOLERANCE = 0.4
@@ -61,6 +60,7 @@ class Rank:
             keep_reference=self.config.keeps_reference,
             adapter_settings=self.config.adapter,
         )
+        self.sender = WeightSender(self.config, self.learner, job.coordinator, self.rank, self._wait)
         self.distance = BaseDistance(self.config, self.learner, job.folder, job.model)
 
     def _source(self) -> Source:
@@ -141,24 +141,8 @@ class Rank:
         return over_updates(metrics)
 
     def _publish(self, version: int, base: Iterable[tuple[str, torch.Tensor]] = ()) -> None:
-        """Sends what trains (and what vLLM fuses with it) to every generator. Every rank takes part in gathering.
-
-        What trains is the adapter, where there is one: generators put it beside their base. `base` holds for the whole
-        run: the weights that the learner rounded to 4 bits, without which they would sample from another policy.
-        """
-        if not self.config.samples:
-            return
-        trainable = self.learner.trainable
-        trained = [name for name, trains in trainable.items() if trains]
-        names = trained if self.config.adapter else with_fused_partners(trained, trainable)
-        tensors = self.learner.tensors(names)
-        if not self.first:
-            for _ in chain(base, tensors):
-                pass
-            return
-        held, packets = ([ray.put(packet) for packet in pack(part)] for part in (base, tensors))
-        what = f"generators to load weights of version {version}"
-        self._wait(self.coordinator.publish.remote(version, packets, held), what)
+        if self.config.samples:
+            self.sender.send(version, base)
 
     def _evaluate(self, step: int) -> None:
         if not self.first or not self.config.evaluation_sets:

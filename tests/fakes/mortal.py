@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from typing import Any
 
 from rayrl.generate.engine import EngineSettings, PacketFile
 from rayrl.types import Rollout, Sampling
@@ -29,6 +30,10 @@ class Mortal:
     async def load_weights(self, version: int, packets: Sequence[PacketFile]) -> None:
         await self._answer()
         self.version = version
+
+    async def transfer(self, step: str, fields: dict[str, Any]) -> None:
+        await self._answer()
+        self.version = fields.get("version", self.version)
 
     async def close(self) -> None:
         self.alive = False

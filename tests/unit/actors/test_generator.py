@@ -82,3 +82,22 @@ async def test_weights_that_arrive_while_others_are_taken_wait_for_them(
     assert engine.version == 2
     await actor.close()
     assert ends == []
+
+
+async def test_within_a_transfer_other_weights_wait_and_a_new_learner_finds_a_new_actor(ends: list[int]) -> None:
+    actor, engine = await started()
+    await actor.transfer("start", {})
+    packets = asyncio.ensure_future(actor.load_weights(1, []))
+    await asyncio.sleep(0.05)
+    assert not packets.done()
+    await actor.transfer("finish", {"version": 1})
+    assert await packets == 1
+    await actor.start()
+    assert ends == []
+    await actor.transfer("start", {})
+    await actor.start()  # its learner died in the transfer, and another one asks whether it is up
+    assert ends == [1]
+    engine.problem = RuntimeError("no such tensor")
+    with pytest.raises(SyncError, match="at the step 'receive': no such tensor"):
+        await actor.transfer("receive", {})
+    await actor.close()

@@ -191,3 +191,44 @@ def test_a_clip_that_is_set_and_cannot_act_is_named() -> None:
     [notice] = notices(max_staleness=1, **clip)
     assert notice.startswith("objective.clip_low (0.1), objective.clip_high (0.28): without effect")
     assert "updates_per_step 1" in notice
+
+
+WHOLE = {"learner": {"gpus_per_worker": 1}, "generator": {"gpus": 1}}
+SHARED = {"learner": {"gpus_per_worker": 0.5}, "generator": {"gpus": 0.5}}
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, "packets"),
+        (WHOLE, "nccl"),
+        (SHARED, "ipc"),
+        (WHOLE | {"adapter": {"rank": 8}}, "packets"),
+        (WHOLE | {"generator": {"gpus": 1, "engine": "mine:Engine"}}, "packets"),
+        (WHOLE | {"generator": {"gpus": 1, "weight_transfer": "packets"}}, "packets"),
+        ({"generator": {"gpus": 1}}, "packets"),
+    ],
+)
+def test_weights_go_from_gpu_to_gpu_where_they_can(
+    tiny_config: dict[str, Any], changes: dict[str, Any], expected: str
+) -> None:
+    assert GRPOConfig.model_validate(tiny_config | changes).weight_transfer == expected
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"generator": {"weight_transfer": "nccl"}}, "gpus_per_worker is 0 and generator.gpus 0: both need whole GPUs"),
+        (SHARED | {"generator": {"gpus": 0.5, "weight_transfer": "nccl"}}, "both need whole GPUs"),
+        (WHOLE | {"generator": {"gpus": 1, "weight_transfer": "ipc"}}, "that share a GPU"),
+        (
+            WHOLE | {"generator": {"gpus": 1, "weight_transfer": "nccl"}, "adapter": {"rank": 8}},
+            "an adapter travels in packets",
+        ),
+    ],
+)
+def test_a_transfer_that_cannot_be_is_refused_by_name(
+    tiny_config: dict[str, Any], changes: dict[str, Any], reason: str
+) -> None:
+    with pytest.raises(ValueError, match=re.escape(reason)):
+        GRPOConfig.model_validate(tiny_config | changes)

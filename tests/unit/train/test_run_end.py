@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from rayrl.config import GRPOConfig
-from rayrl.errors import SyncError
+from rayrl.errors import ResourceError, SyncError
 from rayrl.train import driver
 
 
@@ -43,3 +43,14 @@ def test_a_report_that_cannot_be_written_hides_nothing(
     said = capsys.readouterr().out
     assert "no font" in said
     assert f"rayrl report {config.run.dir / config.run.name}" in said
+
+
+def test_a_process_that_ray_killed_for_memory_is_told_in_two_lines_and_other_errors_as_they_are() -> None:
+    said = "Memory on the node was 23 GB\n" + "24718 0.25 python\n" * 40
+    said += "Refer to the documentation on how to address the out of memory issue: " + "Consider provisioning " * 80
+    told = driver.learner_failure(RuntimeError(said), 13_500_000_000)
+    assert isinstance(told, ResourceError)
+    assert "memory was nearly full" in str(told)
+    assert "13.5 GB" in str(told)
+    assert len(str(told)) < 400
+    assert str(driver.learner_failure(ValueError("CUDA out of memory"), 1)) == "the learner failed: CUDA out of memory"

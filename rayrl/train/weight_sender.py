@@ -1,0 +1,68 @@
+"""Brings a learner's weights to the generators: as packets, or from GPU to GPU by a backend of vLLM's own."""
+
+from collections.abc import Callable, Iterable
+from itertools import chain
+from typing import Any
+
+import ray
+import torch
+
+from rayrl.config import TrainingConfig
+from rayrl.generate.packets import pack, with_fused_partners
+from rayrl.learner.learner import Learner
+
+Call = Callable[[Any, str], Any]
+"""Waits for a reference; the second argument says what for."""
+
+
+class WeightSender:
+    """Sends what trains, and what vLLM fuses with it. Every rank takes part, since gathering is a collective.
+
+    What trains is the adapter, where there is one: generators put it beside their base.
+
+    Args:
+        config: Of the run.
+        learner: Whose weights they are.
+        coordinator: Handle of the CoordinatorActor, which knows the generators.
+        rank: Of this process; the first one sends.
+        wait: Fetches an answer of the coordinator's, with a deadline.
+    """
+
+    def __init__(self, config: TrainingConfig, learner: Learner, coordinator: Any, rank: int, wait: Call) -> None:
+        self.learner, self.coordinator, self.rank, self._wait = learner, coordinator, rank, wait
+        trained = [name for name, trains in learner.trainable.items() if trains]
+        self.names = trained if config.adapter else with_fused_partners(trained, learner.trainable)
+        self._direct = None
+        if config.weight_transfer != "packets":
+            from rayrl.train.direct_transfer import DirectTransfer
+
+            self._direct = DirectTransfer(config, self.names, learner, rank, self._ask)
+
+    def send(self, version: int, base: Iterable[tuple[str, torch.Tensor]] = ()) -> None:
+        """Every generator holds `version` afterwards.
+
+        `base` are weights that the learner rounded to 4 bits, which hold for the whole run: without them generators
+        would sample from another policy. Of version 0 they are all that is sent, as generators read the rest from the
+        files that the learner started from.
+        """
+        names = self.names if version else []
+        if names and self._direct is not None:
+            packets = self._direct.send(version)
+            if not self.rank:
+                self._ask("keep", self._put(packets))
+            return
+        tensors = self.learner.tensors(names)
+        if self.rank:
+            for _ in chain(base, tensors):
+                pass
+            return
+        held, packets = self._put(base), self._put(tensors)
+        what = f"generators to load weights of version {version}"
+        self._wait(self.coordinator.publish.remote(version, packets, held), what)
+
+    def _put(self, tensors: Iterable[tuple[str, torch.Tensor]]) -> list[Any]:
+        return [ray.put(packet) for packet in pack(tensors)]
+
+    def _ask(self, method: str, *arguments: Any) -> Any:
+        what = f"the coordinator to {method} {arguments[0] if method == 'transfer' else 'weights'}"
+        return self._wait(getattr(self.coordinator, method).remote(*arguments), what)
