@@ -1,0 +1,44 @@
+"""What a trainer-side engine of vLLM's is given: metadata and tensors in one order, on every rank."""
+
+from pathlib import Path
+
+import torch
+import torch.distributed as dist
+import torch.multiprocessing as mp
+
+from rayrl.config import FreezeSettings, LearnerSettings, ModelSettings
+from rayrl.learner.learner import Learner
+
+
+def run_rank(rank: int, ranks: int, model: str, folder: str) -> None:
+    from rayrl.train.direct_transfer import LearnerWeights
+
+    dist.init_process_group("gloo", init_method=f"file://{folder}/store", rank=rank, world_size=ranks)
+    learner = Learner(
+        ModelSettings(path=model, compute_dtype="bfloat16"),
+        LearnerSettings(workers=ranks),
+        FreezeSettings(preset="attention_only"),
+        temperature=1.0,
+        total_updates=1,
+        seed=0,
+        device=torch.device("cpu"),
+    )
+    names = [name for name, trains in learner.trainable.items() if trains]
+    source = LearnerWeights(learner, names[::-1], keep=not rank)
+    metadata = source.metadata()
+    passes = [[(name, tensor.clone()) for name, tensor in source] for _ in range(2)]
+    for sent in passes:
+        assert [(one.name, one.dtype, one.shape) for one in metadata] == [
+            (name, tensor.dtype, tuple(tensor.shape)) for name, tensor in sent
+        ]
+    assert all(torch.equal(left, right) for (_, left), (_, right) in zip(*passes, strict=True))
+    kept = source.take_kept()
+    assert [name for name, _ in kept] == ([] if rank else names[::-1])
+    assert source.take_kept() == []
+    assert all(torch.equal(left, right) for (_, left), (_, right) in zip(kept, passes[1], strict=not rank))
+    dist.barrier()
+    dist.destroy_process_group()
+
+
+def test_metadata_and_tensors_agree_in_order_type_and_shape_on_two_ranks(tiny_model: Path, tmp_path: Path) -> None:
+    mp.spawn(run_rank, (2, str(tiny_model), str(tmp_path)), nprocs=2)
