@@ -10,6 +10,7 @@ What a setting does is said under its field, in the file of its section:
     objective                                       objective.py
     learner                                         learner.py
     evaluation, benchmarks                          evaluation.py
+    estimate                                        estimate.py
     divergence                                      data.py (TextSettings)
     steps and other keys without a section          training.py, grpo.py, sft.py
     all of `rayrl synth`                            ../synth/settings.py
@@ -24,6 +25,7 @@ nothing else does: `prompts_per_step` (P), `group_size` (G), `updates_per_step` 
 
 from rayrl.config.config_file import dump_config, load_config, with_overrides
 from rayrl.config.data import DatasetSettings, PromptSettings, TargetSettings, TextSettings
+from rayrl.config.estimate import EstimateSettings
 from rayrl.config.evaluation import HELD_OUT, BenchmarkSettings, EvalSettings, EvaluationSet
 from rayrl.config.generator import PROCESSED, GeneratorSettings, SamplingSettings
 from rayrl.config.grpo import GRPOConfig

@@ -5,6 +5,7 @@ from typing import ClassVar, Self
 from pydantic import Field, field_validator, model_validator
 
 from rayrl.config.data import DatasetSettings, PromptSettings, TextSettings
+from rayrl.config.estimate import EstimateSettings
 from rayrl.config.evaluation import HELD_OUT, BenchmarkSettings, EvalSettings, EvaluationSet
 from rayrl.config.generator import GeneratorSettings
 from rayrl.config.learner import LearnerSettings
@@ -38,6 +39,7 @@ class TrainingConfig(Settings):
     learner: LearnerSettings = LearnerSettings()
     evaluation: EvalSettings = EvalSettings()
     checkpoint: CheckpointSettings = CheckpointSettings()
+    estimate: EstimateSettings = EstimateSettings()
     drift: bool = True
     """Write to drift.jsonl, at each checkpoint, how far each matrix is from the base."""
     divergence: dict[str, TextSettings] = Field(default_factory=dict)

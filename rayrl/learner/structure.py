@@ -46,6 +46,10 @@ class Structure:
     """Bytes of a weight in the model's files."""
     positions: int | None
     """Longest context; None: the config does not say."""
+    query_width: int
+    """Elements of a token's queries, in all layers together."""
+    key_value_width: int
+    """Elements of a token's keys and values, in all layers together."""
     adapter: dict[str, Any] | None
     """Contents of adapter_config.json; None: the weights themselves train."""
 
@@ -65,6 +69,7 @@ def read_structure(path: str, freeze: FreezeSettings, adapter: LoRASettings | No
     base_size = sum(parameter.numel() for parameter in model.parameters())
     packed = {f"{module}.weight" for module in linear_modules(model)} if adapter and adapter.quantize else set()
     tied = tied_names(model)
+    queries, keys_and_values = _attention_widths(model.config.get_text_config())
     trains = prepare(model, freeze, adapter)
     return Structure(
         parameters=[
@@ -75,5 +80,16 @@ def read_structure(path: str, freeze: FreezeSettings, adapter: LoRASettings | No
         tied=tied,
         stored_width=getattr(model.config.dtype, "itemsize", 4),
         positions=getattr(model.config, "max_position_embeddings", None),
+        query_width=queries,
+        key_value_width=keys_and_values,
         adapter=adapter_config(model, path) if adapter else None,
     )
+
+
+def _attention_widths(config: Any) -> tuple[int, int]:
+    """Elements of a token's queries, and of its keys and values, in all layers; each layer counts as full attention."""
+    heads = getattr(config, "num_attention_heads", 0)
+    key_value_heads = getattr(config, "num_key_value_heads", None) or heads
+    width = getattr(config, "head_dim", None) or (config.hidden_size // heads if heads else 0)
+    layers = config.num_hidden_layers
+    return layers * heads * width, 2 * layers * key_value_heads * width

@@ -13,7 +13,7 @@ ELSEWHERE = (  # where and how fast a run computes, not what
     *("run.dir", "run.resume", "run.overwrite", "run.max_failures", "run.deadline_s", "run.wandb_project"),
     *("generator", "verifier.actors", "verifier.processes_per_actor", "verifier.cpus"),
     *("learner.workers", "learner.cpus_per_worker", "learner.gpus_per_worker", "learner.threads"),
-    *("learner.microbatch_tokens", "learner.activation_checkpointing"),
+    *("learner.microbatch_tokens", "learner.activation_checkpointing", "estimate"),
 )
 
 

@@ -3,6 +3,7 @@
 from contextlib import ExitStack
 from dataclasses import asdict
 from functools import cached_property
+from statistics import fmean
 from typing import Any
 
 from rayrl.config import SFTConfig, TrainingConfig
@@ -13,6 +14,7 @@ from rayrl.models import resolve_model
 from rayrl.processor import compute_dtype
 from rayrl.train.datasets import Datasets, read_datasets
 from rayrl.train.memory import PartMemory, RunMemory, largest_microbatch, mapped_bytes, run_memory
+from rayrl.train.phase_times import PhaseTimes, phase_times
 from rayrl.units import GB
 
 
@@ -96,8 +98,34 @@ class RunPlan:
         """Of the whole run, where all of it is on this machine."""
         return self._run_memory(self.activation_bytes)
 
+    @property
+    def phase_times(self) -> PhaseTimes | None:
+        """Of one step, where all of it runs on GPUs, something trains, and every weight multiplies every token."""
+        config, structure = self.config, self.structure
+        on_gpus = config.learner.gpus_per_worker and (isinstance(config, SFTConfig) or config.generator.gpus)
+        sparse = any(".experts." in parameter.name for parameter in structure.parameters)
+        if not (on_gpus and self._trains) or sparse:
+            return None
+        parts = PartMemory(self.learner_bytes, self.generator_bytes, self._sent_bytes)
+        return phase_times(config, structure, self.mean_tokens, parts)
+
+    @property
+    def mean_tokens(self) -> float:
+        """Of a prompt to sample from, in SFT of an example."""
+        examples = self.data.examples
+        return float(examples.lengths().mean()) if examples else fmean(len(one.token_ids) for one in self.data.train)
+
+    def split(self, workers: int, replicas: int) -> "RunPlan":
+        """The plan with other counts of learner ranks and generators; nothing is read again."""
+        learner = self.config.learner.model_copy(update={"workers": workers})
+        generator = self.config.generator.model_copy(update={"replicas": replicas})
+        update = {"learner": learner, "generator": generator}
+        other = RunPlan(self.config.model_copy(update=update), self._drafts)
+        other.model, other.structure, other.data = self.model, self.structure, self.data
+        return other
+
     def record(self) -> dict[str, Any]:
-        """What plan.json holds: what trains, and the memory that is expected."""
+        """What plan.json holds: what trains, the memory that is expected, and on GPUs the seconds of a step."""
         return {
             "model": self.model,
             "parameters": self.structure.base_size,
@@ -105,6 +133,7 @@ class RunPlan:
             "learner_bytes": self.learner_bytes,
             "generator_bytes": self.generator_bytes,
             "run_bytes": self.memory.total,
+            "phase_times": self.phase_times and self.phase_times.record(),
         }
 
     @property
