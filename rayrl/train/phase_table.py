@@ -22,7 +22,8 @@ def write_phases(console: Console, plan: RunPlan) -> None:
         column.justify = "right"
     for row in rows:
         table.add_row(*row.values())
-    console.print("\nseconds of a step, an estimate that no run on GPUs has confirmed (* is this run):")
+    console.print("\nseconds of a step, an estimate that no run on GPUs has confirmed")
+    console.print("(split and idle: learners + generators; * this run):")
     console.print(table)
     console.print(_rests_on(plan), markup=False)
 
@@ -34,20 +35,19 @@ def _row(plan: RunPlan, own: tuple[int, int]) -> dict[str, str]:
     workers, replicas = split = (config.learner.workers, config.generator.replicas)
     mark, memory = "* " if split == own else "", f"{plan.learner_bytes / GB:.0f}"
     if not isinstance(config, GRPOConfig):
-        return {"learners": f"{mark}{workers}", "GB a rank": memory, "train": _seconds(times.train)}
+        return {"learners": f"{mark}{workers}", "GB/rank": memory, "train": _seconds(times.train)}
     cells = {
-        "learners + generators": f"{mark}{workers} + {replicas}",
-        "GB a rank": memory,
+        "split": f"{mark}{workers} + {replicas}",
+        "GB/rank": memory,
         "generate": _seconds(times.generate),
         "train": _seconds(times.train),
         "sync": _seconds(times.sync),
         "step": _seconds(times.step()),
-        "learners idle": _share(times.learner_idle),
-        "generators idle": _share(times.generator_idle),
+        "idle": f"{_share(times.learner_idle)} + {_share(times.generator_idle)}",
     }
     if not on_one_gpu(config):
         other = int(not times.staleness)
-        cells[f"step at staleness {other}"] = _seconds(times.step(other))
+        cells[f"staleness {other}"] = _seconds(times.step(other))
     return cells
 
 

@@ -257,10 +257,7 @@ def test_a_dry_run_prints_the_splits_and_the_rates_on_gpus_alone(
     tiny_sft: dict[str, Any],
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setenv("COLUMNS", "120")
-
     def shown(command: str, settings: dict[str, Any], *overrides: str) -> str:
         path = tmp_path / "config.yaml"
         path.write_text(yaml.safe_dump(settings))
@@ -273,7 +270,7 @@ def test_a_dry_run_prints_the_splits_and_the_rates_on_gpus_alone(
     assert re.findall(r"^ *(\*? ?\d \+ \d) ", output, re.MULTILINE) == ["* 3 + 1", "2 + 2", "1 + 3"]
     for rate in ("989 TFLOP/s x 0.4", "3.35 TB/s x 0.6", "450 GB/s", "0.25 GB/s", "completions of 8 (the most"):
         assert rate in " ".join(output.split())
-    assert "step at staleness 1" in output
-    assert "learners  GB a rank" in shown("sft", tiny_sft, *gpus)
+    assert re.search("split +GB/rank +generate +train +sync +step +idle +staleness 1", output), "fits 80 columns"
+    assert "learners  GB/rank  train" in shown("sft", tiny_sft, *gpus)
     assert "seconds of a step" not in shown("grpo", tiny_config)
     assert "seconds of a step" not in shown("grpo", tiny_config, *gpus, "--steps", "0")

@@ -2,6 +2,7 @@
 
 import json
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 
 from rayrl.config import GRPOConfig
 from rayrl.errors import ModelError
+from rayrl.learner.structure import ParameterShape
 from rayrl.train import plan as plans
 from rayrl.train.plan import RunPlan
 from tests.fakes.model import make_model
@@ -66,3 +68,22 @@ def test_nf4_with_rows_that_it_cannot_hold_is_refused_before_anything_starts(
         _ = plan(tiny_config, adapter=adapter).structure
     wide = make_model(tmp_path / "wide", width=128)
     assert plan(tiny_config, model={"path": str(wide)}, adapter=adapter).structure.trained_size
+
+
+def test_the_time_of_a_step_is_estimated_where_all_runs_on_gpus_and_all_weights_multiply(
+    tiny_config: dict[str, Any],
+) -> None:
+    learner, generator = {"gpus_per_worker": 1, "workers": 2}, {"gpus": 1}
+    whole = plan(tiny_config, learner=learner, generator=generator)
+    seconds = whole.record()["phase_times"]
+    assert all(seconds[f"{phase}_s"] > 0 for phase in ("generate", "train", "sync"))
+    assert seconds["step_s"] == pytest.approx(sum(seconds[f"{phase}_s"] for phase in ("generate", "train", "sync")))
+    other = whole.split(1, 2)
+    assert other.learner_bytes > whole.learner_bytes
+    assert other.data is whole.data, "nothing is read again"
+    assert plan(tiny_config).record()["phase_times"] is None
+    assert plan(tiny_config, learner=learner).phase_times is None
+    assert plan(tiny_config, learner=learner, generator=generator, steps=0).phase_times is None
+    expert = ParameterShape("model.layers.0.mlp.experts.up_proj", (4, 8, 8), trains=True)
+    whole.structure = replace(whole.structure, parameters=[*whole.structure.parameters, expert])
+    assert whole.phase_times is None
