@@ -29,9 +29,8 @@ class EstimateSettings(Settings):
     """From one node to others (eight ports of 400 Gb/s; Ethernet of 100 Gb/s: 12.5), in one direction, in GB/s."""
     link_share: float = Field(0.7, gt=0, le=1)
     """Share of both that collectives reach."""
-    host_gb_s: float = Field(0.3, gt=0)
-    """Weights from the learner to the generators, which go through host memory: two checksums and four copies, one
-    after another. In GB/s; a guess from the rate of each."""
+    host_gb_s: float = Field(3.0, gt=0)
+    """One copy of weights within host memory, or between it and a GPU, in GB/s: of unpinned memory, by one thread."""
 
     @property
     def flops(self) -> float:
@@ -47,6 +46,11 @@ class EstimateSettings(Settings):
     def link(self) -> float:
         """Bytes/s from one GPU to its node's others."""
         return 1e9 * self.link_gb_s * self.link_share
+
+    @property
+    def host(self) -> float:
+        """Bytes/s of one copy through host memory."""
+        return 1e9 * self.host_gb_s
 
     @property
     def network(self) -> float:

@@ -70,5 +70,6 @@ def _rests_on(plan: RunPlan) -> str:
         f"rests on {lengths}, and on these rates (estimate.*): {rates.tflops:g} TFLOP/s x {rates.compute_share:g}, "
         f"{rates.hbm_gb:g} GB a GPU at {rates.hbm_tb_s:g} TB/s x {rates.hbm_share:g}, {rates.link_gb_s:g} GB/s between "
         f"GPUs and {rates.network_gb_s:g} between nodes of {rates.gpus_per_node}, both x {rates.link_share:g}, weights "
-        f"to generators through host memory at {rates.host_gb_s:g} GB/s; without verifying, evaluation and checkpoints"
+        f"to generators by {config.weight_transfer}, {rates.host_gb_s:g} GB/s for a copy through host memory; without "
+        "verifying, evaluation and checkpoints"
     )

@@ -11,6 +11,9 @@ from rayrl.train.memory import PartMemory
 from rayrl.train.step_load import StepLoad
 from rayrl.units import GB
 
+HOST_COPIES = 4  # of packets
+KEPT_COPIES = 2  # of what goes from GPU to GPU
+
 
 @dataclass(frozen=True, slots=True)
 class PhaseTimes:
@@ -152,8 +155,15 @@ def _matrices(structure: Structure) -> list[ParameterShape]:
 
 
 def _sync_s(config: GRPOConfig, parts: PartMemory) -> float:
-    """Through host memory, then over the network to every other node."""
+    """What goes over the wire, and copies through host memory: packets go from a GPU to the object store, a file and a
+    GPU; otherwise rank 0 keeps one of what it sends, in the object store (`WeightSender.send`)."""
     learner, generator, rates = config.learner, config.generator, config.estimate
     gpus = learner.workers * learner.gpus_per_worker + generator.replicas * generator.gpus
     nodes = math.ceil(gpus / rates.gpus_per_node)
-    return parts.sent / (rates.host_gb_s * GB) + parts.sent * (nodes - 1) / rates.network
+    wire = {
+        "packets": (nodes - 1) / rates.network,
+        "nccl": 1 / (rates.link if nodes == 1 else rates.network),
+        "ipc": 0.0,
+    }
+    copies = HOST_COPIES if config.weight_transfer == "packets" else KEPT_COPIES
+    return parts.sent * (wire[config.weight_transfer] + copies / rates.host)
