@@ -84,8 +84,9 @@ class LearnerWeights(WeightSource):  # type: ignore[misc]
     def __iter__(self) -> Iterator[tuple[str, torch.Tensor]]:
         self._kept = []
         for name, tensor in self.learner.tensors(self.names):
-            if self.keep:
-                self._kept.append((name, tensor.cpu()))
+            if self.keep:  # whoever sends waits for its stream at the end, and so for these copies
+                host = torch.empty_like(tensor, device="cpu", pin_memory=tensor.is_cuda)
+                self._kept.append((name, host.copy_(tensor, non_blocking=True)))
             yield name, tensor
 
     def take_kept(self) -> list[tuple[str, torch.Tensor]]:

@@ -12,7 +12,7 @@ from rayrl.train.step_load import StepLoad
 from rayrl.units import GB
 
 HOST_COPIES = 4  # of packets
-KEPT_COPIES = 2  # of what goes from GPU to GPU
+KEPT_COPIES = 1  # of what goes from GPU to GPU: at most, as it is pinned and beside the broadcast
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +156,7 @@ def _matrices(structure: Structure) -> list[ParameterShape]:
 
 def _sync_s(config: GRPOConfig, parts: PartMemory) -> float:
     """What goes over the wire, and copies through host memory: packets go from a GPU to the object store, a file and a
-    GPU; otherwise rank 0 keeps one of what it sends, in the object store (`WeightSender.send`)."""
+    GPU; otherwise rank 0 keeps one of what it sends (`WeightSender.send`)."""
     learner, generator, rates = config.learner, config.generator, config.estimate
     gpus = learner.workers * learner.gpus_per_worker + generator.replicas * generator.gpus
     nodes = math.ceil(gpus / rates.gpus_per_node)

@@ -1,6 +1,7 @@
 """Brings a learner's weights to the generators: as packets, or from GPU to GPU by a backend of vLLM's own."""
 
 from collections.abc import Callable, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import chain
 from typing import Any
 
@@ -32,6 +33,8 @@ class WeightSender:
         self.learner, self.coordinator, self.rank, self._wait = learner, coordinator, rank, wait
         trained = [name for name, trains in learner.trainable.items() if trains]
         self.names = trained if config.adapter else with_fused_partners(trained, learner.trainable)
+        self._keeper = ThreadPoolExecutor(1, "weights")
+        self._keeping: Future[None] | None = None
         self._direct = None
         if config.weight_transfer != "packets":
             from rayrl.train.direct_transfer import DirectTransfer
@@ -47,9 +50,11 @@ class WeightSender:
         """
         names = self.names if version else []
         if names and self._direct is not None:
-            packets = self._direct.send(version)
-            if not self.rank:
-                self._ask("keep", self._put(packets))
+            if self._keeping is not None:
+                self._keeping.result()
+            sent = self._direct.send(version)
+            if not self.rank:  # in a thread: the learner need not wait for what generators that come later may need
+                self._keeping = self._keeper.submit(self._keep, sent)
             return
         tensors = self.learner.tensors(names)
         if self.rank:
@@ -59,6 +64,9 @@ class WeightSender:
         held, packets = self._put(base), self._put(tensors)
         what = f"generators to load weights of version {version}"
         self._wait(self.coordinator.publish.remote(version, packets, held), what)
+
+    def _keep(self, tensors: Iterable[tuple[str, torch.Tensor]]) -> None:
+        self._ask("keep", self._put(tensors))
 
     def _put(self, tensors: Iterable[tuple[str, torch.Tensor]]) -> list[Any]:
         return [ray.put(packet) for packet in pack(tensors)]
