@@ -40,7 +40,7 @@ def pack(tensors: Iterable[tuple[str, Any]], packet_bytes: int = PACKET_BYTES) -
     for name, tensor in tensors:
         data = tensor.detach().contiguous().cpu().reshape(-1).view(torch.uint8).numpy()
         dtype = str(tensor.dtype).removeprefix("torch.")
-        infos.append(TensorInfo(name, dtype, tuple(tensor.shape), offset, data.size, xxh3_64_intdigest(data)))
+        infos.append(TensorInfo(name, dtype, tuple(tensor.shape), offset, data.size, xxh3_64_intdigest(data.data)))
         parts.append(data)
         offset += data.size
         if offset >= packet_bytes:
@@ -61,7 +61,7 @@ def read(file: PacketFile) -> Iterator[tuple[str, Any]]:
     data = np.memmap(file.path, dtype=np.uint8, mode="c")
     for info in file.tensors:
         part = data[info.offset : info.offset + info.size]
-        if part.size != info.size or xxh3_64_intdigest(part) != info.checksum:
+        if part.size != info.size or xxh3_64_intdigest(part.data) != info.checksum:
             raise SyncError(f"weight sync: {info.name} arrived corrupted (checksum differs from the learner's)")
         yield info.name, torch.from_numpy(part).view(getattr(torch, info.dtype)).reshape(info.shape)
 
