@@ -42,7 +42,10 @@ class Head(NamedTuple):
 
 
 class _Head(torch.autograd.Function):
-    """The backward computes each chunk's logits again: one more matmul instead of K x V floats of memory."""
+    """The backward computes each chunk's logits again: one more matmul instead of K x V floats of memory.
+
+    The weight's gradient is added up over the chunks in float32, and rounded to the weight's dtype once.
+    """
 
     @staticmethod
     def forward(
@@ -77,8 +80,9 @@ class _Head(torch.autograd.Function):
         hidden, weight, bias, targets, normalizers = ctx.saved_tensors
         needs_hidden, needs_weight, needs_bias = ctx.needs_input_grad[:3]
         hidden_grad = torch.empty_like(hidden) if needs_hidden else None
-        weight_grad = torch.zeros_like(weight) if needs_weight else None
-        bias_grad = torch.zeros_like(bias) if needs_bias else None
+        dtype = torch.promote_types(weight.dtype, torch.float32)
+        weight_grad = torch.zeros_like(weight, dtype=dtype) if needs_weight else None
+        bias_grad = torch.zeros_like(bias, dtype=dtype) if needs_bias else None
         for rows in chunks(len(hidden), len(weight), CHUNK_LOGITS):
             inputs = hidden[rows]
             grads = weight.new_empty(len(inputs), len(weight))
@@ -92,10 +96,20 @@ class _Head(torch.autograd.Function):
             if hidden_grad is not None:
                 hidden_grad[rows] = grads @ weight
             if weight_grad is not None:
-                weight_grad.addmm_(grads.T, inputs)
+                _add_product(weight_grad, grads.T, inputs)
             if bias_grad is not None:
-                bias_grad += grads.sum(0)
+                bias_grad += grads.sum(0, dtype=dtype)
+        weight_grad, bias_grad = (None if grad is None else grad.to(weight.dtype) for grad in (weight_grad, bias_grad))
         return hidden_grad, weight_grad, bias_grad, None, None, None
+
+
+def _add_product(total: torch.Tensor, left: torch.Tensor, right: torch.Tensor) -> None:
+    """total += left @ right, where `total` may be wider than the factors: a slice of the product exists at a time."""
+    if total.dtype == left.dtype:
+        total.addmm_(left, right)
+        return
+    for rows in chunks(len(left), right.shape[1], logits_at_once(total)):
+        total[rows] += left[rows] @ right
 
 
 class TargetStatistics(NamedTuple):

@@ -22,6 +22,7 @@ class Memory:
     optimizer: int  # AdamW's two moments, float32, sharded, of what trains
     gathered: int  # weights as they are computed with, whole where they are not resharded
     gathered_gradients: int  # of the unit in backward, in the compute dtype, before they are sharded
+    head_gradient: int  # of a head in bfloat16, whole, in float32, while it is added up
     unpacked: int  # the one NF4 weight that is being multiplied, in the compute dtype
     logits: int  # one chunk of the head, with its temporaries
     overhead: int  # on CPU: what is resident besides
@@ -78,6 +79,7 @@ class MemoryEstimator:
             # On a lone rank all stay; else the root and two layers (one computing, one prefetched) are whole.
             gathered=root + (sum(layers) if alone else sum(sorted(layers)[-2:])),
             gathered_gradients=width * (gradient_root + max(gradient_layers)),
+            head_gradient=4 * self._head_size if self.model.compute_dtype == "bfloat16" else 0,
             unpacked=width * max(packed, default=0),
             logits=3 * 4 * (CPU_LOGITS if self._on_cpu else CHUNK_LOGITS) + width * CHUNK_LOGITS,
             overhead=CPU_OVERHEAD if self._on_cpu else 0,
@@ -155,6 +157,14 @@ class MemoryEstimator:
         if parameter.trains:
             return 4 * parameter.size
         return self._computed(parameter) if self.adapter else self.stored_width * parameter.size
+
+    @property
+    def _head_size(self) -> int:
+        """Elements of the output embedding, 0 where it is frozen: the last of the matrices with a row for each token,
+        the embedding itself where it is tied."""
+        outside = [one for one in self.parameters if one.layer is None and len(one.shape) == 2]
+        head = max(reversed(outside), key=lambda one: one.shape[0])
+        return head.size if head.trains else 0
 
     @property
     def _width(self) -> int:

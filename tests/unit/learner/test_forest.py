@@ -261,3 +261,30 @@ def test_head_matches_float64(softcap: float | None, chunk: int, biased: bool, m
             continue
         assert mine.grad is not None
         torch.testing.assert_close(mine.grad.double(), reference.grad, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("biased", [False, True])
+def test_the_head_gradient_in_bfloat16_is_rounded_once_whatever_the_chunks(
+    biased: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Over 512 chunks as near to float64 as in one, where one matmul adds up in float32."""
+    torch.manual_seed(0)
+    rows, vocabulary, width = 512, 64, 16
+    hidden = torch.randn(rows, width).bfloat16()
+    weight, bias = torch.randn(vocabulary, width).bfloat16(), torch.randn(vocabulary).bfloat16() if biased else None
+    targets, upstream = torch.randint(0, vocabulary, (rows,)), torch.rand(rows)
+
+    def gradients(chunk: int, dtype: torch.dtype) -> list[torch.Tensor]:
+        monkeypatch.setattr("rayrl.learner.head.CHUNK_LOGITS", chunk)
+        leaves = [one.to(dtype, copy=True).requires_grad_() for one in (weight, bias) if one is not None]
+        logprobs = target_logprobs(hidden.to(dtype), leaves[0], targets, 1.0, None, *leaves[1:]).logprobs
+        (logprobs * upstream.to(logprobs.dtype)).sum().backward()
+        assert all(leaf.grad is not None and leaf.grad.dtype == dtype for leaf in leaves)
+        return [leaf.grad.double() for leaf in leaves if leaf.grad is not None]
+
+    exact, whole, cut = (
+        gradients(chunk, dtype)
+        for chunk, dtype in ((1 << 20, torch.float64), (1 << 20, torch.bfloat16), (1, torch.bfloat16))
+    )
+    for mine, one, reference in zip(cut, whole, exact, strict=True):
+        assert (mine - reference).norm() <= 1.2 * (one - reference).norm()

@@ -74,6 +74,20 @@ def test_activations_are_those_of_the_layers_that_have_a_backward(
         assert MemoryEstimator(parameters, model, learner).activations(10) == width * 10 * elements
 
 
+@pytest.mark.parametrize("trained", ["model.embed_tokens.weight", "lm_head.weight", "model.layers.1.mlp.weight"])
+@pytest.mark.parametrize("tied", [False, True])
+def test_the_gradient_of_a_head_in_bfloat16_is_added_up_in_float32(trained: str, tied: bool) -> None:
+    parameters = [
+        ParameterShape(name, shape, name == trained)
+        for name, shape in SHAPES.items()
+        if not (tied and name == "lm_head.weight")
+    ]
+    trains = trained == ("model.embed_tokens.weight" if tied else "lm_head.weight")
+    for dtype, size in (("bfloat16", 4 * 100 * 8 if trains else 0), ("float32", 0)):
+        model = ModelSettings.model_validate({"path": "x", "compute_dtype": dtype})
+        assert MemoryEstimator(parameters, model, LearnerSettings()).without_batch().head_gradient == size
+
+
 def test_holes_are_what_layers_with_a_backward_drop_and_gpus_have_none() -> None:
     shapes = {
         "model.embed_tokens.weight": (100, 8),
