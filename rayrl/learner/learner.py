@@ -13,6 +13,7 @@ from torch.distributed.tensor import DTensor
 from rayrl.config import FreezeSettings, LearnerSettings, LoRASettings, ModelSettings
 from rayrl.errors import FreezeError
 from rayrl.learner import adapter, checkpoint
+from rayrl.learner.backend import collectives
 from rayrl.learner.batch import Batch, Tree, idle_batch, make_batch, with_logprobs
 from rayrl.learner.metrics import MetricSums
 from rayrl.learner.model import PolicyModule, meta_model, shard, stored_buffers
@@ -61,8 +62,7 @@ class Learner:
         if temperature <= 0:
             raise ValueError(f"the learner needs a temperature above 0, got {temperature}")
         if not dist.is_initialized():
-            backend = "gloo" if device.type == "cpu" else "cpu:gloo,cuda:nccl"
-            dist.init_process_group(backend, store=HashStore(), rank=0, world_size=1)
+            dist.init_process_group(collectives(device.type == "cuda"), store=HashStore(), rank=0, world_size=1)
         torch.manual_seed(seed)
         self._peak = PeakMemory(device)
         self.settings, self.temperature, self.total_updates = learner_settings, temperature, total_updates

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from rayrl.config import TrainingConfig
+from rayrl.learner.backend import collectives
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,7 @@ def run_ranks(job: RankJob) -> None:
         run_rank,
         train_loop_config={"job": job},
         scaling_config=ScalingConfig(num_workers=learner.workers, use_gpu=gpu, resources_per_worker=resources),
-        torch_config=TorchConfig(backend="nccl" if gpu else "gloo"),
+        torch_config=TorchConfig(backend=collectives(gpu)),
         run_config=RunConfig(
             name=config.run.name,
             storage_path=str(job.folder / "ray_train"),
