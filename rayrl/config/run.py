@@ -34,3 +34,7 @@ class CheckpointSettings(Settings):
     """Full state (weights, optimizer, cursor, RNG) every so many steps, and after the last."""
     keep: int = Field(1, ge=1)
     """Newest full checkpoints that are kept."""
+    background: bool = False
+    """Write them while training goes on, from a copy in host memory: for each weight that trains 12 bytes, divided by
+    the ranks that share a copy of the model. Such a checkpoint counts when it is whole; a run that is killed before
+    resumes from the one before."""

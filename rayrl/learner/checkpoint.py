@@ -2,13 +2,14 @@
 
 import json
 from collections.abc import Mapping
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
 import torch
 import torch.distributed as dist
 from torch.distributed.checkpoint.state_dict_loader import load
-from torch.distributed.checkpoint.state_dict_saver import save
+from torch.distributed.checkpoint.state_dict_saver import async_save, save
 from transformers import AutoModelForCausalLM, GenerationConfig, PreTrainedModel
 
 from rayrl.errors import FreezeError, ModelError
@@ -29,21 +30,45 @@ def _contents(parameters: Mapping[str, torch.nn.Parameter], optimizer: torch.opt
 
 
 def save_state(
-    folder: Path, trained: Mapping[str, torch.nn.Parameter], optimizer: torch.optim.Optimizer, updates: int
-) -> None:
+    folder: Path,
+    trained: Mapping[str, torch.nn.Parameter],
+    optimizer: torch.optim.Optimizer,
+    updates: int,
+    background: dist.ProcessGroup | None = None,
+) -> "Future[Any]":
     """Weights that train, optimizer, number of updates and RNG. A collective; `folder` is seen by all ranks.
 
     Frozen weights are not written: they are those of the model the run started from.
+
+    Args:
+        folder: Where to.
+        trained: By name.
+        optimizer: Of them.
+        updates: How many were made.
+        background: Write tensors in a thread, from a copy in host memory that is made before this returns. The group is
+            for its collectives alone, on CPU. None: they are written when this returns.
+
+    Returns:
+        Done when every rank has written all.
+
+    Raises:
+        CheckpointException, OSError: A rank could not write; with `background` the first from the future.
     """
     rank = dist.get_rank()
     folder.mkdir(parents=True, exist_ok=True)
-    save(_contents(trained, optimizer), checkpoint_id=folder / "tensors")
     torch.save(torch.get_rng_state(), folder / f"rng-{rank}.pt")
     if rank == 0:
         steps = [int(state["step"]) for state in optimizer.state.values()]
         about = {"updates": updates, "optimizer_steps": max(steps, default=0), "trained": sorted(trained)}
         (folder / "learner.json").write_text(json.dumps(about, indent=1))
     dist.barrier()
+    contents, tensors = _contents(trained, optimizer), folder / "tensors"
+    if background is not None:
+        future = async_save(contents, checkpoint_id=tensors, process_group=background)
+        return future if isinstance(future, Future) else future.upload_completion
+    written: Future[Any] = Future()
+    written.set_result(save(contents, checkpoint_id=tensors))
+    return written
 
 
 def load_state(folder: Path, trained: Mapping[str, torch.nn.Parameter], optimizer: torch.optim.Optimizer) -> int:

@@ -1,7 +1,9 @@
 """One optimizer over a model sharded over ranks. Plain PyTorch: runs alone, in a notebook, or by torchrun."""
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -68,6 +70,7 @@ class Learner:
         self.settings, self.temperature, self.total_updates = learner_settings, temperature, total_updates
         self.source, self.chat_template, self.device = model_settings.path, model_settings.chat_template, device
         self.compute_dtype = getattr(torch, model_settings.compute_dtype)
+        self._writers: dist.ProcessGroup | None = None  # all ranks, for the thread that writes in the background
         self.updates = 0  # calls of `update` so far: what the schedule counts
         # Masters are float32; what is frozen stays as it is stored, the base of an adapter as it is computed with.
         quantization = adapter.nf4(adapter_settings, self.compute_dtype)
@@ -203,9 +206,16 @@ class Learner:
         merge = self.adapter_settings.merge
         checkpoint.export_adapter(folder, config, self._trained(), merge, self.chat_template)
 
-    def state(self, folder: Path) -> None:
-        """Writes all that `load` needs to resume bit for bit, but for the frozen weights, which never move."""
-        checkpoint.save_state(folder, self._trained(), self.optimizer, self.updates)
+    def state(self, folder: Path, background: bool = False) -> "Future[Any]":
+        """Writes all that `load` needs to resume bit for bit, but for the frozen weights, which never move.
+
+        In the background from a copy, while training goes on; one at a time. The future is done when all ranks have
+        written, and raises what kept one from it (CheckpointException).
+        """
+        if background and self._writers is None:
+            self._writers = dist.new_group(backend="gloo")
+        group = self._writers if background else None
+        return checkpoint.save_state(folder, self._trained(), self.optimizer, self.updates, group)
 
     def load(self, folder: Path) -> None:
         """Takes up the state that `state` wrote, on any number of ranks."""

@@ -2,20 +2,33 @@
 
 import pickle
 import shutil
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
+from typing import Any
 
 import torch.distributed as dist
+from torch.distributed.checkpoint.api import CheckpointException
 
 from rayrl.actors.coordinator import CoordinatorState
+from rayrl.errors import DeadlineError, ResourceError
 from rayrl.learner.learner import Learner
 
 
 class Checkpoints:
-    """`folder`/step_000010/ holds everything that resuming after 10 steps needs."""
+    """`folder`/step_000010/ holds everything that resuming after 10 steps needs.
 
-    def __init__(self, folder: Path, keep: int) -> None:
-        self.folder = folder
-        self.keep = keep
+    Args:
+        folder: Seen by all ranks.
+        keep: How many are kept.
+        background: Write them while training goes on, one at a time.
+        deadline_s: Longest wait for one that is still being written.
+    """
+
+    def __init__(self, folder: Path, keep: int, background: bool = False, deadline_s: float = 600.0) -> None:
+        self.folder, self.keep = folder, keep
+        self.background, self.deadline_s = background, deadline_s
+        self._thread = ThreadPoolExecutor(1, "checkpoint")
+        self._latest: tuple[Path, Future[None]] | None = None
 
     def complete(self) -> list[Path]:
         """Whole checkpoints, oldest first."""
@@ -31,23 +44,78 @@ class Checkpoints:
         return state
 
     def save(self, learner: Learner, state: CoordinatorState) -> None:
-        """Writes one (every rank calls it)."""
+        """Writes one, after the one before (every rank calls it). In the background it counts later, when it is whole.
+
+        Raises:
+            ResourceError, DeadlineError: As `finish`.
+        """
+        self.finish()
         final = self.folder / f"step_{state.next_step:06d}"
         aside = final.with_suffix(".tmp")
-        first = not dist.is_initialized() or dist.get_rank() == 0
-        if first:
-            shutil.rmtree(aside, ignore_errors=True)
-            aside.mkdir(parents=True)
-        _barrier()
-        learner.state(aside)
-        _barrier()
-        if first:
-            (aside / "coordinator.pkl").write_bytes(pickle.dumps(state))
+        try:
+            if _first():
+                shutil.rmtree(aside, ignore_errors=True)
+                aside.mkdir(parents=True)
+                (aside / "coordinator.pkl").write_bytes(pickle.dumps(state))
+            _barrier()
+            written = learner.state(aside, self.background)
+        except (CheckpointException, OSError) as error:
+            raise _unwritten(final, error) from error
+        self._latest = (final, self._thread.submit(self._complete, written, aside, final))
+        if not self.background:
+            self.finish()
+
+    def check(self) -> None:
+        """Raises ResourceError where this rank knows that the latest could not be written; waits for nothing."""
+        if self._latest is not None and self._latest[1].done():
+            self._result()
+
+    def finish(self) -> None:
+        """Waits until the latest is whole (every rank calls it).
+
+        Raises:
+            ResourceError: It could not be written.
+            DeadlineError: It is not whole after `deadline_s` seconds.
+        """
+        if self._latest is not None:
+            self._result()
+            self._latest = None
+            _barrier()
+
+    def _complete(self, written: Future[Any], aside: Path, final: Path) -> None:
+        """In a thread: makes a checkpoint count once all ranks have written."""
+        written.result()
+        if _first():
             shutil.rmtree(final, ignore_errors=True)
             aside.rename(final)
             for old in self.complete()[: -self.keep]:
                 shutil.rmtree(old)
-        _barrier()
+
+    def _result(self) -> None:
+        assert self._latest is not None
+        final, future = self._latest
+        if not wait([future], self.deadline_s).done:
+            raise DeadlineError(
+                f"waited {self.deadline_s:g} s for checkpoint {str(final)!r} to be written; raise run.deadline_s if it "
+                "needs longer"
+            )
+        try:
+            future.result()
+        except (CheckpointException, OSError) as error:
+            raise _unwritten(final, error) from error
+
+
+def _unwritten(final: Path, error: BaseException) -> ResourceError:
+    failures = error.failures if isinstance(error, CheckpointException) else {dist.get_rank(): (error, None)}
+    causes = "; ".join(f"rank {rank}: {cause}" for rank, (cause, _) in sorted(failures.items()))
+    return ResourceError(
+        f"run.dir: checkpoint {str(final)!r} could not be written ({causes}); the one before it is whole: make room or "
+        "mend the disk, and resume with run.resume"
+    )
+
+
+def _first() -> bool:
+    return not dist.is_initialized() or dist.get_rank() == 0
 
 
 def _barrier() -> None:

@@ -46,7 +46,9 @@ class Rank:
         if device.type == "cpu":
             cores = len(os.sched_getaffinity(0))
             torch.set_num_threads(settings.threads or max(1, cores // worker.get_local_world_size()))
-        self.checkpoints = Checkpoints(job.folder / "checkpoints", self.config.checkpoint.keep)
+        kept = self.config.checkpoint
+        deadline = self.config.run.deadline_s
+        self.checkpoints = Checkpoints(job.folder / "checkpoints", kept.keep, kept.background, deadline)
         self.source = self._source()
         require_device_memory(device, job.learner_bytes)
         self.learner = Learner(
@@ -85,7 +87,9 @@ class Rank:
         if self.first:
             self._wait(self.coordinator.start.remote(), "the coordinator to start")
         for step in range(state.next_step, self.config.steps):
+            self.checkpoints.check()
             self._step(step)
+        self.checkpoints.finish()
         if self.config.steps:
             self._phase("export")
             self.learner.export(self.job.folder / "model")

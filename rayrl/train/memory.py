@@ -4,7 +4,7 @@ import contextlib
 import math
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 
 import psutil
@@ -28,29 +28,33 @@ class RunMemory:
     learners: of all ranks, with activations (`learner.memory`). generators: weights in the generator's dtype and the KV
     cache of each. sync: what trains, in the learner's compute dtype, on its way: this version and the one before in
     Ray's object store, and a file for each generator, all of it in shared memory. processes: interpreters with what
-    they import (driver, ranks, and two for each generator), Ray's own, verifiers.
+    they import (driver, ranks, and two for each generator), Ray's own, verifiers. checkpoints: all ranks' copies of
+    what is written in the background, wherever they compute.
     """
 
     learners: int
     generators: int
     sync: int
     processes: int
+    checkpoints: int
 
     @property
     def total(self) -> int:
-        return self.learners + self.generators + self.sync + self.processes
+        return sum(astuple(self))
 
 
 @dataclass(frozen=True, slots=True)
 class PartMemory:
     """Bytes of one of each of a run's parts.
 
-    learner: one rank, without `mapped_bytes`. generator: one. sent: one version of what trains, as it is sent.
+    learner: one rank, without `mapped_bytes`. generator: one. sent: one version of what trains, as it is sent. copied:
+    what one rank copies to write it in the background.
     """
 
     learner: int
     generator: int
     sent: int
+    copied: int = 0
 
 
 def run_memory(config: TrainingConfig, parts: PartMemory) -> RunMemory:
@@ -63,6 +67,7 @@ def run_memory(config: TrainingConfig, parts: PartMemory) -> RunMemory:
         generators=0 if config.generator.gpus else replicas * parts.generator,
         sync=(2 + replicas) * parts.sent if replicas else 0,
         processes=RAY + IMPORTED * (1 + ranks + 2 * replicas) + VERIFIER * verifiers,
+        checkpoints=ranks * parts.copied,
     )
 
 
@@ -94,8 +99,10 @@ def require_memory(config: TrainingConfig, needed: RunMemory, largest: int = 0) 
         raise ModelError(
             f"model.path: {config.model.path!r} needs about {needed.total / GB:.1f} GB on this machine (learners "
             f"{needed.learners / GB:.1f}, generators {needed.generators / GB:.1f}, weights on their way "
-            f"{needed.sync / GB:.1f}, processes {needed.processes / GB:.1f}), {available / GB:.1f} GB are free; "
-            f"{lower}lower generator.kv_cache_gb, freeze more (freeze.preset), use a smaller model or more machines"
+            f"{needed.sync / GB:.1f}, processes {needed.processes / GB:.1f}, copies for checkpoints "
+            f"{needed.checkpoints / GB:.1f}), {available / GB:.1f} GB are free; {lower}lower generator.kv_cache_gb, "
+            f"{'unset checkpoint.background, ' if needed.checkpoints else ''}freeze more (freeze.preset), use a "
+            "smaller model or more machines"
         )
 
 

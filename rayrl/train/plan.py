@@ -77,8 +77,10 @@ class RunPlan:
 
     @property
     def learner_bytes(self) -> int:
-        """Of one learner rank, with activations, and on CPU with what it maps of the object store."""
-        return self.learner_memory.total + self.activation_bytes + mapped_bytes(self.config, self._sent_bytes)
+        """Of one learner rank, with activations, and on CPU with what it maps of the object store and copies."""
+        copied = 0 if self.config.learner.gpus_per_worker else self._copied_bytes
+        on_cpu = mapped_bytes(self.config, self._sent_bytes) + copied
+        return self.learner_memory.total + self.activation_bytes + on_cpu
 
     @property
     def generator_bytes(self) -> int:
@@ -155,9 +157,15 @@ class RunPlan:
     def _sent_bytes(self) -> int:
         return _width(self.config.model.compute_dtype) * self.structure.trained_size
 
+    @property
+    def _copied_bytes(self) -> int:
+        """Of the part of a checkpoint that one rank copies in host memory, where it is written in the background."""
+        return self.state_bytes // self.config.learner.shards if self.config.checkpoint.background else 0
+
     def _run_memory(self, batch_bytes: int) -> RunMemory:
         learner = self.learner_memory.total + batch_bytes
-        return run_memory(self.config, PartMemory(learner, self.generator_bytes, self._sent_bytes))
+        parts = PartMemory(learner, self.generator_bytes, self._sent_bytes, self._copied_bytes)
+        return run_memory(self.config, parts)
 
     @property
     def _estimator(self) -> MemoryEstimator:

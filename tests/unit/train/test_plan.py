@@ -60,6 +60,19 @@ def test_a_generator_has_the_type_and_the_cache_of_its_own_processor(
     assert found.generator_bytes == width * found.structure.base_size + cache
 
 
+@pytest.mark.parametrize("gpus", [0, 1])
+def test_a_checkpoint_in_the_background_is_a_copy_of_each_ranks_shard_in_host_memory(
+    gpus: int, tiny_config: dict[str, Any]
+) -> None:
+    learner = {"workers": 4, "replicate": 2, "gpus_per_worker": gpus}
+    waiting, writing = (plan(tiny_config, learner=learner, checkpoint={"background": one}) for one in (False, True))
+    copied = 12 * writing.structure.trained_size // 2
+    assert writing.memory.checkpoints == 4 * copied
+    assert waiting.memory.checkpoints == 0
+    assert writing.memory.total - waiting.memory.total == 4 * copied
+    assert writing.learner_bytes - waiting.learner_bytes == (0 if gpus else copied)
+
+
 def test_nf4_with_rows_that_it_cannot_hold_is_refused_before_anything_starts(
     tiny_config: dict[str, Any], tmp_path: Path
 ) -> None:
