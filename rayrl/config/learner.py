@@ -36,6 +36,9 @@ class LearnerSettings(Settings):
     prompt; a single row never is. Changes memory, never the result."""
     activation_checkpointing: bool = False
     """Recompute each layer's activations in backward."""
+    compile: bool = False
+    """Compile the decoder layers (torch.compile) at their first use, which takes a minute or more: for long runs on
+    GPUs. Needs a C++ compiler. Changes speed, and the result by rounding alone."""
 
     @model_validator(mode="after")
     def whole_copies(self) -> Self:

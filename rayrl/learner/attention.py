@@ -328,4 +328,9 @@ def forest_obstacle(model: PreTrainedModel) -> str | None:
     return None
 
 
+def leave_uncompiled() -> None:
+    """torch.compile passes forest attention by, in this process."""
+    AttentionInterface.register(NAME, torch.compiler.disable(forest_attention))  # type: ignore[no-untyped-call]
+
+
 AttentionInterface.register(NAME, forest_attention)

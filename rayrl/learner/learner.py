@@ -17,6 +17,7 @@ from rayrl.errors import FreezeError
 from rayrl.learner import adapter, checkpoint
 from rayrl.learner.backend import collectives
 from rayrl.learner.batch import Batch, Tree, idle_batch, make_batch, with_logprobs
+from rayrl.learner.compilation import compile_layers, require_compiler
 from rayrl.learner.metrics import MetricSums
 from rayrl.learner.model import PolicyModule, meta_model, shard, stored_buffers
 from rayrl.learner.model_files import gather
@@ -79,6 +80,9 @@ class Learner:
         self.adapter_settings = adapter_settings
         self.trainable = adapter.prepare(model, freeze_settings, adapter_settings)
         self.policy = PolicyModule(model, model_settings, learner_settings.activation_checkpointing)
+        if learner_settings.compile:
+            require_compiler()
+            compile_layers(model)
         shard(self.policy, _mesh(device, learner_settings.replicate), self.compute_dtype)
         materialize(model, model_settings.path, device, quantization)
         self.reference = Reference(self._trained().values(), self.compute_dtype) if keep_reference else None

@@ -14,7 +14,7 @@ ELSEWHERE = (  # where and how fast a run computes, not what
     *("generator", "verifier.actors", "verifier.processes_per_actor", "verifier.cpus"),
     *("learner.workers", "learner.cpus_per_worker", "learner.gpus_per_worker", "learner.threads"),
     *("learner.microbatch_tokens", "learner.activation_checkpointing", "estimate"),
-    *("learner.replicate", "checkpoint.background"),
+    *("learner.replicate", "learner.compile", "checkpoint.background"),
 )
 
 

@@ -12,6 +12,7 @@ from rayrl.actors.chat_prompts import ChatPrompts
 from rayrl.config import SFTConfig, TrainingConfig
 from rayrl.drift.model_paths import open_base
 from rayrl.errors import ConfigError, ModelError
+from rayrl.learner.compilation import require_compiler
 from rayrl.plugins import load
 from rayrl.train.disk import require_disk
 from rayrl.train.folder_kind import RUN
@@ -86,6 +87,12 @@ def check_plugins(plan: RunPlan) -> None:
         load(plan.config.generator.engine, "generator.engine")
 
 
+def check_compiler(plan: RunPlan) -> None:
+    """There is a compiler for layers that are to be compiled. Of another machine its learner finds out."""
+    if plan.config.learner.compile and "RAY_ADDRESS" not in os.environ:
+        require_compiler()
+
+
 def check_disk(plan: RunPlan) -> None:
     """There is room for what the run leaves. A new checkpoint is whole before the oldest goes."""
     require_disk(RUN.path(plan.config.run), plan.kept_bytes + plan.state_bytes)
@@ -109,6 +116,7 @@ CHECKS: tuple[Check, ...] = (
     check_judge,
     check_drift,
     check_plugins,
+    check_compiler,
     check_disk,
     check_datasets,  # late, because SFT's may take long
     check_memory,

@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 
 from rayrl.config import GRPOConfig
-from rayrl.errors import ModelError
+from rayrl.errors import ConfigError, ModelError
 from rayrl.learner.structure import ParameterShape
 from rayrl.train import plan as plans
 from rayrl.train.plan import RunPlan
+from rayrl.train.preflight import check_compiler
 from tests.fakes.model import make_model
 
 
@@ -71,6 +72,18 @@ def test_a_checkpoint_in_the_background_is_a_copy_of_each_ranks_shard_in_host_me
     assert waiting.memory.checkpoints == 0
     assert writing.memory.total - waiting.memory.total == 4 * copied
     assert writing.learner_bytes - waiting.learner_bytes == (0 if gpus else copied)
+
+
+def test_layers_are_compiled_only_where_there_is_a_compiler(
+    tiny_config: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    check_compiler(plan(tiny_config))
+    with pytest.raises(ConfigError, match=r"learner\.compile: .*'no-such-compiler'.*false"):
+        check_compiler(plan(tiny_config, learner={"compile": True}))
+    monkeypatch.setenv("RAY_ADDRESS", "elsewhere:6379")
+    check_compiler(plan(tiny_config, learner={"compile": True}))
 
 
 def test_nf4_with_rows_that_it_cannot_hold_is_refused_before_anything_starts(
