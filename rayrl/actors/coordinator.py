@@ -107,6 +107,10 @@ class Coordinator:
         await self.fleet.publish(version, packets, base)
         self.admission.admit()
 
+    async def generators_hold_base(self) -> bool:
+        """As `Fleet.hold_base`."""
+        return await expect(self.fleet.hold_base(), "generators to tell their version", self.config.run.deadline_s)
+
     async def prepare_transfer(self) -> bool:
         """As `Fleet.prepare_transfer`."""
         return await self.fleet.prepare_transfer()

@@ -67,6 +67,11 @@ class Fleet:
         self.version = version
         await asyncio.gather(*(self._push(generator, [*base, *packets]) for generator in self._generators.handles))
 
+    async def hold_base(self) -> bool:
+        """Whether every generator holds the weights that it has read from the model's files."""
+        versions = await asyncio.gather(*map(_held, self._generators.handles))
+        return not any(versions)
+
     async def prepare_transfer(self) -> bool:
         """Whether every generator is in the group that `transfer` opened last; those that died are up again."""
         await asyncio.gather(*map(self._started, self._generators.handles))
@@ -171,6 +176,15 @@ class Fleet:
 
     def _note_loss(self, what: str, error: BaseException) -> None:
         self.records.add_event("actor_lost", f"{what}: {error}")
+
+
+async def _held(generator: Any) -> int:
+    """Version of its weights; 0 of one that died, as it starts with those of the files."""
+    try:
+        held: int = await generator.held.remote()
+    except LOST:
+        return 0
+    return held
 
 
 async def _ping(verifier: Any) -> None:

@@ -109,6 +109,10 @@ class GeneratorActor:
             raise SyncError(f"weight sync: the engine holds version {self.engine.version}, version {version} was sent")
         return self.engine.version
 
+    async def held(self) -> int:
+        """Version of the weights that it holds."""
+        return self.engine.version
+
     async def transfer(self, step: TransferStep, fields: dict[str, Any]) -> None:
         """As `Engine.transfer`.
 

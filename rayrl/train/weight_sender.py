@@ -7,6 +7,7 @@ from typing import Any
 
 import ray
 import torch
+import torch.distributed as dist
 
 from rayrl.config import TrainingConfig
 from rayrl.generate.packets import pack, with_fused_partners
@@ -45,10 +46,10 @@ class WeightSender:
         """Every generator holds `version` afterwards.
 
         `base` are weights that the learner rounded to 4 bits, which hold for the whole run: without them generators
-        would sample from another policy. Of version 0 they are all that is sent, as generators read the rest from the
-        files that the learner started from.
+        would sample from another policy. Of version 0 they are all that is sent where generators hold what they have
+        read from the same files as the learner; after a restart they may hold what an earlier one sent.
         """
-        names = self.names if version else []
+        names = [] if not version and self._generators_hold_base() else self.names
         if names and self._direct is not None:
             if self._keeping is not None:
                 self._keeping.result()
@@ -65,6 +66,12 @@ class WeightSender:
         what = f"generators to load weights of version {version}"
         self._wait(self.coordinator.publish.remote(version, packets, held), what)
 
+    def _generators_hold_base(self) -> bool:
+        """One answer for all ranks: what they gather must be the same."""
+        answer = [None if self.rank else self._ask("generators_hold_base")]
+        dist.broadcast_object_list(answer, src=0)
+        return bool(answer[0])
+
     def _keep(self, tensors: Iterable[tuple[str, torch.Tensor]]) -> None:
         self._ask("keep", self._put(tensors))
 
@@ -72,5 +79,5 @@ class WeightSender:
         return [ray.put(packet) for packet in pack(tensors)]
 
     def _ask(self, method: str, *arguments: Any) -> Any:
-        what = f"the coordinator to {method} {arguments[0] if method == 'transfer' else 'weights'}"
+        what = f"the coordinator's answer to {' '.join([method, *arguments[:1]] if method == 'transfer' else [method])}"
         return self._wait(getattr(self.coordinator, method).remote(*arguments), what)

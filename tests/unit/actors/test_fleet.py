@@ -25,11 +25,17 @@ class Generator:
         self.start = SimpleNamespace(remote=self._start)
         self.load_weights = SimpleNamespace(remote=self._load)
         self.transfer = SimpleNamespace(remote=self._transfer)
+        self.held = SimpleNamespace(remote=self._held)
 
     async def _start(self) -> None:
         if not self.alive:
             self.alive = True  # Ray has restarted it by the next time
             raise ActorDiedError
+
+    async def _held(self) -> int:
+        if not self.alive:
+            raise ActorDiedError
+        return self.loaded[-1] if self.loaded else 0
 
     async def _transfer(self, step: str, fields: dict[str, Any]) -> None:
         self.transfers.append((step, fields))
@@ -94,3 +100,14 @@ async def test_a_generator_that_dies_in_a_transfer_ends_the_run_with_a_reason() 
     with pytest.raises(SyncError, match="a generator died in a transfer; resume the run"):
         await coordinator.transfer("receive", {})
     assert isinstance((await coordinator.poll()).failure, SyncError)
+
+
+async def test_generators_hold_the_base_until_anything_was_sent_to_one() -> None:
+    generators = [Generator(), Generator()]
+    fleet = Fleet(config(replicas=2), generators, [], Records())
+    assert await fleet.hold_base()
+    await fleet.publish(1, ["packet"], [])
+    assert not await fleet.hold_base()  # as a learner finds them that was started again before its first checkpoint
+    for generator in generators:
+        generator.alive = False
+    assert await fleet.hold_base()  # they start again with what they read
