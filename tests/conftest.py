@@ -13,10 +13,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 import yaml
 
 from rayrl.processor import compute_dtype
+
+# A busy machine may take a second for what takes a millisecond: no property is about time.
+SLOW = [hypothesis.HealthCheck.too_slow]
+hypothesis.settings.register_profile("rayrl", deadline=None, suppress_health_check=SLOW)
+hypothesis.settings.load_profile("rayrl")
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))

@@ -1,7 +1,7 @@
 from fractions import Fraction
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rayrl.verify.numbers import parse_number, same_number
@@ -142,7 +142,6 @@ def test_same_number(answer, gold, same):
     assert same_number(first, second) is same
 
 
-@settings(deadline=None)
 @given(st.integers(-(10**30), 10**30))
 def test_integers_read_back_however_they_are_written(number):
     for text in (
@@ -157,7 +156,6 @@ def test_integers_read_back_however_they_are_written(number):
         assert read.value == number
 
 
-@settings(deadline=None)
 @given(st.decimals(-(10**12), 10**12, places=4))
 def test_decimals_are_exact(number):
     read = parse_number(f"{number:,f}")
@@ -165,7 +163,6 @@ def test_decimals_are_exact(number):
     assert read.value == Fraction(number)
 
 
-@settings(deadline=None)
 @given(st.integers(-(10**9), 10**9), st.integers(1, 10**9))
 def test_fractions_are_exact(over, under):
     for text in (f"{over}/{under}", rf"\frac{{{over}}}{{{under}}}", rf"\dfrac{{{over}}}{{{under}}}"):
@@ -174,7 +171,6 @@ def test_fractions_are_exact(over, under):
         assert read.value == Fraction(over, under)
 
 
-@settings(deadline=None)
 @given(st.text(max_size=200))
 def test_any_text_is_read_or_not(text):
     parse_number(text)
