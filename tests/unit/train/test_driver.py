@@ -191,7 +191,7 @@ def test_an_error_that_only_the_first_rank_meets_ends_both_at_once(
     run = rayrl("grpo", tiny_config, *TWO_RANKS)
     run.wait_for(Path(options["mark"]).exists, 250, "the second load")
     assert run.wait(30) == 7, (run.stdout, run.stderr)
-    assert run.stderr[run.stderr.index("rayrl: ") :].startswith("rayrl: weight sync to version 1 failed in the engine")
+    assert run.stderr[run.stderr.index("rayrl: ") :].startswith("rayrl: weight sync to version 2 failed in the engine")
     assert "no room for the weights" in run.stderr
     assert run.records("event")[-1]["event"] == "failed"
     assert run.left_running() == []
