@@ -1,7 +1,9 @@
 """What a trainer-side engine of vLLM's is given: metadata and tensors in one order, on every rank."""
 
 from pathlib import Path
+from typing import Any
 
+import pytest
 import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
@@ -42,3 +44,26 @@ def run_rank(rank: int, ranks: int, model: str, folder: str) -> None:
 
 def test_metadata_and_tensors_agree_in_order_type_and_shape_on_two_ranks(tiny_model: Path, tmp_path: Path) -> None:
     mp.spawn(run_rank, (2, str(tiny_model), str(tmp_path)), nprocs=2)
+
+
+@pytest.mark.filterwarnings("ignore::Warning")  # vLLM in this process: its dependencies warn on import
+def test_handles_of_memory_on_a_gpu_arrive_as_they_were_sent_and_vllm_takes_them() -> None:
+    """Without its flag VLLM_ALLOW_INSECURE_SERIALIZATION, which would open more than this."""
+    from vllm.distributed.weight_transfer.ipc_engine import IPCWeightTransferEngine, IPCWeightTransferUpdateInfo
+
+    from rayrl.generate.weight_sync_engine import RayrlWeightTransferEngine, UpdateInfo
+    from rayrl.train.direct_transfer import CoordinatorClient
+
+    asked: list[tuple[Any, ...]] = []
+    received: list[IPCWeightTransferUpdateInfo] = []
+    direct = object.__new__(IPCWeightTransferEngine)
+    direct.receive_weights = received.append
+    engine = object.__new__(RayrlWeightTransferEngine)
+    engine._direct = direct
+    handles = {"GPU-1": (torch.Tensor, (2,), b"handle", 0)}
+    sent = {"names": ["w"], "dtype_names": ["bfloat16"], "shapes": [[2]], "tensor_sizes": [4], "ipc_handles": handles}
+    CoordinatorClient("ipc", lambda *call: asked.append(call)).update_weights(sent)
+    ((method, step, fields),) = asked
+    assert (method, step) == ("transfer", "receive")
+    engine.receive_weights(UpdateInfo(fields=fields))
+    assert (received[0].names, received[0].tensor_sizes, received[0].ipc_handles) == (["w"], [4], handles)
