@@ -6,6 +6,7 @@ alive themselves, one that hangs in C outlives a SIGKILL of the parent.
 """
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -19,7 +20,7 @@ from mmap import PAGESIZE
 from rayrl.errors import DeadlineError
 from rayrl.verify.workers.channel import Channel
 
-START_DEADLINE_S = 120.0
+START_DEADLINE_S = 600.0  # one that dies is seen at once; Ray's actors run at niceness 15, so beside others it crawls
 END_DEADLINE_S = 30.0
 REQUEST = b"f"  # for a worker; with it go the descriptors of its channel, of the shared memory and of its lifeline
 READY = b"r"  # once as the server starts, then as each worker is forked
@@ -93,15 +94,17 @@ class ForkServer:
         self._workers.discard(worker)
 
     def _request(self, descriptors: list[int]) -> None:
-        """Has a worker forked, by a new server where there is none any longer."""
+        """Has a worker forked, by a new server where there is none any longer or where it dies, be it in its start."""
+        codes = []
         for _ in range(2):
-            _, control = self._running or self._start()
+            process, control = self._running or self._start()
             with suppress(OSError):
                 socket.send_fds(control, [REQUEST], descriptors)
                 if control.recv(len(READY)):
                     return
             self._stop()
-        raise DeadlineError("the verifiers' fork server died twice")
+            codes.append(process.returncode)
+        raise DeadlineError(f"the verifiers' fork server died twice, exit codes {codes}")
 
     def _start(self) -> tuple[subprocess.Popen[bytes], socket.socket]:
         ours, theirs = socket.socketpair()
@@ -109,7 +112,7 @@ class ForkServer:
         path = os.pathsep.join(entry or os.getcwd() for entry in sys.path)
         with theirs:
             process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "rayrl.verify.workers.worker", *arguments],
+                [sys.executable, "-P", "-X", "faulthandler", "-m", "rayrl.verify.workers.worker", *arguments],
                 env={**os.environ, "PYTHONPATH": path},
                 stdin=subprocess.DEVNULL,
                 pass_fds=[theirs.fileno()],
@@ -117,14 +120,15 @@ class ForkServer:
             )
         self._running = process, ours
         ours.settimeout(START_DEADLINE_S)
-        with suppress(OSError):
-            if ours.recv(len(READY)):
-                return self._running
-        process.kill()
-        self._stop()
-        raise DeadlineError(
-            f"the verifiers' fork server did not start within {START_DEADLINE_S:g} s, exit code {process.returncode}"
-        )
+        try:
+            ours.recv(len(READY))
+        except TimeoutError:
+            process.send_signal(signal.SIGABRT)  # says on stderr where it is
+            self._stop()
+            raise DeadlineError(f"the verifiers' fork server did not start within {START_DEADLINE_S:g} s") from None
+        except OSError:  # it died: the request finds that out
+            pass
+        return self._running
 
     def _stop(self) -> None:
         """Ends the server, which first waits for the end of its workers."""

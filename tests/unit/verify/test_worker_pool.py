@@ -10,6 +10,7 @@ import tempfile
 import threading
 import time
 from collections import deque
+from concurrent.futures import ThreadPoolExecutor
 
 import psutil
 import pytest
@@ -240,6 +241,17 @@ def test_a_killed_fork_server_is_started_again(pool):
     assert [outcome.kind for outcome in outcomes] == ["done"] * 10
     assert not server.is_running()
     assert set(pool.pids()) - {worker.pid for worker in workers}
+
+
+def test_a_fork_server_killed_in_its_start_is_started_again():
+    with ThreadPoolExecutor(1) as executor:
+        before = set(psutil.Process().children())
+        starting = executor.submit(WorkerPool, 1, deadline_s=5.0, memory_limit_mb=512)
+        while not (servers := set(psutil.Process().children()) - before):
+            time.sleep(0.01)
+        servers.pop().kill()
+        with starting.result(60) as pool:
+            assert run(pool, [check(1)])[0].kind == "done"
 
 
 def test_a_deadline_beyond_any_timer_and_what_nobody_foresaw_leave_no_job_without_an_outcome(monkeypatch):
