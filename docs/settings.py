@@ -7,7 +7,7 @@ from typing import Any, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
-from rayrl.config import GRPOConfig, Settings, SFTConfig, TrainingConfig
+from rayrl.config import EvaluationConfig, GRPOConfig, Settings, SFTConfig, TrainingConfig
 from rayrl.study.settings import StudyConfig, SweepConfig
 from rayrl.synth.settings import SynthConfig
 
@@ -19,6 +19,7 @@ HEAD = """# Settings
 command line.
 """
 COMMANDS: dict[str, type[Settings]] = {
+    "rayrl eval, rayrl grpo and rayrl sft": EvaluationConfig,
     "rayrl grpo and rayrl sft": TrainingConfig,
     "rayrl grpo only": GRPOConfig,
     "rayrl sft only": SFTConfig,

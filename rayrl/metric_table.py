@@ -87,11 +87,22 @@ STEP = (
 )  # fmt: skip
 
 _EVALUATION = (
-    ("correct", "items", "Items with a score of 1 or more."),
+    (
+        "correct",
+        "items",
+        "Items with a score of 1 or more; of an item with several samples, the share of them that has.",
+    ),
     ("total", "items", "Items that could be scored."),
-    ("unscored", "items", "Items that could not."),
+    ("unscored", "completions", "Completions that could not."),
     ("accuracy", "share", "Correct over scored items."),
+    ("accuracy_finished", "share", "The same over completions that were not cut off."),
+    ("truncated_frac", "share", "Completions cut off at the set's `max_tokens`."),
     ("mean_tokens", "tokens", "Mean length of a completion."),
+    ("avg@{n}", "share", "With n > 1 samples an item: the accuracy, by its usual name."),
+    ("pass@{k}", "share", "Chance that at least one of k samples is correct: unbiased, mean over items."),
+    ("maj@{k}", "share", "Chance that the answer most given among k samples is correct; of a tie, each alike."),
+    ("{share}_ci_low", "share", "Lower end of the 95 % interval of any of these shares, over items."),
+    ("{share}_ci_high", "share", "Upper end of that interval."),
 )
 
 EVALUATION = (

@@ -1,8 +1,9 @@
 """The row of a completion in rollouts/: what the driver writes, the report reads and people look at."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from hashlib import sha256
+from statistics import fmean
 from typing import Any, TypedDict
 
 from rayrl.types import Decider, FinishReason, RolloutGroup, Status
@@ -37,6 +38,8 @@ class TrainingRow(RolloutRow):
 class EvaluationRow(RolloutRow):
     """The answer to an evaluated item, of rollouts/eval_000001.jsonl and rollouts/benchmark_NAME_000001.jsonl."""
 
+    sample: int
+    """Which of the item's samples it is, from 0."""
     score: float | None
     """1.0 correct, 0.0 not; None: it could not be scored."""
 
@@ -63,16 +66,27 @@ def training_rows(group: RolloutGroup, step: int) -> list[TrainingRow]:
     return [{"step": step, **rollout_row(group, at), "reward": reward} for at, reward in enumerate(group.rewards)]
 
 
-def evaluation_row(group: RolloutGroup) -> EvaluationRow:
-    """The row of an evaluated item, whose group has one completion."""
+def evaluation_row(group: RolloutGroup, sample: int) -> EvaluationRow:
+    """The row of one sample of an evaluated item, which is the one completion of its group."""
     score = group.verdicts[0].score if group.verdicts else group.rewards[0]
-    return {**rollout_row(group, 0), "score": score}
+    return {**rollout_row(group, 0), "sample": sample, "score": score}
 
 
 def correct(row: Mapping[str, Any]) -> bool | None:
     """Whether an evaluated item was answered correctly; None where it could not be scored."""
     score = row.get("score")
     return score >= 1 if isinstance(score, int | float) else None
+
+
+def share_correct(rows: Iterable[Mapping[str, Any]]) -> float | None:
+    """Of the samples of one item, the share of the scored ones that are correct; None where none could be scored."""
+    scored = [one for row in rows if (one := correct(row)) is not None]
+    return fmean(scored) if scored else None
+
+
+def cut_off(row: Mapping[str, Any]) -> bool:
+    """Whether the completion ended at the length limit."""
+    return row.get("finish_reason") == "length"
 
 
 def identity(row: Mapping[str, Any]) -> str:

@@ -133,7 +133,7 @@ class Coordinator:
         self.fleet.keep(packets)
 
     async def evaluate(self) -> dict[str, list[EvaluationRow]]:
-        """One completion of each prompt of every evaluated set, scored: a row each, in order, by the set's name.
+        """Every sample of each prompt of every evaluated set, scored: a row each, in order, by the set's name.
 
         No training prompt is admitted meanwhile. Each set has `run.deadline_s`.
         """

@@ -1,6 +1,8 @@
-"""One completion of each prompt of an evaluated set, scored."""
+"""Completions of the prompts of an evaluated set, scored: one, or several samples of each."""
 
 import asyncio
+import zlib
+from itertools import product
 
 from rayrl.actors.deadlines import expect
 from rayrl.actors.fleet import Fleet
@@ -10,21 +12,37 @@ from rayrl.rollout_row import EvaluationRow, evaluation_row
 from rayrl.types import Prompt, Sampling
 
 
+def sampling_of(chosen: EvaluationSet, item: str, sample: int, run_seed: int) -> Sampling:
+    """How a sample of an item is drawn: the same whatever is sampled beside it, and by whichever generator.
+
+    Several samples have seeds of their own; where each item has one, that has the run's.
+    """
+    own = zlib.crc32(f"{run_seed}/{chosen.name}/{item}/{sample}".encode())
+    seed = own if chosen.samples > 1 else run_seed
+    return Sampling(chosen.temperature, chosen.top_p, chosen.max_tokens, seed=seed)
+
+
+async def draw(chosen: EvaluationSet, prompt: Prompt, sample: int, run_seed: int, fleet: Fleet) -> EvaluationRow:
+    """The row of one sample of a prompt."""
+    group = await fleet.group(prompt, sampling_of(chosen, prompt.id, sample, run_seed), chosen.name)
+    return evaluation_row(group, sample)
+
+
 async def evaluate_set(chosen: EvaluationSet, prompts: list[Prompt], seed: int, fleet: Fleet) -> list[EvaluationRow]:
-    """A row for each prompt, in order.
+    """A row for each sample of each prompt, in order.
 
     Raises:
         DeadlineError: They were not complete within the run's deadline.
     """
-    sampling = Sampling(chosen.temperature, chosen.top_p, chosen.max_tokens, seed=seed)
+    wanted = list(product(prompts, range(chosen.samples)))
     done = 0
 
-    async def evaluate(prompt: Prompt) -> EvaluationRow:
+    async def evaluate(prompt: Prompt, sample: int) -> EvaluationRow:
         nonlocal done
-        group = await fleet.group(prompt, sampling, chosen.name)
+        row = await draw(chosen, prompt, sample, seed, fleet)
         done += 1
-        fleet.records.phase = Phase(f"evaluate {chosen.name}", done, len(prompts))
-        return evaluation_row(group)
+        fleet.records.phase = Phase(f"evaluate {chosen.name}", done, len(wanted))
+        return row
 
-    rows = asyncio.gather(*map(evaluate, prompts))
-    return await expect(rows, f"the {len(prompts)} completions of {chosen.name}", fleet.deadline_s)
+    rows = asyncio.gather(*(evaluate(*one) for one in wanted))
+    return await expect(rows, f"the {len(wanted)} completions of {chosen.name}", fleet.deadline_s)

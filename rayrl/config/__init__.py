@@ -13,6 +13,7 @@ What a setting does is said under its field, in the file of its section:
     estimate                                        estimate.py
     divergence                                      data.py (TextSettings)
     steps and other keys without a section          training.py, grpo.py, sft.py
+    what `rayrl eval` has in common with runs       eval.py
     all of `rayrl synth`                            ../synth/settings.py
 
 A value is checked where it stands: bounds with the field, several fields together in a validator of their class. What
@@ -26,6 +27,7 @@ nothing else does: `prompts_per_step` (P), `group_size` (G), `updates_per_step` 
 from rayrl.config.config_file import dump_config, load_config, with_overrides
 from rayrl.config.data import DatasetSettings, PromptSettings, TargetSettings, TextSettings
 from rayrl.config.estimate import EstimateSettings
+from rayrl.config.eval import EvalConfig, EvaluationConfig
 from rayrl.config.evaluation import HELD_OUT, BenchmarkSettings, EvalSettings, EvaluationSet
 from rayrl.config.generator import PROCESSED, GeneratorSettings, SamplingSettings
 from rayrl.config.grpo import GRPOConfig
@@ -34,7 +36,7 @@ from rayrl.config.model import FreezeRule, FreezeSettings, LoRASettings, ModelSe
 from rayrl.config.objective import Band, ObjectiveSettings
 from rayrl.config.overrides import SettingsOf, parse_overrides
 from rayrl.config.rewards import BUILT_IN_REWARDS, RewardSettings, VerifierSettings
-from rayrl.config.run import CheckpointSettings, RunSettings
+from rayrl.config.run import CheckpointSettings, OutputSettings, RunSettings
 from rayrl.config.settings import Settings, validated
 from rayrl.config.sft import SFTConfig
 from rayrl.config.training import TrainingConfig

@@ -1,6 +1,7 @@
 """`evaluation` and `benchmarks`: what a run evaluates, when, and how it samples for it."""
 
 from dataclasses import dataclass
+from typing import Annotated
 
 from pydantic import Field
 
@@ -19,7 +20,11 @@ class EvalSettings(Settings):
     top_p: float = Field(1.0, gt=0, le=1)
     """Nucleus of held-out completions."""
     max_tokens: int | None = Field(None, ge=1)
-    """Longest held-out completion, in tokens; None: as in rollouts, in SFT 256."""
+    """Longest held-out completion, in tokens; None: as in rollouts, in SFT and `rayrl eval` 256."""
+    samples: int = Field(1, ge=1, le=4096)
+    """Completions of each item, each with a seed of its own. Above 1 the temperature must be above 0."""
+    k: list[Annotated[int, Field(ge=1)]] | None = None
+    """The k of pass@k and maj@k, where there are several samples. None: 1, 2, 4, … up to all."""
 
 
 class BenchmarkSettings(Settings):
@@ -35,6 +40,10 @@ class BenchmarkSettings(Settings):
     """Of its completions; None: as in `evaluation`."""
     max_tokens: int | None = Field(None, ge=1)
     """Longest completion, in tokens; None: as in `evaluation`."""
+    samples: int | None = Field(None, ge=1, le=4096)
+    """Completions of each item; None: as in `evaluation`."""
+    k: list[Annotated[int, Field(ge=1)]] | None = None
+    """The k of pass@k and maj@k; None: as in `evaluation`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +59,9 @@ class EvaluationSet:
     temperature: float
     top_p: float
     max_tokens: int
+    samples: int = 1
+    k: tuple[int, ...] = (1,)
+    """Of pass@k and maj@k, in rising order."""
 
 
 HELD_OUT = "held_out"

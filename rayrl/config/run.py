@@ -7,22 +7,27 @@ from pydantic import Field
 from rayrl.config.settings import Name, Settings
 
 
-class RunSettings(Settings):
-    name: Name = "grpo"
+class OutputSettings(Settings):
+    name: Name = "eval"
     """Name of the run; its files go to `dir`/`name`."""
     dir: Path = Path("runs")
     """Folder of all runs. On several machines: a folder that all of them see."""
     seed: int = 42
     """Seeds prompts' order, sampling, initialization and dropout."""
-    resume: bool = False
-    """Resume from the newest checkpoint of a run of this name. False: a run of this name must not exist yet."""
     overwrite: bool = False
     """Remove a run of this name first."""
-    max_failures: int = Field(2, ge=0)
-    """How often dead learner workers are restarted from the newest checkpoint before the run fails."""
     deadline_s: float = Field(600.0, gt=0)
     """Longest wait for any one thing (a batch, a weight sync, an actor's start) before the run fails and says for
     what it waited, in seconds."""
+
+
+class RunSettings(OutputSettings):
+    name: Name = "grpo"
+    """Name of the run; its files go to `dir`/`name`."""
+    resume: bool = False
+    """Resume from the newest checkpoint of a run of this name. False: a run of this name must not exist yet."""
+    max_failures: int = Field(2, ge=0)
+    """How often dead learner workers are restarted from the newest checkpoint before the run fails."""
     samples_per_step: int = Field(4, ge=0)
     """Prompts whose completions are written to rollouts/ each step."""
     wandb_project: str | None = None

@@ -1,6 +1,5 @@
 """Arms of a study compared on the same items: shares, differences to the base, GRPO against SFT."""
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -9,8 +8,18 @@ from itertools import product
 import numpy as np
 
 from rayrl.config import HELD_OUT
-from rayrl.report.inference import Array, Difference, Share, difference, holm, share, sign_flip
-from rayrl.report.results import Scores
+from rayrl.report.inference import (
+    Array,
+    Difference,
+    Share,
+    difference,
+    holm,
+    parts_of_one,
+    share,
+    sign_flip,
+    whole_differences,
+)
+from rayrl.report.results import Scores, share_cut_off
 from rayrl.report.study_directory import Arm, Study, Trial
 
 IN_DOMAIN, KNOWLEDGE = "in-domain", "knowledge"
@@ -18,11 +27,13 @@ IN_DOMAIN, KNOWLEDGE = "in-domain", "knowledge"
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One arm on one benchmark: mean over seeds and items. `unscored` answers, over all seeds, have no score."""
+    """One arm on one benchmark: mean over seeds and items. `unscored` answers, over all seeds, have no score; of all
+    completions the share `cut_off` ended at the length limit, where that is known."""
 
     share: Share
     seeds: list[float]
     unscored: int
+    cut_off: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +88,16 @@ class Benchmarks:
             return None
         table = _table(trials, items)
         unscored = sum(score is None for trial in trials for score in trial.values())
-        return Cell(share(table.mean(axis=0), len(trials)), table.mean(axis=1).tolist(), unscored)
+        return Cell(
+            share(table.mean(axis=0), len(trials) * parts_of_one(table)),
+            table.mean(axis=1).tolist(),
+            unscored,
+            self._cut_off(arm, benchmark),
+        )
+
+    def _cut_off(self, arm: Arm, benchmark: str) -> float | None:
+        rows = (row for trial in arm.finished for row in trial.last_benchmarks if row.get("benchmark") == benchmark)
+        return share_cut_off(rows)
 
     def to_base(self) -> list[Comparison]:
         """Every trained arm against the base, on every benchmark; Holm's correction over all of them."""
@@ -114,8 +134,7 @@ class Benchmarks:
             per_item = _per_item(trials, others, items)
             seeds = [float(_per_item([trial], others, items).mean()) for trial in trials]
             everything = {item for trial in trials + others for item in trial}
-            unit = math.lcm(len(trials), len(others))
-            p = sign_flip(np.rint(unit * per_item).astype(int).tolist())
+            p = sign_flip(whole_differences(per_item))
             result, left_out = difference([per_item]), len(everything) - len(items)
             found.append(Comparison(arm.name, other.name, benchmark, result, p, p, seeds, left_out))
         return found
@@ -131,8 +150,8 @@ def _scored_in_all(trials: Sequence[Scores]) -> list[str]:
 
 
 def _table(trials: Sequence[Scores], items: Sequence[str]) -> Array:
-    """[S, I] of 0 and 1."""
-    return np.array([[float(bool(trial[item])) for item in items] for trial in trials])
+    """[S, I] of shares: 0 and 1 where items have one sample."""
+    return np.array([[float(trial[item] or 0.0) for item in items] for trial in trials])
 
 
 def _per_item(trials: Sequence[Scores], others: Sequence[Scores], items: Sequence[str]) -> Array:

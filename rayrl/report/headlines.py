@@ -3,10 +3,9 @@
 from dataclasses import dataclass
 from statistics import median
 
-from rayrl.intervals import wilson_interval
 from rayrl.report.paired import PairedChange
 from rayrl.report.results import series, value
-from rayrl.report.run_charts import eval_counts
+from rayrl.report.run_charts import held_out
 from rayrl.report.run_directory import Row, Run
 from rayrl.report.text import duration, number, p_value, percent, signed_points
 
@@ -30,26 +29,21 @@ def learning(run: Run) -> list[Headline]:
 
 def accuracy(evals: list[Row]) -> Headline:
     label = "Held-out accuracy"
-    counted = [(record["step"], *counts) for record in evals if (counts := eval_counts(record))]
+    counted = [found for record in evals if (found := held_out(record))]
     if not counted:
         return Headline(label, "–", ("No held-out evaluation in this run.",))
-    (first_step, correct, total), (last_step, last_correct, last_total) = counted[0], counted[-1]
-    low, high = wilson_interval(correct, total)
-    if len(counted) == 1:
-        share = percent(correct / total)
-        interval = f"95 % {_range(low, high)}"
-        return Headline(label, share, (f"Step {first_step} only: {correct} of {total}.", interval))
-    last_low, last_high = wilson_interval(last_correct, last_total)
-    overlap = "intervals overlap" if low <= last_high and last_low <= high else "intervals do not overlap"
-    details: tuple[str, ...] = (
-        f"Step {first_step}: {correct}/{total}, 95 % {_range(low, high)}",
-        f"Step {last_step}: {last_correct}/{last_total}, 95 % {_range(last_low, last_high)}",
-        f"The {overlap}.",
-    )
+    first, last = counted[0], counted[-1]
+    cut = () if last.cut_off is None else (f"{percent(last.cut_off)} of the completions cut off.",)
+    if first is last:
+        only = f"Step {first.step} only: {first.correct:.6g} of {first.total}."
+        return Headline(label, percent(first.share), (only, f"95 % {_range(first.low, first.high)}", *cut))
+    overlap = "overlap" if first.low <= last.high and last.low <= first.high else "do not overlap"
+    details = tuple(f"Step {one.step}: {one}, 95 % {_range(one.low, one.high)}" for one in (first, last))
+    details += (f"The intervals {overlap}.",)
     unscored = int(value(evals[-1], "eval/unscored") or 0)
     if unscored:
         details += (f"{unscored} more could not be scored.",)
-    return Headline(label, f"{100 * correct / total:.1f} → {100 * last_correct / last_total:.1f} %", details)
+    return Headline(label, f"{100 * first.share:.1f} → {100 * last.share:.1f} %", details + cut)
 
 
 def same_problems(paired: PairedChange | None) -> Headline:

@@ -4,6 +4,7 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -35,7 +36,7 @@ class Difference:
     items: int
 
 
-def share(item_means: Array, seeds: int) -> Share:
+def share(item_means: Array, seeds: float) -> Share:
     """Mean of `item_means` [I] (each over `seeds` runs, 0..1; I >= 1) with a Wilson interval.
 
     Answers of several runs to one item are not independent: the interval is that of as many independent answers as
@@ -67,6 +68,20 @@ def _resampled_means(values: Array, draw: np.random.Generator) -> Array:
     drawn = draw.multinomial(len(values), counts / len(values), RESAMPLES)
     means: Array = drawn @ distinct / len(values)
     return means
+
+
+def parts_of_one(shares: Array) -> int:
+    """The least number that makes all `shares` whole: 4 where items have four samples, 1 for shares of 0 and 1.
+
+    At most 10,000: more takes items with many different numbers of scored samples.
+    """
+    denominators = {Fraction(one).limit_denominator(10_000).denominator for one in set(shares.ravel().tolist())}
+    return min(10_000, math.lcm(*denominators))
+
+
+def whole_differences(differences: Array) -> list[int]:
+    """The differences in the largest unit that makes all of them whole (`parts_of_one`; below 1e-4 rounded to that)."""
+    return [int(one) for one in np.rint(parts_of_one(differences) * differences)]
 
 
 def sign_flip(differences: Sequence[int]) -> float:

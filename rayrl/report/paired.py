@@ -4,13 +4,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rayrl.report.inference import Difference, difference, sign_flip
+from rayrl.report.inference import Difference, difference, sign_flip, whole_differences
 from rayrl.report.results import Scores
 
 
 @dataclass(frozen=True, slots=True)
 class PairedChange:
-    """`unscored` counts the problems that are not scored in both evaluations. `p_value`: McNemar's, exact."""
+    """`unscored` counts the problems that are not scored in both evaluations; `gained` and `lost` those that got better
+    and worse. `p_value`: of the exact sign-flip test over problems; with one sample a problem it is McNemar's."""
 
     difference: Difference
     gained: int
@@ -26,5 +27,6 @@ def paired_change(before: Scores, after: Scores) -> PairedChange | None:
     if not changes:
         return None
     unscored = len(before.keys() | after.keys()) - len(changes)
-    found = difference([np.array(changes, float)])
-    return PairedChange(found, changes.count(1), changes.count(-1), unscored, sign_flip(changes))
+    values = np.array(changes, float)
+    better, worse = (int(np.count_nonzero(values * sign > 0)) for sign in (1, -1))
+    return PairedChange(difference([values]), better, worse, unscored, sign_flip(whole_differences(values)))

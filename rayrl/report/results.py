@@ -2,17 +2,18 @@
 
 import json
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from rayrl.errors import DataError
 from rayrl.jsonl import read_jsonl
-from rayrl.rollout_row import correct
+from rayrl.rollout_row import cut_off, share_correct
 
 Row = dict[str, Any]
-Scores = dict[str, bool | None]
-"""{item: answered correctly, None where it could not be scored}"""
+Scores = dict[str, float | None]
+"""{item: share of its samples that answer correctly, None where none could be scored}"""
 
 
 def read_rows(path: Path, key: Iterable[str]) -> list[Row]:
@@ -56,7 +57,21 @@ def by_step(rows: Iterable[Row]) -> dict[int, list[Row]]:
 
 def benchmark_scores(rows: Iterable[Row]) -> dict[str, Scores]:
     """{benchmark: scores} of the rows of one step. Older rows have no `item`: there it is their place that counts."""
-    scores: dict[str, Scores] = {}
+    found: dict[str, list[Row]] = {}
     for row in rows:
-        scores.setdefault(str(row.get("benchmark")), {})[str(row.get("item", row.get("index")))] = correct(row)
-    return scores
+        found.setdefault(str(row.get("benchmark")), []).append(row)
+    return {name: scores(own, lambda row: str(row.get("item", row.get("index")))) for name, own in found.items()}
+
+
+def share_cut_off(rows: Iterable[Row]) -> float | None:
+    """Of completions; None where none says how it ended, as older rows do not."""
+    known = [cut_off(row) for row in rows if row.get("finish_reason")]
+    return fmean(known) if known else None
+
+
+def scores(rows: Iterable[Row], item: Callable[[Row], str]) -> Scores:
+    """Of each item, over its samples, in the order of items."""
+    found: dict[str, list[Row]] = {}
+    for row in rows:
+        found.setdefault(item(row), []).append(row)
+    return {name: share_correct(own) for name, own in found.items()}

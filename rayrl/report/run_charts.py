@@ -205,11 +205,8 @@ def verdict_counts(rows: list[Row]) -> dict[str, int]:
 
 def _accuracy(evals: list[Row]) -> Plot | None:
     title = "correct (% of problems)"
-    counted = [(record["step"], *counts) for record in evals if (counts := eval_counts(record))]
-    rows = [
-        {STEP: step} | percent_row(title, correct / total, *wilson_interval(correct, total))
-        for step, correct, total in counted
-    ]
+    counted = [found for record in evals if (found := held_out(record))]
+    rows = [{STEP: one.step} | percent_row(title, one.share, one.low, one.high) for one in counted]
     if not rows:
         return None
     top = min(103.0, 1.15 * max(row[f"{title} high"] for row in rows) + 1)
@@ -217,12 +214,34 @@ def _accuracy(evals: list[Row]) -> Plot | None:
     return trend(rows, step_axis(rows), y, interval="errorbar")
 
 
-def eval_counts(record: Row) -> tuple[int, int] | None:
-    """(correct, total) of an evaluation; None where it counted nothing."""
+@dataclass(frozen=True, slots=True)
+class HeldOut:
+    """Held-out accuracy after a step: correct of total items, and its 95 % interval. cut_off: share of completions."""
+
+    step: int
+    correct: float
+    total: int
+    low: float
+    high: float
+    cut_off: float | None
+
+    @property
+    def share(self) -> float:
+        return self.correct / self.total
+
+    def __str__(self) -> str:
+        return f"{self.correct:.6g}/{self.total}"
+
+
+def held_out(record: Row) -> HeldOut | None:
+    """None where the evaluation counted nothing."""
     correct, total = value(record, "eval/correct"), value(record, "eval/total")
     if correct is None or not total or not 0 <= correct <= total:
         return None
-    return int(correct), int(total)
+    low, high = (value(record, f"eval/accuracy_ci_{end}") for end in ("low", "high"))
+    if low is None or high is None:  # runs of before
+        low, high = wilson_interval(correct, total)
+    return HeldOut(record["step"], correct, int(total), low, high, value(record, "eval/truncated_frac"))
 
 
 def _timed(record: Row) -> list[float]:

@@ -10,7 +10,8 @@ from rayrl.report.html import render_page, write_page
 from rayrl.report.model_charts import Group, distance_charts, drift_heatmap
 from rayrl.report.paired import paired_change
 from rayrl.report.plot import Chart, Series
-from rayrl.report.run_directory import ENDS, Run, Samples, read_run
+from rayrl.report.run_directory import ENDS, Row, Run, Samples, read_run
+from rayrl.report.sample_curves import Results, results_of, sample_curves
 from rayrl.report.text import duration, printable
 
 
@@ -25,10 +26,12 @@ class RunPage:
     weights: list[Chart]
     distances: list[Chart]
     benchmarks: list[BenchmarkChange]
+    curves: list[Chart]
+    """pass@k and maj@k, of benchmarks whose items have several samples."""
 
     @property
     def charts(self) -> list[Chart]:
-        return self.main + self.weights + self.distances + self.health
+        return self.main + self.curves + self.weights + self.distances + self.health
 
 
 def write_report(run_dir: Path, *, figures: bool = False) -> Path:
@@ -52,7 +55,13 @@ def run_page(run: Run) -> RunPage:
         weights=[drift_heatmap([group])] if run.drift else [],
         distances=[chart for chart in distance_charts([group]) if chart.plot],
         benchmarks=benchmark_changes(run.benchmarks),
+        curves=sample_curves(_logged_figures(run.evals)),
     )
+
+
+def _logged_figures(evals: list[Row]) -> dict[str, Results]:
+    """The benchmarks' figures after the first and the last evaluation, by its name."""
+    return {f"step {record['step']}": results_of(record) for record in (evals[:1] + evals[1:][-1:])}
 
 
 def render(page: RunPage) -> str:

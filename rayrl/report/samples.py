@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from rayrl.report.results import Scores
+from rayrl.report.results import Scores, scores
 from rayrl.report.run_charts import VERDICTS
 from rayrl.report.run_directory import Row, Run, Samples
 from rayrl.report.text import number, printable
@@ -52,7 +52,12 @@ class Group:
 
 
 def outcomes(samples: Samples | None) -> Scores:
-    return {identity(row): correct(row) for row in samples.rows} if samples else {}
+    return scores(samples.rows, identity) if samples else {}
+
+
+def first_samples(samples: Samples) -> list[Row]:
+    """Of items with several samples, the first of each."""
+    return [row for row in samples.rows if not row.get("sample")]
 
 
 def _kind(before: bool | None, after: bool | None) -> str:
@@ -67,9 +72,9 @@ def pairs(run: Run, limit: int = 12) -> tuple[list[Pair], dict[str, tuple[int, i
     """(pairs with what changed first, {kind: (shown, all there are)}). Within a kind: in the order of evaluation."""
     if run.first_eval is None or run.last_eval is None:
         return [], {}
-    last = {identity(row): row for row in run.last_eval.rows}
+    last = {identity(row): row for row in first_samples(run.last_eval)}
     by_kind: dict[str, list[tuple[Row, Row]]] = {kind: [] for kind in QUOTAS}
-    for row in run.first_eval.rows:
+    for row in first_samples(run.first_eval):
         other = last.get(identity(row))
         if other is not None:
             by_kind[_kind(correct(row), correct(other))].append((row, other))

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from rayrl.report.results import Row
-from rayrl.report.samples import Sample, problem, sample
+from rayrl.report.samples import Sample, first_samples, problem, sample
 from rayrl.report.study_directory import Arm, Study, Trial
 from rayrl.rollout_row import correct, identity
 
@@ -42,7 +42,7 @@ def problems(study: Study, limit: int = 6) -> tuple[list[Problem], int]:
 
 def _by_problem(trial: Trial) -> dict[str, Row]:
     samples = trial.last_samples
-    return {identity(row): row for row in samples.rows} if samples else {}
+    return {identity(row): row for row in first_samples(samples)} if samples else {}
 
 
 def _split(rows: Sequence[Row | None]) -> int:

@@ -13,7 +13,7 @@ from rayrl.config import HELD_OUT
 from rayrl.errors import DataError
 from rayrl.report.plot import BLUE, DASHED, GRAY, GREEN, ORANGE, PURPLE, RED, SKY, SOLID, Series
 from rayrl.report.results import Scores, benchmark_scores, by_step
-from rayrl.report.run_directory import Run, Samples, read_run
+from rayrl.report.run_directory import Row, Run, Samples, read_run
 from rayrl.report.samples import outcomes
 from rayrl.study.settings import AMOUNTS
 
@@ -54,11 +54,16 @@ class Trial:
         """
         if self.run is None:
             return {}
-        found = benchmark_scores(by_step(self.run.benchmarks).get(self.last_step, ()))
+        found = benchmark_scores(self.last_benchmarks)
         samples = self.last_samples
         if samples and HELD_OUT not in found:
             found = {HELD_OUT: outcomes(samples)} | found
         return found
+
+    @property
+    def last_benchmarks(self) -> list[Row]:
+        """Rows of benchmarks.jsonl after the last step."""
+        return by_step(self.run.benchmarks).get(self.last_step, []) if self.run else []
 
     @property
     def last_samples(self) -> Samples | None:

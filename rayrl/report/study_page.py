@@ -137,7 +137,7 @@ def _benchmark_rows(study: Study, benchmarks: Benchmarks) -> list[dict[str, Any]
             cell = benchmarks.cell(arm, name)
             if cell is not None:
                 row = {"arm": arm.name, "benchmark": name, "role": benchmarks.role(name)} | asdict(cell.share)
-                rows.append(row | {"unscored": cell.unscored} | _by_trial(cell.seeds))
+                rows.append(row | {"unscored": cell.unscored, "cut_off": cell.cut_off} | _by_trial(cell.seeds))
     return rows
 
 

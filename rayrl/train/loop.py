@@ -14,6 +14,7 @@ from rayrl.actors.coordinator import CoordinatorState
 from rayrl.actors.deadlines import fetch
 from rayrl.config import GRPOConfig, SFTConfig
 from rayrl.errors import SyncError
+from rayrl.evaluate.summary import cut_off_warning, summarize
 from rayrl.learner.learner import Learner
 from rayrl.learner.metrics import over_updates
 from rayrl.train.base_distance import BaseDistance
@@ -64,6 +65,7 @@ class Rank:
         )
         self.sender = WeightSender(self.config, self.learner, job.coordinator, self.rank, self._wait)
         self.distance = BaseDistance(self.config, self.learner, job.folder, job.model)
+        self.warned: set[str] = set()  # sets of which it was said that many completions are cut off
 
     def _source(self) -> Source:
         if isinstance(self.config, SFTConfig):
@@ -156,7 +158,13 @@ class Rank:
         deadline = self.config.run.deadline_s * len(self.config.evaluation_sets) + 30
         sets = fetch(self.coordinator.evaluate.remote(), f"the evaluation after step {step}", deadline)
         took = {"time/evaluate_s": time.monotonic() - started}
-        self._log({"kind": "eval", "step": step, "rows": sets} | evaluation_statistics(sets) | took)
+        k = {one.name: one.k for one in self.config.evaluation_sets}
+        self._log({"kind": "eval", "step": step, "rows": sets} | evaluation_statistics(sets, k) | took)
+        for name, rows in sets.items():
+            warning = cut_off_warning(name, summarize(rows))
+            if warning and name not in self.warned:  # once a run, and again where it resumes
+                self.warned.add(name)
+                self._log({"kind": "event", "event": "cut_off", "detail": warning})
 
     def _phase(self, name: str) -> None:
         if self.first:

@@ -1,11 +1,14 @@
 """Numbers of a step and of an evaluation, from groups and rows."""
 
+import math
 import statistics
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from rayrl.actors.admission import StepBatch
 from rayrl.config import HELD_OUT, ObjectiveSettings
+from rayrl.evaluate.summary import summarize
 from rayrl.intervals import mean_interval
 from rayrl.rollout_row import EvaluationRow, training_rows
 from rayrl.types import STATUSES
@@ -52,22 +55,34 @@ def rollout_statistics(batch: StepBatch, step: int, objective: ObjectiveSettings
     return result
 
 
-def evaluation_statistics(sets: Mapping[str, list[EvaluationRow]]) -> dict[str, float | None]:
-    """Of each set: accuracy over the rows that could be scored, and how many could not; `eval/` is the held-out one."""
+def evaluation_statistics(
+    sets: Mapping[str, list[EvaluationRow]], k: Mapping[str, Sequence[int]] = MappingProxyType({})
+) -> dict[str, float | None]:
+    """Of each set: `summarize`'s figures with the ends of their intervals, and counts; `eval/` is the held-out one.
+
+    k: of pass@k and maj@k, by the set's name.
+    """
     result: dict[str, float | None] = {}
     for name, rows in sets.items():
-        scored = [row["score"] for row in rows if row["score"] is not None]
-        correct = sum(score >= 1.0 for score in scored)
-        values = {
-            "correct": correct,
-            "total": len(scored),
-            "unscored": len(rows) - len(scored),
-            "accuracy": correct / len(scored) if scored else None,
-            "mean_tokens": statistics.fmean(row["tokens"] for row in rows),
+        figures = summarize(rows, k.get(name, ()))
+        accuracy = figures["accuracy"]
+        values: dict[str, float | None] = {
+            "correct": _whole((accuracy.value or 0.0) * accuracy.n),
+            "total": accuracy.n,
+            "unscored": sum(row["score"] is None for row in rows),
         }
+        for metric, figure in figures.items():
+            values[metric] = figure.value
+            if metric != "mean_tokens":
+                values |= {f"{metric}_ci_low": figure.low, f"{metric}_ci_high": figure.high}
         for prefix in (f"benchmark/{name}", *(["eval"] if name == HELD_OUT else [])):
             result |= {f"{prefix}/{key}": value for key, value in values.items()}
     return result
+
+
+def _whole(count: float) -> float:
+    """A whole number where it is one but for rounding."""
+    return round(count) if math.isclose(count, round(count), abs_tol=1e-9) else count
 
 
 def _share(flags: Any) -> float:

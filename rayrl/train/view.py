@@ -12,7 +12,6 @@ from rich.text import Text
 
 from rayrl.actors.records import Phase
 from rayrl.config import HELD_OUT, TrainingConfig
-from rayrl.intervals import wilson_interval
 from rayrl.train.cluster import generator_replicas, verifier_actors
 from rayrl.train.folder_kind import RUN
 from rayrl.train.plan import RunPlan
@@ -102,13 +101,17 @@ def evaluation_lines(record: dict[str, Any]) -> str:
 
 
 def _evaluation_line(record: dict[str, Any], name: str) -> str:
-    correct, total, unscored = (int(record[f"benchmark/{name}/{key}"]) for key in ("correct", "total", "unscored"))
+    correct, total, unscored = (record[f"benchmark/{name}/{key}"] for key in ("correct", "total", "unscored"))
     where = f"{'held-out' if name == HELD_OUT else name} after step {record['step']}"
     if not total:
         return f"{where}: none of the completions could be scored"
-    low, high = wilson_interval(correct, total)
+    accuracy, low, high, cut, finished = (
+        record[f"benchmark/{name}/{key}"]
+        for key in ("accuracy", "accuracy_ci_low", "accuracy_ci_high", "truncated_frac", "accuracy_finished")
+    )
     rest = f", {unscored} not scored" if unscored else ""
-    return f"{where}: {correct}/{total} = {correct / total:.3f} (95 % interval {low:.3f}-{high:.3f}){rest}"
+    rest += f", {100 * cut:.1f} % cut off ({_number(finished, 3)} without these)" if cut else ""
+    return f"{where}: {correct:.6g}/{total} = {accuracy:.3f} (95 % interval {low:.3f}-{high:.3f}){rest}"
 
 
 def memory_line(record: dict[str, Any]) -> str:

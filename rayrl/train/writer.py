@@ -67,7 +67,8 @@ class Writer:
             write_jsonl(self.folder / "rollouts" / f"{stem}_{self.step:06d}.jsonl", rows)
             for index, row in enumerate(rows):
                 item = {"step": self.step, "benchmark": name, "index": index, "item": identity(row)}
-                item |= {"score": row["score"], "status": row["status"], "completion_tokens": row["tokens"]}
+                item |= {"sample": row["sample"], "score": row["score"], "status": row["status"]}
+                item |= {"completion_tokens": row["tokens"], "finish_reason": row["finish_reason"]}
                 self.items.append(item)
 
     def close(self) -> None:

@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from rayrl.config import (
+    EvalConfig,
     GRPOConfig,
     RunSettings,
     Settings,
@@ -232,3 +233,32 @@ def test_a_transfer_that_cannot_be_is_refused_by_name(
 ) -> None:
     with pytest.raises(ValueError, match=re.escape(reason)):
         GRPOConfig.model_validate(tiny_config | changes)
+
+
+SAMPLED = {"eval_data": {"source": "s"}, "benchmarks": {"aime": {"data": {"source": "s"}, "samples": 6}}}
+
+
+def test_samples_and_k_of_evaluated_sets() -> None:
+    common = {"evaluation": {"temperature": 0.6, "samples": 2}}
+    held_out, aime = validated(EvalConfig, "c", {"model": {"path": "m"}} | SAMPLED | common).evaluation_sets
+    assert (held_out.samples, held_out.k, aime.samples, aime.k) == (2, (1, 2), 6, (1, 2, 4, 6))
+    chosen = {"benchmarks": {"aime": SAMPLED["benchmarks"]["aime"] | {"k": [4, 1, 4]}}}
+    (_, aime) = validated(EvalConfig, "c", {"model": {"path": "m"}} | SAMPLED | common | chosen).evaluation_sets
+    assert aime.k == (1, 4)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({}, r"benchmarks.aime.samples \(6\): at temperature 0 all samples of an item are alike"),
+        (
+            {"evaluation": {"temperature": 1, "samples": 2, "k": [1, 4]}},
+            r"evaluation.k \(4\) must be at most evaluation",
+        ),
+        ({"evaluation": {"temperature": 1, "k": [0]}}, r"evaluation.k.0: .*greater than or equal to 1"),
+        ({"eval_data": None, "benchmarks": {}}, "nothing to evaluate"),
+    ],
+)
+def test_samples_that_say_nothing_are_refused(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        validated(EvalConfig, "c", {"model": {"path": "m"}} | SAMPLED | changes)

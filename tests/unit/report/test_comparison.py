@@ -206,7 +206,16 @@ def evaluated(folder: Path, asked: list[tuple[str, str]]) -> list[dict[str, obje
     (folder / "rollouts").mkdir(parents=True)
     writer = Writer(folder, settings)
     rows = [
-        {"prompt_id": f"gsm8k-{number}", "prompt": text, "gold": "4", "score": 1.0, "status": "correct", "tokens": 3}
+        {
+            "prompt_id": f"gsm8k-{number}",
+            "prompt": text,
+            "gold": "4",
+            "score": 1.0,
+            "status": "correct",
+            "tokens": 3,
+            "sample": 0,
+            "finish_reason": "stop",
+        }
         for number, text in asked
     ]
     writer.write({"kind": "eval", "step": 0, "rows": {"gsm8k": rows}})
