@@ -40,6 +40,7 @@ def parser() -> argparse.ArgumentParser:
     demo.add_argument("--dry-run", action="store_true", help=DRY_RUN)
     add_config("grpo", start.grpo, "demo/grpo", DRY_RUN, "train by GRPO")
     add_config("sft", start.sft, "demo/sft", DRY_RUN, "train on examples (supervised fine-tuning)")
+    _eval_options(add("eval", start.evaluate, "evaluate models on benchmarks, without training", OVERRIDES))
     add_config(
         "study",
         start.study,
@@ -87,6 +88,16 @@ class _Version(argparse.Action):
 
         print(f"rayrl {version('rayrl')}")
         parser.exit()
+
+
+def _eval_options(command: argparse.ArgumentParser) -> None:
+    named = (
+        "YAML file, such as configs/eval/finance.yaml, and the models for it: model folder, hub name, PEFT folder or "
+        "run directory. Without a config the first run's settings hold; without a model the config's own is evaluated"
+    )
+    command.add_argument("models", nargs="+", metavar="CONFIG|CHECKPOINT", help=named)
+    dry_run = "print settings and what would be sampled; start nothing"
+    command.add_argument("--dry-run", action="store_true", help=dry_run)
 
 
 def _verify_options(command: argparse.ArgumentParser) -> None:

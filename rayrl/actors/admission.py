@@ -14,7 +14,7 @@ from ray.exceptions import ObjectLostError
 from rayrl.actors.deadlines import expect, original
 from rayrl.actors.fleet import Fleet
 from rayrl.actors.records import Phase
-from rayrl.config import GRPOConfig, SFTConfig
+from rayrl.config import EvalConfig, GRPOConfig, SFTConfig
 from rayrl.data.order import PromptOrder
 from rayrl.types import Prompt, RolloutGroup, Sampling
 
@@ -40,7 +40,7 @@ class StepBatch:
 class Admission:
     """The position in the prompt stream, what staleness admits of it, and the buffer of finished groups."""
 
-    def __init__(self, config: GRPOConfig | SFTConfig, fleet: Fleet) -> None:
+    def __init__(self, config: GRPOConfig | SFTConfig | EvalConfig, fleet: Fleet) -> None:
         self.config, self.fleet = config, fleet
         self.failure: BaseException | None = None
         self.finished: dict[int, RolloutGroup] = {}  # by position

@@ -12,10 +12,10 @@ from typing import Any
 
 from rayrl.actors.admission import Admission, StepBatch
 from rayrl.actors.deadlines import expect
-from rayrl.actors.evaluation import evaluate_set
+from rayrl.actors.evaluation import draw, evaluate_set
 from rayrl.actors.fleet import Fleet
 from rayrl.actors.records import News, Phase, Records
-from rayrl.config import GRPOConfig, SFTConfig
+from rayrl.config import EvalConfig, GRPOConfig, SFTConfig
 from rayrl.generate.engine import TransferStep
 from rayrl.rollout_row import EvaluationRow
 from rayrl.types import Prompt, Rollout, RolloutGroup, Sampling
@@ -40,7 +40,9 @@ class PromptSets:
 class Coordinator:
     """An async actor, restarted by Ray when it dies, and restored by the learner."""
 
-    def __init__(self, config: GRPOConfig | SFTConfig, generators: list[Any], verifiers: list[Any]) -> None:
+    def __init__(
+        self, config: GRPOConfig | SFTConfig | EvalConfig, generators: list[Any], verifiers: list[Any]
+    ) -> None:
         self.config = config
         self.records = Records()
         self.fleet = Fleet(config, generators, verifiers, self.records)
@@ -144,6 +146,16 @@ class Coordinator:
                 for one in self.config.evaluation_sets
             }
 
+    async def draw(self, name: str, index: int, sample: int) -> EvaluationRow:
+        """One sample of a prompt of the set `name`, scored.
+
+        Raises:
+            RayrlError: What made a generator or verifier fail.
+            DeadlineError: One did not answer.
+        """
+        chosen = next(one for one in self.config.evaluation_sets if one.name == name)
+        return await draw(chosen, self.evaluated[name][index], sample, self.config.run.seed, self.fleet)
+
     async def log(self, record: dict[str, Any]) -> None:
         """Takes one record for metrics.jsonl."""
         self.records.add(record)
@@ -180,5 +192,5 @@ class CoordinatorActor(Coordinator):
     """The coordinator on Ray. `replicas` are (generators, verifiers), pickled: of handles among the arguments Ray warns
     at every start that they may be lost before the actor is restarted (github.com/ray-project/ray/issues/53727)."""
 
-    def __init__(self, config: GRPOConfig | SFTConfig, replicas: bytes) -> None:
+    def __init__(self, config: GRPOConfig | SFTConfig | EvalConfig, replicas: bytes) -> None:
         super().__init__(config, *pickle.loads(replicas))

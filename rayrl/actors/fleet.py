@@ -13,7 +13,7 @@ from ray.exceptions import RayTaskError
 from rayrl.actors.deadlines import expect, original
 from rayrl.actors.records import Records
 from rayrl.actors.replicas import LOST, Replicas
-from rayrl.config import TrainingConfig
+from rayrl.config import EvaluationConfig
 from rayrl.errors import RayrlError, SyncError
 from rayrl.generate.engine import TransferStep
 from rayrl.types import Prompt, Rollout, RolloutGroup, Sampling
@@ -29,7 +29,7 @@ class Fleet:
         records: Takes events: actors that were lost, completions without a reward.
     """
 
-    def __init__(self, config: TrainingConfig, generators: list[Any], verifiers: list[Any], records: Records) -> None:
+    def __init__(self, config: EvaluationConfig, generators: list[Any], verifiers: list[Any], records: Records) -> None:
         self.deadline_s = config.run.deadline_s
         self.records = records
         self.version = 0  # of the weights that generators hold

@@ -45,6 +45,14 @@ def _train(known: Namespace, rest: list[str], settings: "type[TrainingConfig]") 
     return train(config)
 
 
+def evaluate(known: Namespace, rest: list[str]) -> int:
+    from rayrl.commands.eval import print_request, run_eval
+    from rayrl.evaluate.request import read_request
+
+    request = read_request(known.models, rest)
+    return print_request(*request) if known.dry_run else run_eval(*request)
+
+
 def study(known: Namespace, rest: list[str]) -> int:
     from rayrl.commands.study import run_study
     from rayrl.study.settings import StudyConfig

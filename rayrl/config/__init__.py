@@ -24,7 +24,7 @@ nothing else does: `prompts_per_step` (P), `group_size` (G), `updates_per_step` 
 # mypy: implicit-reexport
 # ruff: noqa: F401
 
-from rayrl.config.config_file import dump_config, load_config, with_overrides
+from rayrl.config.config_file import dump_config, load_config, read_config, with_overrides
 from rayrl.config.data import DatasetSettings, PromptSettings, TargetSettings, TextSettings
 from rayrl.config.estimate import EstimateSettings
 from rayrl.config.eval import EvalConfig, EvaluationConfig

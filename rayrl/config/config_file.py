@@ -17,6 +17,11 @@ def load_config(path: Path, overrides: dict[str, Any], settings: type[C]) -> C:
     Raises:
         ConfigError: No such file, not YAML, an unknown key, a wrong type or value; names field, value and fix.
     """
+    return with_overrides(settings, str(path), read_config(path), overrides)
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """What a YAML file holds. Raises ConfigError where there is none, or it holds no settings."""
     if not path.is_file():
         raise ConfigError(f"config file {str(path)!r} does not exist")
     try:
@@ -29,7 +34,7 @@ def load_config(path: Path, overrides: dict[str, Any], settings: type[C]) -> C:
         raise ConfigError(f"config file {str(path)!r} cannot be read: {error}") from error
     if not isinstance(tree, dict):
         raise ConfigError(f"{path}: must hold settings (a mapping), holds {type(tree).__name__}")
-    return with_overrides(settings, str(path), tree, overrides)
+    return tree
 
 
 def with_overrides(settings: type[C], where: str, tree: dict[str, Any], overrides: Mapping[str, Any]) -> C:

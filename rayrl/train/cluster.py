@@ -9,7 +9,7 @@ from typing import Any
 
 import ray
 
-from rayrl.config import TrainingConfig
+from rayrl.config import EvaluationConfig, TrainingConfig
 from rayrl.errors import ResourceError
 
 # Of actors and tasks: in a trial they are scheduled as anywhere else, not in the room that Ray Tune keeps for it
@@ -80,35 +80,42 @@ def _knock(address: str) -> None:
         socket.create_connection((host, int(port)), timeout=10).close()
 
 
-def require_resources(config: TrainingConfig, available: dict[str, float]) -> None:
+def require_resources(config: EvaluationConfig, available: dict[str, float]) -> None:
     """Raises ResourceError where the cluster can never give what the run asks for."""
     needed = needed_resources(config)
     for kind, amount in needed.items():
         if amount > available.get(kind, 0.0):
             raise ResourceError(
                 f"the run asks for {amount:g} {kind}s (generators {generator_replicas(config)}, verifiers "
-                f"{verifier_actors(config)}, learner ranks {config.learner.workers}), the Ray cluster has "
+                f"{verifier_actors(config)}, learner ranks {learner_ranks(config)}), the Ray cluster has "
                 f"{available.get(kind, 0.0):g} free; lower generator.cpus/gpus, learner.cpus_per_worker/"
                 "gpus_per_worker or their counts, or add nodes"
             )
 
 
-def needed_resources(config: TrainingConfig) -> dict[str, float]:
+def needed_resources(config: EvaluationConfig) -> dict[str, float]:
     """What all actors of a run reserve."""
-    generator, verifier, learner = config.generator, config.verifier, config.learner
+    generator, verifier = config.generator, config.verifier
     replicas = generator_replicas(config)
-    cpus = replicas * generator.cpus + verifier_actors(config) * verifier.cpus
-    return {
-        "CPU": cpus + learner.workers * learner.cpus_per_worker,
-        "GPU": replicas * generator.gpus + learner.workers * learner.gpus_per_worker,
-    }
+    needed = {"CPU": replicas * generator.cpus + verifier_actors(config) * verifier.cpus}
+    needed["GPU"] = replicas * generator.gpus
+    if isinstance(config, TrainingConfig):
+        learner, ranks = config.learner, learner_ranks(config)
+        needed["CPU"] += ranks * learner.cpus_per_worker
+        needed["GPU"] += ranks * learner.gpus_per_worker
+    return needed
 
 
-def generator_replicas(config: TrainingConfig) -> int:
+def learner_ranks(config: EvaluationConfig) -> int:
+    """Learner ranks of a run: none where a model is evaluated without one."""
+    return config.learner.workers if isinstance(config, TrainingConfig) else 0
+
+
+def generator_replicas(config: EvaluationConfig) -> int:
     """Generators of a run: none where nothing is sampled."""
     return config.generator.replicas if config.samples else 0
 
 
-def verifier_actors(config: TrainingConfig) -> int:
+def verifier_actors(config: EvaluationConfig) -> int:
     """Verifier actors of a run: none where nothing is sampled."""
     return config.verifier.actors if config.samples else 0

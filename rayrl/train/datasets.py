@@ -6,7 +6,15 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
-from rayrl.config import DatasetSettings, GRPOConfig, PromptSettings, RewardSettings, SFTConfig, TrainingConfig
+from rayrl.config import (
+    DatasetSettings,
+    EvaluationConfig,
+    GRPOConfig,
+    PromptSettings,
+    RewardSettings,
+    SFTConfig,
+    TrainingConfig,
+)
 from rayrl.data.chat_template import ChatTemplate
 from rayrl.data.example_tokenizer import ExampleTokenizer
 from rayrl.data.examples import ExampleFile, write_examples
@@ -51,10 +59,8 @@ def read_datasets(config: TrainingConfig, model: str, drafts: ExitStack) -> Data
         DataError, ConfigError: Rows that cannot be used.
     """
     reader = _Reader(config, model)
-    evaluated = {
-        one.name: reader.prompts(one.data, one.prompt, one.rewards, one.field) for one in config.evaluation_sets
-    }
-    texts = {name: reader.texts(name) for name in config.divergence}
+    evaluated = reader.evaluated()
+    texts = {name: reader.texts(name, config) for name in config.divergence}
     held_out = {prompt.text for prompts in evaluated.values() for prompt in prompts}
     train: list[Prompt] = []
     examples, steps = None, config.steps
@@ -64,16 +70,30 @@ def read_datasets(config: TrainingConfig, model: str, drafts: ExitStack) -> Data
         reader.notes += examples.notes
         steps = steps or math.ceil(config.epochs * len(examples) / config.examples_per_step)
     else:
-        train = reader.training_prompts(held_out)
+        train = reader.training_prompts(config, held_out)
         first = first_prompt(train[0], reader.tokenizer)
-    left_out = {why: ids for why, ids in reader.left_out.items() if ids}
-    return Datasets(train, examples, evaluated, texts, steps, left_out, reader.notes, first)
+    return Datasets(train, examples, evaluated, texts, steps, reader.reasons, reader.notes, first)
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluatedSets:
+    """What a model is evaluated on; `left_out` and `notes` as in `Datasets`."""
+
+    prompts: dict[str, list[Prompt]]
+    left_out: dict[str, list[str]]
+    notes: list[str]
+
+
+def read_evaluated(config: EvaluationConfig, tokenizer: str) -> EvaluatedSets:
+    """The sets alone, tokenized; `tokenizer`: its folder or hub name. Raises as `read_datasets`."""
+    reader = _Reader(config, tokenizer)
+    return EvaluatedSets(reader.evaluated(), reader.reasons, reader.notes)
 
 
 class _Reader:
     """Reads with the model's tokenizer and chat template, and notes what is left out."""
 
-    def __init__(self, config: TrainingConfig, model: str) -> None:
+    def __init__(self, config: EvaluationConfig, model: str) -> None:
         tokenizer = load_tokenizer(model, config.model.chat_template)
         if tokenizer.chat_template is None:
             raise ModelError(
@@ -86,6 +106,16 @@ class _Reader:
         self.encode: Callable[[str], list[int]] = lambda text: list(tokenizer.encode(text, add_special_tokens=False))
         self.left_out: dict[str, list[str]] = {}
         self.notes: list[str] = []
+
+    @property
+    def reasons(self) -> dict[str, list[str]]:
+        """Why -> ids of the rows that are left out, where there are any."""
+        return {why: ids for why, ids in self.left_out.items() if ids}
+
+    def evaluated(self) -> dict[str, list[Prompt]]:
+        """Each set that is evaluated, by name."""
+        sets = self.config.evaluation_sets
+        return {one.name: self.prompts(one.data, one.prompt, one.rewards, one.field) for one in sets}
 
     def prompts(
         self,
@@ -114,16 +144,16 @@ class _Reader:
         self.left_out[f"{field}: gold answer cannot be read"] = [found.prompts[at].id for at in sorted(bad)]
         return [one for at, one in enumerate(found.prompts) if at not in bad]
 
-    def texts(self, name: str) -> list[Example]:
+    def texts(self, name: str, config: TrainingConfig) -> list[Example]:
         """A set whose divergence from the base is measured."""
         field = f"divergence.{name}"
-        found = build_texts(self.config.divergence[name], self.config.prompt, self.tokenizer, field)
+        found = build_texts(config.divergence[name], config.prompt, self.tokenizer, field)
         self.left_out |= {f"{field}: {reason}": names for reason, names in found.left_out.items()}
         return found.texts
 
-    def training_prompts(self, held_out: set[str]) -> list[Prompt]:
+    def training_prompts(self, config: TrainingConfig, held_out: set[str]) -> list[Prompt]:
         """What GRPO samples from, without what is evaluated too."""
-        config, select = self.config, None
+        select = None
         if isinstance(config, GRPOConfig) and config.target:
             rows = (config.train_data, config.prompt, config.target)
             select = ExampleTokenizer(*rows, self.render, self.encode, self.tokenizer.eos_token).selected

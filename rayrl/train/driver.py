@@ -9,6 +9,7 @@ from typing import Any
 
 import ray
 
+from rayrl.actors.coordinator import PromptSets
 from rayrl.actors.deadlines import fetch, original
 from rayrl.actors.records import News
 from rayrl.config import TrainingConfig
@@ -103,9 +104,10 @@ def _said(view: View, what: str) -> Iterator[None]:
 
 def _train(config: TrainingConfig, plan: RunPlan, folder: Path, writer: Writer, view: View, watch: Watch) -> None:
     """Starts the actors and Ray Train, and passes on what they say until the end."""
-    actors = RunActors(config, plan)
+    prompts = PromptSets(plan.data.train, plan.data.evaluated)
+    actors = RunActors(config, plan.model, plan.structure.adapter, prompts)
     try:
-        training = actors.start_training(folder)
+        training = actors.start_training(config, plan, folder)
         seen, token = 0, ""
         finished = False
         while not finished:

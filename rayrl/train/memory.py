@@ -9,9 +9,9 @@ from pathlib import Path
 
 import psutil
 
-from rayrl.config import GRPOConfig, SFTConfig, TrainingConfig
+from rayrl.config import EvaluationConfig, GRPOConfig, SFTConfig, TrainingConfig
 from rayrl.errors import ModelError
-from rayrl.train.cluster import generator_replicas, verifier_actors
+from rayrl.train.cluster import generator_replicas, learner_ranks, verifier_actors
 from rayrl.train.datasets import Datasets
 from rayrl.units import GB
 
@@ -57,13 +57,14 @@ class PartMemory:
     copied: int = 0
 
 
-def run_memory(config: TrainingConfig, parts: PartMemory) -> RunMemory:
+def run_memory(config: EvaluationConfig, parts: PartMemory) -> RunMemory:
     """Memory of a run with these settings and parts."""
-    ranks = config.learner.workers
+    ranks = learner_ranks(config)
+    on_gpu = isinstance(config, TrainingConfig) and config.learner.gpus_per_worker
     replicas = generator_replicas(config)
     verifiers = verifier_actors(config) * (1 + config.verifier.processes_per_actor)
     return RunMemory(
-        learners=0 if config.learner.gpus_per_worker else ranks * parts.learner,
+        learners=0 if on_gpu else ranks * parts.learner,
         generators=0 if config.generator.gpus else replicas * parts.generator,
         sync=(2 + replicas) * parts.sent if replicas else 0,
         processes=RAY + IMPORTED * (1 + ranks + 2 * replicas) + VERIFIER * verifiers,
@@ -77,7 +78,7 @@ def mapped_bytes(config: TrainingConfig, sent_bytes: int) -> int:
     return 2 * sent_bytes if config.samples and not config.learner.gpus_per_worker else 0
 
 
-def require_memory(config: TrainingConfig, needed: RunMemory, largest: int = 0) -> None:
+def require_memory(config: EvaluationConfig, needed: RunMemory, largest: int = 0) -> None:
     """Raises ModelError where this machine's memory cannot hold what runs here.
 
     Args:
@@ -93,7 +94,7 @@ def require_memory(config: TrainingConfig, needed: RunMemory, largest: int = 0) 
         lower = (
             f"the largest micro-batch has {largest} tokens: lower learner.microbatch_tokens "
             f"({config.learner.microbatch_tokens}) or {longest}.max_tokens; or "
-            if largest
+            if isinstance(config, TrainingConfig) and largest
             else ""
         )
         raise ModelError(

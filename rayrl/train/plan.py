@@ -6,7 +6,7 @@ from functools import cached_property
 from statistics import fmean
 from typing import Any
 
-from rayrl.config import SFTConfig, TrainingConfig
+from rayrl.config import EvaluationConfig, FreezeSettings, SFTConfig, TrainingConfig
 from rayrl.learner.freeze_table import FreezeRow, freeze_rows
 from rayrl.learner.memory import Memory, MemoryEstimator
 from rayrl.learner.structure import Structure, read_structure
@@ -18,7 +18,30 @@ from rayrl.train.phase_times import PhaseTimes, phase_times
 from rayrl.units import GB
 
 
-class RunPlan:
+class ModelPlan:
+    """What is known of a model that generators are to hold, and of the memory that takes, in bytes."""
+
+    config: EvaluationConfig
+
+    @cached_property
+    def model(self) -> str:
+        """Folder or hub name."""
+        return resolve_model(self.config.model.path)
+
+    @cached_property
+    def structure(self) -> Structure:
+        return read_structure(self.model, FreezeSettings(), None)
+
+    @property
+    def generator_bytes(self) -> int:
+        """Of one generator: weights, and on CPU the KV cache; on a GPU that takes what is left of vLLM's share."""
+        generator = self.config.generator
+        dtype = generator.options.get("dtype", "bfloat16" if generator.gpus else compute_dtype())
+        weights = sum(parameter.size for parameter in self.structure.parameters)
+        return _width(dtype) * weights + (0 if generator.gpus else int(generator.kv_cache_gb * GB))
+
+
+class RunPlan(ModelPlan):
     """What a run's settings come to. Each part is found once, when it is first asked for; sizes are in bytes.
 
     Every part raises a RayrlError where it cannot be had (`preflight.CHECKS` asks for all of them).
@@ -28,14 +51,11 @@ class RunPlan:
         drafts: Removes what the data are tokenized into, unless it was moved.
     """
 
+    config: TrainingConfig
+
     def __init__(self, config: TrainingConfig, drafts: ExitStack) -> None:
         self.config = config
         self._drafts = drafts
-
-    @cached_property
-    def model(self) -> str:
-        """Folder or hub name."""
-        return resolve_model(self.config.model.path)
 
     @cached_property
     def structure(self) -> Structure:
@@ -81,14 +101,6 @@ class RunPlan:
         copied = 0 if self.config.learner.gpus_per_worker else self._copied_bytes
         on_cpu = mapped_bytes(self.config, self._sent_bytes) + copied
         return self.learner_memory.total + self.activation_bytes + on_cpu
-
-    @property
-    def generator_bytes(self) -> int:
-        """Of one generator: weights, and on CPU the KV cache; on a GPU that takes what is left of vLLM's share."""
-        generator = self.config.generator
-        dtype = generator.options.get("dtype", "bfloat16" if generator.gpus else compute_dtype())
-        weights = sum(parameter.size for parameter in self.structure.parameters)
-        return _width(dtype) * weights + (0 if generator.gpus else int(generator.kv_cache_gb * GB))
 
     @property
     def memory_without_batch(self) -> RunMemory:

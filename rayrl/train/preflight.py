@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from rayrl.actors.chat_prompts import ChatPrompts
-from rayrl.config import SFTConfig, TrainingConfig
+from rayrl.config import EvaluationConfig, SFTConfig, TrainingConfig
 from rayrl.drift.model_paths import open_base
 from rayrl.errors import ConfigError, ModelError
 from rayrl.learner.compilation import require_compiler
@@ -18,7 +18,7 @@ from rayrl.train.disk import require_disk
 from rayrl.train.folder_kind import RUN
 from rayrl.train.interrupt import terminated_as_interrupt
 from rayrl.train.memory import require_memory
-from rayrl.train.plan import RunPlan
+from rayrl.train.plan import ModelPlan, RunPlan
 from rayrl.verify.finance.own_judge import own_judges
 from rayrl.verify.rewards import function_paths
 
@@ -41,7 +41,7 @@ def check_weights(plan: RunPlan) -> None:
     require_memory(plan.config, plan.memory_without_batch)
 
 
-def check_context(plan: RunPlan) -> None:
+def check_context(plan: ModelPlan) -> None:
     """No prompt with its completion, and no example, can be longer than the model's context."""
     config, positions = plan.config, plan.structure.positions
     longest = {
@@ -57,7 +57,7 @@ def check_context(plan: RunPlan) -> None:
             )
 
 
-def check_judge(plan: RunPlan) -> None:
+def check_judge(plan: ModelPlan) -> None:
     """The run's own generators can judge, where they are to."""
     judges = own_judges(plan.config.all_rewards)
     if judges:
@@ -79,7 +79,7 @@ def check_drift(plan: RunPlan) -> None:
             raise ModelError(f"drift: {error}; or switch it off (drift: false)") from error
 
 
-def check_plugins(plan: RunPlan) -> None:
+def check_plugins(plan: ModelPlan) -> None:
     """Rewards have the options that they are given, and what is named by import path is there."""
     for path in function_paths(plan.config.all_rewards):
         load(path, "rewards.function")
@@ -135,6 +135,6 @@ def check_run(config: TrainingConfig) -> Iterator[RunPlan]:
         yield plan
 
 
-def longest_verdict(config: TrainingConfig) -> int:
+def longest_verdict(config: EvaluationConfig) -> int:
     """Longest prompt with its reply that the run's own generators are asked for as judges, in tokens."""
     return max((judge.prompt_tokens + judge.max_tokens for judge in own_judges(config.all_rewards)), default=0)

@@ -3,6 +3,7 @@
 import threading
 from concurrent.futures import Future
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import ray
@@ -12,7 +13,7 @@ from rayrl.actors.coordinator import CoordinatorActor, PromptSets
 from rayrl.actors.generator import GeneratorActor, engine_settings
 from rayrl.actors.judge_server import OwnJudge
 from rayrl.actors.verifier import VerifierActor
-from rayrl.config import TrainingConfig
+from rayrl.config import EvaluationConfig, TrainingConfig
 from rayrl.train.cluster import ANYWHERE, generator_replicas, verifier_actors
 from rayrl.train.entry import RankJob, run_ranks
 from rayrl.train.plan import RunPlan
@@ -21,11 +22,19 @@ from rayrl.verify.finance.own_judge import own_judges
 
 
 class RunActors:
-    """Generators, verifiers and the coordinator of a run."""
+    """Generators, verifiers and the coordinator of a run.
 
-    def __init__(self, config: TrainingConfig, plan: RunPlan) -> None:
+    Args:
+        config: The settings.
+        model: Folder or hub name of what generators load.
+        adapter: Contents of adapter_config.json where they are to be given a LoRA adapter; None: they are not.
+        prompts: Of training and of each set that is evaluated.
+    """
+
+    def __init__(
+        self, config: EvaluationConfig, model: str, adapter: dict[str, Any] | None, prompts: PromptSets
+    ) -> None:
         self.config = config
-        self.plan = plan
         generator, verifier = config.generator, config.verifier
         # Ray restarts an actor that dies; the coordinator brings it up to date.
         generators = ray.remote(GeneratorActor).options(
@@ -39,27 +48,26 @@ class RunActors:
             num_cpus=verifier.cpus, max_restarts=-1, max_concurrency=1000, scheduling_strategy=ANYWHERE
         )
         longest = max(config.longest_sample, longest_verdict(config))
-        settings = engine_settings(generator, plan.model, longest, config.run.seed, plan.structure.adapter)
+        settings = engine_settings(generator, model, longest, config.run.seed, adapter)
         replicas, judges = generator_replicas(config), verifier_actors(config)
         self.generators = [generators.remote(generator.engine, settings) for _ in range(replicas)]
         for handle in self.generators:
             handle.start.remote()  # the coordinator waits for it; meanwhile the learner starts
         own_rewards = {one.name: one.rewards for one in config.evaluation_sets}
         name = f"coordinator-{uuid4().hex}"
-        judge = _own_judge(config, plan.model, name)
+        judge = _own_judge(config, model, name)
         self.verifiers = [
             verifiers.remote(config.rewards, verifier, "answer", own_rewards, judge) for _ in range(judges)
         ]
-        self.prompts = ray.put(PromptSets(plan.data.train, plan.data.evaluated))
+        self.prompts = ray.put(prompts)
         coordinators = ray.remote(CoordinatorActor).options(
             name=name, num_cpus=0, max_restarts=-1, max_concurrency=10_000, scheduling_strategy=ANYWHERE
         )
         self.coordinator = coordinators.remote(config, cloudpickle.dumps((self.generators, self.verifiers)))
 
-    def start_training(self, folder: Path) -> "Future[None]":
+    def start_training(self, config: TrainingConfig, plan: RunPlan, folder: Path) -> "Future[None]":
         """Ray Train in a thread of its own, so that this one stays free to show progress and to take Ctrl-C."""
-        plan = self.plan
-        job = RankJob(self.config, plan.model, self.coordinator, self.prompts, folder, plan.learner_bytes)
+        job = RankJob(config, plan.model, self.coordinator, self.prompts, folder, plan.learner_bytes)
         end: Future[None] = Future()
 
         def run() -> None:
@@ -81,7 +89,7 @@ class RunActors:
             ray.kill(handle)
 
 
-def _own_judge(config: TrainingConfig, model: str, coordinator: str) -> OwnJudge | None:
+def _own_judge(config: EvaluationConfig, model: str, coordinator: str) -> OwnJudge | None:
     judges = own_judges(config.all_rewards)
     if not judges:
         return None

@@ -14,3 +14,8 @@ def raises(completions: list[str], **columns: Any) -> list[float | None]:
 
 def nothing(completions: list[str], **columns: Any) -> list[float | None]:
     return [None] * len(completions)
+
+
+def any_digit(completions: list[str], **columns: Any) -> list[float | None]:
+    """1 where there is a digit, else 0: a score that models differ in."""
+    return [float(any(c.isdigit() for c in text)) for text in completions]

@@ -32,6 +32,8 @@ SETTINGS: dict[str, Any] = {
     "miniature": StudyConfig,
     "olmo2": StudyConfig,
     "sweep": SweepConfig,
+    "scalpel": EvalConfig,
+    "finance": EvalConfig,
 }
 """By the first word of a file's name; all others are GRPO."""
 SHIPPED = sorted((ROOT / "configs").rglob("*.yaml"))

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from transformers import AutoTokenizer
 
-from rayrl.config import GRPOConfig, SFTConfig, load_config
+from rayrl.config import EvalConfig, GRPOConfig, SFTConfig, load_config
 from rayrl.config.overrides import parse_overrides
 from rayrl.data.example_tokenizer import ExampleTokenizer
 from rayrl.data.examples import write_examples
@@ -115,6 +115,16 @@ def test_the_financial_recipes_are_nf4_lora_of_the_base_with_the_loss_on_answers
     set_to(config, {"model.path": f"meta-llama/Llama-3.1-{size.upper()}", "target.loss": "answers"})
     set_to(config, {"adapter.quantize": "nf4", "target.share_column": "context"})
     set_to(load_config(CONFIGS / "finance/sft.yaml", {}, SFTConfig), {"adapter.quantize": "nf4"})
+
+
+def test_the_evaluation_of_the_maths_study_has_the_papers_protocol() -> None:
+    config = load_config(CONFIGS / "eval/scalpel.yaml", {}, EvalConfig)
+    sets = config.evaluation_sets
+    assert [one.name for one in sets] == ["aime24", "math500", "gsm8k", "mmlu"]
+    assert {(one.temperature, one.top_p, one.samples) for one in sets} == {(0.6, 0.95, 1)}
+    assert {one.prompt.max_tokens + one.max_tokens for one in sets} == {4096}
+    study = load_config(CONFIGS / "maths/grpo.yaml", {}, GRPOConfig)
+    assert config.model.path == study.model.path
 
 
 def render_and_encode(tokenizer: Any) -> tuple[Any, Any]:

@@ -18,6 +18,7 @@ from rayrl import cli
 from rayrl.actors.verifier import VerifierActor
 from rayrl.config import (
     BUILT_IN_REWARDS,
+    EvalConfig,
     GRPOConfig,
     Settings,
     SFTConfig,
@@ -35,6 +36,7 @@ from tests.unit.docs.pages import PAGES, ROOT, anchors, blocks, codes, commands,
 
 CONFIGS: dict[str, type[Settings]] = {
     "demo": GRPOConfig,
+    "eval": EvalConfig,
     "grpo": GRPOConfig,
     "sft": SFTConfig,
     "study": StudyConfig,
@@ -119,7 +121,7 @@ def test_commands_are_what_the_command_line_takes(words: list[str]) -> None:
         return
     settings = CONFIGS[known.command]
     overrides = parse_overrides(rest, settings)
-    path = cli.demo_config() if known.command == "demo" else known.config
+    path = Path(known.models[0]) if known.command == "eval" else known.config
     if path.parts[0] == "runs" or str(path).isupper():  # of a run of the reader's
         return
     load_config(ROOT / path, overrides, settings)
@@ -249,6 +251,6 @@ def test_the_page_of_settings_names_every_setting_of_the_demo() -> None:
     named = set(codes(ROOT / "docs/settings.md"))
     config = yaml.safe_load((ROOT / "configs/demo/grpo.yaml").read_text())
     paths = {f"{top}.{name}" for top, part in config.items() if isinstance(part, dict) for name in part}
-    shown_once = {path.replace("eval_data.", "train_data.") for path in paths}
+    shown_once = {path.replace("train_data.", "eval_data.") for path in paths}
     assert len(paths) > 10
-    assert not {path for path in shown_once if not path.startswith("train_data.options")} - named
+    assert not {path for path in shown_once if not path.startswith("eval_data.options")} - named

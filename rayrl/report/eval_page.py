@@ -1,0 +1,43 @@
+"""The page of an evaluation: figures of every model, models side by side, and how samples add up."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rayrl.report.html import render_page, write_page
+from rayrl.report.sample_curves import Results, sample_curves
+from rayrl.report.text import printable
+
+
+def write_eval_report(
+    folder: Path, models: Mapping[str, Results], pairs: Sequence[dict[str, Any]], notes: Sequence[str], config_text: str
+) -> Path:
+    """Writes `folder`/report.html; returns its path.
+
+    Args:
+        folder: Of the evaluation.
+        models: Of each, what its results.json holds.
+        pairs: What comparison.json holds.
+        notes: What a reader should know of the figures.
+        config_text: The settings.
+    """
+    benchmarks = list(dict.fromkeys(name for results in models.values() for name in results))
+    page = render_page(
+        "eval.html.j2",
+        name=folder.name,
+        models=models,
+        benchmarks=benchmarks,
+        of_k={name: _of_k(name, models.values()) for name in benchmarks},
+        pairs=pairs,
+        notes=notes,
+        curves=sample_curves(models),
+        config_text=printable(config_text, 100_000, 0),
+    )
+    return write_page(folder, page)
+
+
+def _of_k(benchmark: str, models: Iterable[Results]) -> list[str]:
+    """Names of the figures of k samples that every model has."""
+    common = [set(results[benchmark]) for results in models if benchmark in results]
+    first = next(results[benchmark] for results in models if benchmark in results)
+    return [name for name in first if "@" in name and all(name in names for names in common)]
