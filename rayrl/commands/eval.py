@@ -1,10 +1,8 @@
 """`rayrl eval`: models on benchmarks, one after the other, without a learner. Nothing is evaluated twice."""
 
-import json
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 from rich.progress import TaskID
@@ -15,17 +13,13 @@ from rayrl.config import EvalConfig, dump_config
 from rayrl.errors import INTERRUPTED, ConfigError
 from rayrl.evaluate.draws import Draw, record_of
 from rayrl.evaluate.model import find_models
+from rayrl.evaluate.outputs import ITEMS, SETTINGS, notes_of, write_results
 from rayrl.evaluate.plan import EvalPlan, check_models
-from rayrl.evaluate.results import ModelResults, PairedResult, compare, model_results
-from rayrl.evaluate.tables import comparison_table, results_table
 from rayrl.files import write_whole
 from rayrl.folders import require_writable
 from rayrl.jsonl import Journal, read_jsonl
-from rayrl.report.eval_page import write_eval_report
 from rayrl.rollout_row import EvaluationRow
 from rayrl.train.interrupt import terminated_as_interrupt
-
-ITEMS, SETTINGS = "items.jsonl", "eval.yaml"
 
 
 def run_eval(config: EvalConfig, models: Sequence[str]) -> int:
@@ -47,7 +41,7 @@ def run_eval(config: EvalConfig, models: Sequence[str]) -> int:
     try:
         with terminated_as_interrupt():
             events = _sample_missing(plans, journal, console)
-        _finish(folder, plans, journal, dump_config(kept), events)
+        write_results(folder, plans, journal, events)
     except KeyboardInterrupt:
         console.print("interrupted; the same command goes on where this one ended")
         return INTERRUPTED
@@ -73,7 +67,7 @@ def print_request(config: EvalConfig, models: Sequence[str]) -> int:
             done = sum(draw.key in there for draw in own)
             table.add_row(plan.target.label, one.name, str(len(own) // one.samples), str(len(own)), str(done))
     console.print(table)
-    console.print("\n".join(_notes(plans)), markup=False)
+    console.print("\n".join(notes_of(plans)), markup=False)
     console.print(f"output  {folder}", markup=False)
     return 0
 
@@ -116,57 +110,3 @@ def _sample_missing(plans: Sequence[EvalPlan], journal: Journal, console: Consol
             if new:
                 sample(plan, new, take, tell)
     return events
-
-
-def _finish(folder: Path, plans: Sequence[EvalPlan], journal: Journal, settings: str, events: Sequence[str]) -> None:
-    """Writes the results and shows them."""
-    rows = {plan.target.label: _rows(plan, journal) for plan in plans}
-    k = {one.name: one.k for one in plans[0].config.evaluation_sets}
-    models = [model_results(label, own, k) for label, own in rows.items()]
-    pairs = compare(rows)
-    for model in models:
-        place = folder if len(models) == 1 else folder / model.label
-        place.mkdir(exist_ok=True)
-        write_whole(place / "results.json", _json(model.record()))
-    if pairs:
-        write_whole(folder / "comparison.json", _json([one.record() for one in pairs]))
-    notes = [*_notes(plans), *_warnings(models), *events]
-    _show(models, pairs, notes)
-    records = {model.label: model.record() for model in models}
-    page = write_eval_report(folder, records, [one.record() for one in pairs], notes, settings)
-    print(f"report: {page}")
-
-
-def _rows(plan: EvalPlan, journal: Journal) -> dict[str, list[dict[str, Any]]]:
-    found: dict[str, list[dict[str, Any]]] = {}
-    for draw in plan.draws:
-        found.setdefault(draw.benchmark, []).append(journal[draw.key])
-    return found
-
-
-def _notes(plans: Sequence[EvalPlan]) -> list[str]:
-    """What a reader should know beside the figures: rows that were left out, what holds of a model."""
-    said = [f"{plan.target.label}: {note}" for plan in plans for note in plan.target.notes]
-    said += [note for plan in plans for note in plan.sets.notes]
-    for plan in plans:
-        for why, ids in plan.sets.left_out.items():
-            shown = ", ".join(ids[:3]) + (", …" if len(ids) > 3 else "")
-            said.append(f"{plan.target.label}: left out {len(ids)} of {why} ({shown})")
-    return list(dict.fromkeys(said))
-
-
-def _warnings(models: Sequence[ModelResults]) -> list[str]:
-    return [f"{model.label}: {warning}" for model in models for warning in model.warnings.values()]
-
-
-def _show(models: Sequence[ModelResults], pairs: Sequence[PairedResult], notes: Sequence[str]) -> None:
-    console = Console(width=160, highlight=False)
-    console.print(results_table(models))
-    if pairs:
-        console.print(comparison_table(pairs))
-    for note in notes:
-        console.print(note, markup=False, soft_wrap=True)
-
-
-def _json(value: Mapping[str, Any] | Sequence[Any]) -> str:
-    return json.dumps(value, indent=1, ensure_ascii=False) + "\n"

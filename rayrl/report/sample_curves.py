@@ -26,7 +26,7 @@ from rayrl.report.text import printable
 Results = Mapping[str, Mapping[str, Mapping[str, Any]]]
 """{benchmark: {metric: {value, low, high}}}, as results.json has it."""
 COLORS = (BLUE, RED, GREEN, ORANGE, PURPLE, SKY)
-KINDS = {"pass": SOLID, "maj": DASHED}
+KINDS = {"pass": (SOLID, "circle"), "maj": (DASHED, "square")}
 CAPTION = "pass@k: at least one of k samples is correct. maj@k: the most frequent answer is. Bands: 95 % interval."
 SAMPLES, CORRECT = "samples k", "items (%)"
 
@@ -59,7 +59,7 @@ def _curves(figures: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> Plot | No
     rows: list[dict[str, Any]] = []
     series: list[Series] = []
     for (label, own), color in zip(figures.items(), COLORS * len(figures), strict=False):
-        for kind, dash in KINDS.items():
+        for kind, (dash, symbol) in KINDS.items():
             name, of_kind = f"{kind}@k, {label}", f"{kind}@"
             points = {int(metric.removeprefix(of_kind)): one for metric, one in own.items() if of_kind in metric}
             known = {k: one for k, one in sorted(points.items()) if one["value"] is not None}
@@ -67,7 +67,7 @@ def _curves(figures: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> Plot | No
                 {"series": name, SAMPLES: k} | percent_row(CORRECT, one["value"], one["low"], one["high"])
                 for k, one in known.items()
             ]
-            series += [Series(name, color, dash)] if known else []
+            series += [Series(name, color, dash, symbol)] if known else []
     ticks = sorted({row[SAMPLES] for row in rows})
     if len(ticks) < 2:
         return None
