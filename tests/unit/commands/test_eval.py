@@ -1,0 +1,109 @@
+"""`rayrl eval` before any actor starts: what it says it would do, and what it refuses."""
+
+import json
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from rayrl import cli
+
+
+@pytest.fixture
+def settings(tiny_model: Path, tmp_path: Path) -> dict[str, Any]:
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text("".join(json.dumps({"question": f"{n} + 1 =", "answer": n + 1}) + "\n" for n in range(5)))
+    return {
+        "run": {"name": "e", "dir": str(tmp_path / "runs")},
+        "model": {"path": str(tiny_model)},
+        "generator": {"engine": "tests.fakes.engine:TransformersEngine"},
+        "benchmarks": {"sums": {"data": {"source": str(rows)}, "prompt": {"max_tokens": 100}}},
+        "evaluation": {"temperature": 1, "max_tokens": 8, "samples": 3},
+    }
+
+
+def evaluate(settings: dict[str, Any], folder: Path, *rest: str) -> int:
+    path = folder / "c.yaml"
+    path.write_text(yaml.safe_dump(settings))
+    return cli.main(["eval", str(path), *rest])
+
+
+@pytest.fixture(autouse=True)
+def no_actors(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "rayrl.evaluate.sampler", None)
+
+
+def test_a_dry_run_says_what_would_be_sampled_of_which_model(
+    settings: dict[str, Any], tiny_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = shutil.copytree(tiny_model, tmp_path / "other")
+    assert evaluate(settings, tmp_path, str(tiny_model), str(other), "--dry-run", "--benchmarks.sums.samples", "2") == 0
+    shown = capsys.readouterr().out
+    rows = [line.split() for line in shown.splitlines() if " sums " in line]
+    assert rows == [["tiny", "sums", "5", "10", "0"], ["other", "sums", "5", "10", "0"]]
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("rest", "code", "message"),
+    [
+        (["nowhere/at/all"], 4, "'nowhere/at/all' does not exist"),
+        (["--benchmarks.sums.data.source", "none.jsonl"], 3, "benchmarks.sums.data.source"),
+        (["--benchmarks.sums.prompt.max_tokens", "250"], 2, "258 tokens are more than the 256 positions"),
+        (["--evaluation.temperature", "0"], 2, "at temperature 0 all samples of an item are alike"),
+        (["--benchmarks.sums.rewards", "[{function: mathz}]"], 2, "'mathz' is neither built in"),
+        (["--generator.engine", "no.such:Engine"], 2, "generator.engine"),
+        (["--learner.threads", "2"], 2, "learner: unknown setting"),
+    ],
+)
+def test_bad_input_ends_before_any_actor_starts(
+    settings: dict[str, Any],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    rest: list[str],
+    code: int,
+    message: str,
+) -> None:
+    assert evaluate(settings, tmp_path, *rest) == code
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "runs").exists()
+
+
+def test_the_folder_of_a_run_is_no_place_for_an_evaluation(
+    settings: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "runs/e").mkdir(parents=True)
+    (tmp_path / "runs/e/config.yaml").write_text("{}")
+    assert evaluate(settings, tmp_path, "--run.overwrite", "true") == 2
+    assert "is the folder of a run or a study; choose another name" in capsys.readouterr().err
+    assert (tmp_path / "runs/e/config.yaml").exists()
+
+
+def test_where_all_samples_are_there_nothing_is_started_and_results_are_written(
+    settings: dict[str, Any], tiny_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from rayrl.config import EvalConfig, validated
+    from rayrl.evaluate.draws import record_of
+    from rayrl.evaluate.model import find_models
+    from rayrl.evaluate.plan import check_models
+    from rayrl.jsonl import Journal
+
+    (plan,) = check_models(validated(EvalConfig, "c", settings), find_models([str(tiny_model)]))
+    journal = Journal(tmp_path / "runs/e/items.jsonl")
+    for draw in plan.draws:
+        prompt = plan.sets.prompts["sums"][draw.index]
+        row: Any = {"prompt_id": prompt.id, "prompt": prompt.columns["question"], "gold": prompt.columns["answer"]}
+        row |= {"completion": "5", "status": "correct", "extracted": "5", "reason": "", "decided_by": "rules"}
+        row |= {"tokens": 1, "finish_reason": "stop", "sample": draw.sample, "score": float(draw.sample == 0)}
+        journal.append(record_of(draw, row, "tiny"))
+    journal.close()
+    assert evaluate(settings, tmp_path) == 0
+    shown = capsys.readouterr()
+    assert "15 of 15 samples are there; 0 to go" in shown.err
+    assert "pass@3 100.0 %" in shown.out
+    results = json.loads((tmp_path / "runs/e/results.json").read_text())
+    assert results["sums"]["avg@3"]["value"] == pytest.approx(1 / 3)
+    assert results["sums"]["avg@3"]["n"] == 5
