@@ -64,6 +64,8 @@ def test_trains_and_leaves_a_whole_run_directory(whole: Command) -> None:
     assert len(differences) > STEPS / 2
     assert max(differences) < 0.02
     assert whole.records("event")[-1]["event"] == "finished"
+    cut_off = [record["detail"] for record in whole.records("event") if record["event"] == "cut_off"]
+    assert len(cut_off) == any(record["eval/truncated_frac"] > 0.05 for record in evaluations), "it is said once"
     plan = json.loads((whole.run_dir / "plan.json").read_text())
     assert sum(row["parameters"] for row in plan["freeze"]) == plan["parameters"] > 0
     assert 0 < steps[0]["memory/peak_gb"] <= steps[-1]["memory/peak_gb"] + 0.01
@@ -126,7 +128,8 @@ def test_deaths_and_ctrl_c_cost_steps_since_the_checkpoint_and_change_nothing(
     records = {record["step"]: [record.get(key) for key in keys] for record in resumed.records("step")}
     assert records == {record["step"]: [record.get(key) for key in keys] for record in whole.records("step")}
     events = [record["event"] for record in resumed.records("event")]
-    assert [event for event in events if event != "actor_lost"] == ["interrupted", "resumed", "finished"]
+    told = ("actor_lost", "cut_off")
+    assert [event for event in events if event not in told] == ["interrupted", "resumed", "finished"]
     assert "actor_lost" in events
     assert last < STEPS, "it was interrupted before its end"
 
