@@ -26,6 +26,8 @@ def write_results(folder: Path, plans: Sequence[EvalPlan], journal: Journal, eve
     k = {one.name: one.k for one in plans[0].config.evaluation_sets}
     models = [model_results(label, own, k) for label, own in rows.items()]
     pairs = compare(rows)
+    for name in ("results.json", "comparison.json"):  # of other models, where the command named others before
+        (folder / name).unlink(missing_ok=True)
     for model in models:
         place = folder if len(models) == 1 else folder / model.label
         place.mkdir(exist_ok=True)

@@ -100,7 +100,10 @@ def test_where_all_samples_are_there_nothing_is_started_and_results_are_written(
         row |= {"tokens": 1, "finish_reason": "stop", "sample": draw.sample, "score": float(draw.sample == 0)}
         journal.append(record_of(draw, row, "tiny"))
     journal.close()
+    stale = tmp_path / "runs/e/comparison.json"
+    stale.write_text("[]")
     assert evaluate(settings, tmp_path) == 0
+    assert not stale.exists(), "it was of other models"
     shown = capsys.readouterr()
     assert "15 of 15 samples are there; 0 to go" in shown.err
     assert "pass@3 100.0 %" in shown.out
