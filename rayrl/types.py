@@ -25,6 +25,8 @@ class Prompt:
     text: str
     token_ids: list[int]
     columns: dict[str, Any]
+    continuations: list[list[int]] = field(default_factory=list)
+    """Tokens of the answers whose likelihoods decide; none where a completion is read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,21 @@ class Rollout:
     finish_reason: FinishReason
 
 
+@dataclass(frozen=True, slots=True)
+class Score:
+    """How probable a continuation of T tokens is to the policy."""
+
+    logprobs: list[float]
+    """[T] log-probability of each token after those before it, in nats, at temperature 1."""
+    greedy: bool
+    """Each of its tokens is the most probable one: greedy decoding writes the continuation."""
+
+    @property
+    def total(self) -> float:
+        """Of the whole continuation."""
+        return sum(self.logprobs)
+
+
 @dataclass(slots=True)
 class RolloutGroup:
     """The G completions of one prompt with what they earned."""
@@ -81,7 +98,11 @@ class RolloutGroup:
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """How completions are drawn. temperature 0 is greedy. json_schema: completions are JSON that it describes."""
+    """How completions are drawn. temperature 0 is greedy. json_schema: completions are JSON that it describes.
+
+    stop: texts, special tokens' included, that end a completion; its token ids hold them, its text need not.
+    top_k: the most probable tokens to draw from; 0: all.
+    """
 
     temperature: float
     top_p: float
@@ -89,3 +110,5 @@ class Sampling:
     n: int = 1
     seed: int | None = None
     json_schema: str | None = None
+    stop: tuple[str, ...] = ()
+    top_k: int = 0

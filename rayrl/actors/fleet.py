@@ -16,7 +16,7 @@ from rayrl.actors.replicas import LOST, Replicas
 from rayrl.config import EvaluationConfig
 from rayrl.errors import RayrlError, SyncError
 from rayrl.generate.engine import TransferStep
-from rayrl.types import Prompt, Rollout, RolloutGroup, Sampling
+from rayrl.types import Prompt, Rollout, RolloutGroup, Sampling, Score
 
 
 class Fleet:
@@ -120,6 +120,12 @@ class Fleet:
         call = self._generators.call(what, lambda handle: handle.generate.remote(token_ids, sampling))
         rollouts: list[Rollout] = await call
         return rollouts
+
+    async def score(self, what: str, token_ids: list[int], continuations: Sequence[list[int]]) -> list[Score]:
+        """How probable each continuation of a prompt is (`Engine.score`); asked for as completions are."""
+        call = self._generators.call(what, lambda handle: handle.score.remote(token_ids, list(continuations)))
+        scores: list[Score] = await call
+        return scores
 
     async def group(self, prompt: Prompt, sampling: Sampling, benchmark: str = "") -> RolloutGroup:
         """Completions of one prompt with what they earn, by the rewards of `benchmark` where it has its own.

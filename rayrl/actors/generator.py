@@ -4,7 +4,7 @@ import asyncio
 import os
 import tempfile
 import time
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -13,7 +13,7 @@ from rayrl.errors import SyncError
 from rayrl.generate.engine import Engine, EngineSettings, TransferStep
 from rayrl.generate.packets import Packet
 from rayrl.plugins import load
-from rayrl.types import Rollout, Sampling
+from rayrl.types import Rollout, Sampling, Score
 from rayrl.units import GB
 
 SHARED_MEMORY = Path("/dev/shm")
@@ -81,6 +81,11 @@ class GeneratorActor:
     async def generate(self, prompt_token_ids: list[int], sampling: Sampling) -> list[Rollout]:
         self._require_started()
         return await self._call(self.engine.generate(prompt_token_ids, sampling))
+
+    async def score(self, prompt_token_ids: list[int], continuations: Sequence[list[int]]) -> list[Score]:
+        """As `Engine.score`."""
+        self._require_started()
+        return await self._call(self.engine.score(prompt_token_ids, continuations))
 
     async def load_weights(self, version: int, packets: list[Any]) -> int:
         """Takes the packets behind some object references; returns the version now held.

@@ -6,7 +6,10 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from rayrl.processor import compute_dtype
-from rayrl.types import Rollout, Sampling
+from rayrl.types import Rollout, Sampling, Score
+
+MAX_CONTINUATIONS = 64
+"""Of one prompt, whose log-probabilities are asked for together. vLLM gives those of 128 tokens at one position."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +73,10 @@ class Engine(Protocol):
 
     async def generate(self, prompt_token_ids: list[int], sampling: Sampling) -> list[Rollout]:
         """`sampling.n` completions; logprobs are of the distribution that was sampled from."""
+
+    async def score(self, prompt_token_ids: list[int], continuations: Sequence[list[int]]) -> list[Score]:
+        """How probable each of at most MAX_CONTINUATIONS continuations of a prompt is. Neither it nor they are empty,
+        and with any of them it is at most `max_model_len` tokens. Evaluations by likelihood alone ask for this."""
 
     async def load_weights(self, version: int, packets: Sequence[PacketFile]) -> None:
         """Replaces the named weights, the adapter's as a whole; completions in flight are frozen meanwhile and

@@ -1,8 +1,9 @@
 """vLLM as an `Engine`: the one file that starts vLLM."""
 
+import asyncio
 import dataclasses
 import os
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import Any
 
 from rayrl.config import PROCESSED
@@ -11,7 +12,7 @@ from rayrl.generate.engine import EngineSettings, PacketFile, TransferStep
 from rayrl.generate.packets import is_adapter, read
 from rayrl.generate.weight_sync import BACKEND
 from rayrl.peft_folder import write_peft_folder
-from rayrl.types import FinishReason, Rollout, Sampling
+from rayrl.types import FinishReason, Rollout, Sampling, Score
 
 
 class VLLMEngine:
@@ -83,20 +84,21 @@ class VLLMEngine:
             n=sampling.n,
             temperature=sampling.temperature,
             top_p=sampling.top_p,
+            top_k=sampling.top_k,
             max_tokens=sampling.max_tokens,
             seed=sampling.seed,
+            stop=list(sampling.stop),
+            skip_special_tokens=not sampling.stop,  # a text that stops may be that of a special token
             structured_outputs=StructuredOutputsParams(json=sampling.json_schema) if sampling.json_schema else None,
             logprobs=0,  # of the sampled token only
             output_kind=RequestOutputKind.DELTA,
         )
-        self._requests += 1
         texts = [""] * sampling.n
         tokens: list[list[int]] = [[] for _ in range(sampling.n)]
         logprobs: list[list[float]] = [[] for _ in range(sampling.n)]
         versions: list[list[int]] = [[] for _ in range(sampling.n)]
         reasons: list[FinishReason] = ["abort"] * sampling.n
-        prompt, request = {"prompt_token_ids": prompt_token_ids}, str(self._requests)
-        async for output in self._llm.generate(prompt, parameters, request_id=request, lora_request=self._adapter):
+        async for output in self._outputs(prompt_token_ids, parameters):
             for part in output.outputs:
                 index = part.index
                 texts[index] += part.text
@@ -108,6 +110,57 @@ class VLLMEngine:
                     reasons[index] = part.finish_reason
         columns = zip(texts, tokens, logprobs, versions, reasons, strict=True)
         return [Rollout(*fields) for fields in columns]
+
+    async def score(self, prompt_token_ids: list[int], continuations: Sequence[list[int]]) -> list[Score]:
+        """Continuations that differ in their last token only are one request, and one row of logits where they have
+        no other."""
+        lasts: dict[tuple[int, ...], dict[int, None]] = {}
+        for *before, last in continuations:
+            lasts.setdefault(tuple(before), {})[last] = None
+        scored = await asyncio.gather(*(self._score(prompt_token_ids, *one) for one in lasts.items()))
+        found = dict(zip(lasts, scored, strict=True))
+        return [found[tuple(before)][last] for *before, last in continuations]
+
+    async def _score(
+        self, prompt: list[int], before: tuple[int, ...], lasts: Iterable[int], cached: bool = True
+    ) -> dict[int, Score]:
+        """Last token -> score of `before` and that token. The last is sampled, so that its logits are those of one
+        position; those of `before` are the prompt's.
+
+        vLLM's prefix cache gives no log-probabilities of what it holds. It is read all the same, as it mostly holds the
+        prompt alone; where it holds more, all is computed again (`cached` False).
+        """
+        from vllm import SamplingParams
+        from vllm.sampling_params import RequestOutputKind
+
+        parameters = SamplingParams(
+            temperature=0,
+            max_tokens=1,
+            logprob_token_ids=list(lasts),
+            prompt_logprobs=0 if before else None,
+            skip_reading_prefix_cache=not cached,
+            flat_logprobs=True,
+            detokenize=False,
+            output_kind=RequestOutputKind.FINAL_ONLY,
+        )
+        outputs = [output async for output in self._outputs([*prompt, *before], parameters)]
+        output = outputs[-1]
+        if before and cached and output.num_cached_tokens >= len(prompt):
+            return await self._score(prompt, before, lasts, cached=False)
+        rows = output.prompt_logprobs[-len(before) :] if before else []
+        own = [row[token] for token, row in zip(before, rows, strict=True)]
+        (sampled,), (candidates,) = output.outputs[0].token_ids, output.outputs[0].logprobs
+        logprobs, greedy = [one.logprob for one in own], all(one.rank == 1 for one in own)
+        return {last: Score([*logprobs, candidates[last].logprob], greedy and sampled == last) for last in lasts}
+
+    def _outputs(self, token_ids: list[int], parameters: Any) -> AsyncIterator[Any]:
+        """vLLM's for one request, by the adapter that it holds."""
+        self._requests += 1
+        prompt, request = {"prompt_token_ids": token_ids}, str(self._requests)
+        outputs: AsyncIterator[Any] = self._llm.generate(
+            prompt, parameters, request_id=request, lora_request=self._adapter
+        )
+        return outputs
 
     async def load_weights(self, version: int, packets: Sequence[PacketFile]) -> None:
         await self._pause()

@@ -8,7 +8,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from rayrl.generate.engine import EngineSettings, PacketFile
 from rayrl.generate.packets import read
-from rayrl.types import Rollout, Sampling
+from rayrl.types import Rollout, Sampling, Score
 
 
 class TransformersEngine:
@@ -49,6 +49,16 @@ class TransformersEngine:
         reason = "stop" if tokens[-1] == self.tokenizer.eos_token_id else "length"
         text = self.tokenizer.decode(tokens, skip_special_tokens=True)
         return Rollout(text, tokens, logprobs, [self.version] * len(tokens), reason)
+
+    async def score(self, prompt_token_ids: list[int], continuations: Sequence[list[int]]) -> list[Score]:
+        return [self._score(prompt_token_ids, one) for one in continuations]
+
+    def _score(self, prompt: list[int], continuation: list[int]) -> Score:
+        with torch.no_grad():
+            logits = self.model(torch.tensor([prompt + continuation])).logits[0, len(prompt) - 1 : -1]
+        wanted = torch.tensor(continuation)
+        logprobs = torch.log_softmax(logits, -1).gather(-1, wanted[:, None])[:, 0]
+        return Score(logprobs.tolist(), bool((logits.argmax(-1) == wanted).all()))
 
     async def load_weights(self, version: int, packets: Sequence[PacketFile]) -> None:
         named = {

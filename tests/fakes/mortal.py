@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from rayrl.generate.engine import EngineSettings, PacketFile
-from rayrl.types import Rollout, Sampling
+from rayrl.types import Rollout, Sampling, Score
 
 
 class EngineDeadError(Exception):
@@ -26,6 +26,10 @@ class Mortal:
     async def generate(self, prompt_token_ids: list[int], sampling: Sampling) -> list[Rollout]:
         await self._answer()
         return [Rollout("", [1], [0.0], [self.version], "stop")] * sampling.n
+
+    async def score(self, prompt_token_ids: list[int], continuations: Sequence[list[int]]) -> list[Score]:
+        await self._answer()
+        return [Score([0.0] * len(one), True) for one in continuations]
 
     async def load_weights(self, version: int, packets: Sequence[PacketFile]) -> None:
         await self._answer()
