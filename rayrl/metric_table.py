@@ -109,6 +109,10 @@ EVALUATION = (
     *(Metric(f"benchmark/{{name}}/{figure}", unit, meaning) for figure, unit, meaning in _EVALUATION),
     *(Metric(f"eval/{figure}", unit, f"The same of `held_out`: {meaning[0].lower()}{meaning[1:]}")
       for figure, unit, meaning in _EVALUATION),
+    Metric("benchmark/{name}/truncated", "prompts", "lm_eval: contexts that were cut at `max_length`."),
+    Metric("benchmark/{name}/lm_eval/{metric}", "none",
+           "lm_eval: a metric with its filter, such as `acc,none`, as lm-evaluation-harness aggregates it; of the "
+           "tasks of a group also each one's, with its name before."),
     Metric("time/evaluate_s", "s", "The evaluation of all benchmarks."),
 )  # fmt: skip
 

@@ -14,6 +14,7 @@ from rayrl.actors.admission import Admission, StepBatch
 from rayrl.actors.deadlines import expect
 from rayrl.actors.evaluation import draw, evaluate_set
 from rayrl.actors.fleet import Fleet
+from rayrl.actors.harness import Harness, HarnessResult
 from rayrl.actors.records import News, Phase, Records
 from rayrl.config import EvalConfig, GRPOConfig, SFTConfig
 from rayrl.generate.engine import TransferStep
@@ -47,6 +48,7 @@ class Coordinator:
         self.records = Records()
         self.fleet = Fleet(config, generators, verifiers, self.records)
         self.admission = Admission(config, self.fleet)
+        self.harness = Harness(config, self.fleet)
         self.evaluated: dict[str, list[Prompt]] = {}
 
     # -- the learner's side ----------------------------------------------------------------------------------------
@@ -155,6 +157,15 @@ class Coordinator:
         """
         chosen = next(one for one in self.config.evaluation_sets if one.name == name)
         return await draw(chosen, self.evaluated[name][index], sample, self.config.run.seed, self.fleet)
+
+    async def evaluate_harness(self) -> HarnessResult:
+        """The tasks of lm-evaluation-harness, meanwhile as in `evaluate`.
+
+        Raises:
+            RayrlError: A task failed, or generators.
+        """
+        with self.admission.pause():
+            return await self.harness.evaluate()
 
     async def log(self, record: dict[str, Any]) -> None:
         """Takes one record for metrics.jsonl."""

@@ -1,4 +1,4 @@
-"""Completions of the prompts of an evaluated set, scored: one, or several samples of each."""
+"""Completions of the prompts of an evaluated set, scored: one, or several samples of each; or most probable choices."""
 
 import asyncio
 import zlib
@@ -8,6 +8,7 @@ from rayrl.actors.deadlines import expect
 from rayrl.actors.fleet import Fleet
 from rayrl.actors.records import Phase
 from rayrl.config import EvaluationSet
+from rayrl.evaluate.choices import choice_row
 from rayrl.rollout_row import EvaluationRow, evaluation_row
 from rayrl.types import Prompt, Sampling
 
@@ -23,7 +24,10 @@ def sampling_of(chosen: EvaluationSet, item: str, sample: int, run_seed: int) ->
 
 
 async def draw(chosen: EvaluationSet, prompt: Prompt, sample: int, run_seed: int, fleet: Fleet) -> EvaluationRow:
-    """The row of one sample of a prompt."""
+    """The row of one sample of a prompt, or of its most probable choice."""
+    if chosen.method != "generate":
+        scores = await fleet.score(f"likelihoods of {prompt.id}", prompt.token_ids, prompt.continuations)
+        return choice_row(prompt, chosen.method, scores)
     group = await fleet.group(prompt, sampling_of(chosen, prompt.id, sample, run_seed), chosen.name)
     return evaluation_row(group, sample)
 

@@ -28,7 +28,7 @@ from rayrl.config.config_file import dump_config, load_config, read_config, with
 from rayrl.config.data import DatasetSettings, PromptSettings, TargetSettings, TextSettings
 from rayrl.config.estimate import EstimateSettings
 from rayrl.config.eval import EvalConfig, EvaluationConfig
-from rayrl.config.evaluation import HELD_OUT, BenchmarkSettings, EvalSettings, EvaluationSet
+from rayrl.config.evaluation import HELD_OUT, BenchmarkSettings, EvalSettings, EvaluationSet, HarnessSettings
 from rayrl.config.generator import PROCESSED, GeneratorSettings, SamplingSettings
 from rayrl.config.grpo import GRPOConfig
 from rayrl.config.learner import LearnerSettings

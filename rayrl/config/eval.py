@@ -5,7 +5,7 @@ from typing import ClassVar, Self
 from pydantic import Field, field_validator, model_validator
 
 from rayrl.config.data import DatasetSettings, PromptSettings
-from rayrl.config.evaluation import HELD_OUT, BenchmarkSettings, EvalSettings, EvaluationSet
+from rayrl.config.evaluation import HELD_OUT, BenchmarkSettings, EvalSettings, EvaluationSet, HarnessSettings
 from rayrl.config.generator import GeneratorSettings
 from rayrl.config.model import ModelSettings
 from rayrl.config.rewards import Rewards, RewardSettings, VerifierSettings
@@ -55,7 +55,7 @@ class EvaluationConfig(Settings):
 
     @property
     def evaluation_sets(self) -> list[EvaluationSet]:
-        """All that is evaluated, the held-out problems first."""
+        """All of this project's own sets that are evaluated, the held-out problems first."""
         common = self.evaluation
         sets = []
         if self.eval_data:
@@ -63,12 +63,27 @@ class EvaluationConfig(Settings):
             what = (HELD_OUT, "eval_data", self.eval_data, self.prompt, self.rewards)
             sets.append(EvaluationSet(*what, *how, _rising(common.k, common.samples)))
         for name, own in self.benchmarks.items():
+            if own.data is None:
+                continue
             temperature = common.temperature if own.temperature is None else own.temperature
-            samples = own.samples or common.samples
+            drawn = own.method == "generate"
+            samples = own.samples or (common.samples if drawn else 1)
+            rewards = own.rewards if drawn else [RewardSettings(function="choice")]
             how = (temperature, own.top_p or common.top_p, own.max_tokens or self.evaluation_tokens, samples)
-            what = (name, f"benchmarks.{name}.data", own.data, own.prompt, own.rewards)
-            sets.append(EvaluationSet(*what, *how, _rising(own.k or common.k, samples)))
+            what = (name, f"benchmarks.{name}.data", own.data, own.prompt, rewards)
+            k = _rising(own.k or (common.k if drawn else None), samples)
+            sets.append(EvaluationSet(*what, *how, k, own.method))
         return sets
+
+    @property
+    def harness_tasks(self) -> dict[str, HarnessSettings]:
+        """Tasks of lm-evaluation-harness that are evaluated, by the benchmark's name."""
+        return {name: one.lm_eval for name, one in self.benchmarks.items() if one.lm_eval}
+
+    @property
+    def evaluates(self) -> bool:
+        """Whether there is anything to evaluate."""
+        return bool(self.evaluation_sets or self.harness_tasks)
 
     @property
     def all_rewards(self) -> list[RewardSettings]:
@@ -83,12 +98,13 @@ class EvaluationConfig(Settings):
     @property
     def longest_sample(self) -> int:
         """Longest prompt with its completion that a generator is asked for, in tokens."""
-        return max((one.prompt.max_tokens + one.max_tokens for one in self.evaluation_sets), default=0)
+        own = [one.prompt.max_tokens + one.max_tokens for one in self.evaluation_sets]
+        return max([*own, *(one.max_length + 1 for one in self.harness_tasks.values())], default=0)
 
     @property
     def samples(self) -> bool:
         """Whether anything is sampled: held-out completions, or what is trained on."""
-        return bool(self.evaluation_sets)
+        return self.evaluates
 
 
 class EvalConfig(EvaluationConfig):
@@ -102,7 +118,7 @@ class EvalConfig(EvaluationConfig):
 
     @model_validator(mode="after")
     def require_sets(self) -> Self:
-        if not self.evaluation_sets:
+        if not self.evaluates:
             raise ValueError("benchmarks: nothing to evaluate; name a set there, or in eval_data")
         return self
 

@@ -9,6 +9,7 @@ from typing import Any
 from rayrl.config import (
     DatasetSettings,
     EvaluationConfig,
+    EvaluationSet,
     GRPOConfig,
     PromptSettings,
     RewardSettings,
@@ -22,6 +23,7 @@ from rayrl.data.prompts import Select, build_prompts, equal_prompts
 from rayrl.data.row import in_brackets
 from rayrl.divergence.text_set import build_texts
 from rayrl.errors import DataError, ModelError, listed
+from rayrl.evaluate.choices import likelihood_prompt
 from rayrl.models import load_tokenizer
 from rayrl.train.first_row import FirstRow, first_example, first_prompt
 from rayrl.train.folder_kind import RUN
@@ -114,8 +116,28 @@ class _Reader:
 
     def evaluated(self) -> dict[str, list[Prompt]]:
         """Each set that is evaluated, by name."""
-        sets = self.config.evaluation_sets
-        return {one.name: self.prompts(one.data, one.prompt, one.rewards, one.field) for one in sets}
+        return {one.name: self._evaluated(one) for one in self.config.evaluation_sets}
+
+    def _evaluated(self, one: EvaluationSet) -> list[Prompt]:
+        """With the choices of each problem where their likelihoods decide."""
+        found = self.prompts(one.data, one.prompt, one.rewards, one.field)
+        if one.method == "generate":
+            return found
+        kept: list[Prompt] = []
+        bad: dict[str, str] = {}
+        for prompt in found:
+            try:
+                kept.append(likelihood_prompt(prompt, one.method, self.encode, one.max_tokens))
+            except ValueError as error:
+                bad[prompt.id] = str(error)
+        if bad and (one.data.bad_golds == "error" or not kept):
+            named = listed([f"{name}: {reason}" for name, reason in bad.items()])
+            raise DataError(
+                f"{one.field}: {len(bad)} of {len(found)} rows cannot be answered by {one.method}:\n{named}\n"
+                f"mend them, set method: generate, or leave them out by {one.field}.bad_golds: skip"
+            )
+        self.left_out[f"{one.field}: no choices for {one.method}"] = list(bad)
+        return kept
 
     def prompts(
         self,

@@ -151,15 +151,20 @@ class Rank:
             self.sender.send(version, base)
 
     def _evaluate(self, step: int) -> None:
-        if not self.first or not self.config.evaluation_sets:
+        if not self.first or not self.config.evaluates:
             return
         started = time.monotonic()
         # The coordinator holds each set to its deadline.
         deadline = self.config.run.deadline_s * len(self.config.evaluation_sets) + 30
         sets = fetch(self.coordinator.evaluate.remote(), f"the evaluation after step {step}", deadline)
+        figures: dict[str, float] = {}
+        if tasks := self.config.harness_tasks:
+            deadline = self.config.run.deadline_s * len(tasks) + 30
+            found = fetch(self.coordinator.evaluate_harness.remote(), f"the tasks after step {step}", deadline)
+            sets, figures = sets | found.rows, found.figures
         took = {"time/evaluate_s": time.monotonic() - started}
         k = {one.name: one.k for one in self.config.evaluation_sets}
-        self._log({"kind": "eval", "step": step, "rows": sets} | evaluation_statistics(sets, k) | took)
+        self._log({"kind": "eval", "step": step, "rows": sets} | evaluation_statistics(sets, k) | figures | took)
         for name, rows in sets.items():
             warning = cut_off_warning(name, summarize(rows))
             if warning and name not in self.warned:  # once a run, and again where it resumes

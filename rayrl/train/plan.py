@@ -40,6 +40,14 @@ class ModelPlan:
         weights = sum(parameter.size for parameter in self.structure.parameters)
         return _width(dtype) * weights + (0 if generator.gpus else int(generator.kv_cache_gb * GB))
 
+    @cached_property
+    def harness_sizes(self) -> dict[str, int]:
+        """Documents of each benchmark that is a task of lm-evaluation-harness."""
+        from rayrl.evaluate.harness_tasks import HarnessTask
+
+        tasks = self.config.harness_tasks.items()
+        return {name: HarnessTask(settings, f"benchmarks.{name}.lm_eval").size for name, settings in tasks}
+
 
 class RunPlan(ModelPlan):
     """What a run's settings come to. Each part is found once, when it is first asked for; sizes are in bytes.

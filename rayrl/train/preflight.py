@@ -45,6 +45,9 @@ def check_context(plan: ModelPlan) -> None:
     """No prompt with its completion, and no example, can be longer than the model's context."""
     config, positions = plan.config, plan.structure.positions
     longest = {
+        "lm_eval.max_length and one token more": max(
+            (one.max_length + 1 for one in config.harness_tasks.values()), default=0
+        ),
         "prompt.max_tokens and the longest completion": config.longest_sample,
         "judge.prompt_tokens and judge.max_tokens": longest_verdict(config),
     }
@@ -83,8 +86,13 @@ def check_plugins(plan: ModelPlan) -> None:
     """Rewards have the options that they are given, and what is named by import path is there."""
     for path in function_paths(plan.config.all_rewards):
         load(path, "rewards.function")
-    if plan.config.generator.engine != "vllm":
-        load(plan.config.generator.engine, "generator.engine")
+    engine = plan.config.generator.engine
+    if engine != "vllm":
+        likelihood = plan.config.harness_tasks or any(one.method != "generate" for one in plan.config.evaluation_sets)
+        if not hasattr(load(engine, "generator.engine"), "score") and likelihood:
+            raise ConfigError(
+                f"generator.engine: {engine!r} has no method score, which benchmarks by likelihood ask for"
+            )
 
 
 def check_compiler(plan: RunPlan) -> None:
@@ -103,6 +111,11 @@ def check_datasets(plan: RunPlan) -> None:
     _ = plan.data
 
 
+def check_harness(plan: RunPlan) -> None:
+    """lm-evaluation-harness has the tasks that benchmarks name, and their data are here."""
+    _ = plan.harness_sizes
+
+
 def check_memory(plan: RunPlan) -> None:
     """There is memory for the largest micro-batch that can come."""
     require_memory(plan.config, plan.memory, plan.largest_microbatch)
@@ -119,6 +132,7 @@ CHECKS: tuple[Check, ...] = (
     check_compiler,
     check_disk,
     check_datasets,  # late, because SFT's may take long
+    check_harness,  # later still: it reads every file of lm-eval's tasks
     check_memory,
 )
 

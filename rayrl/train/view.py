@@ -136,8 +136,9 @@ def plan_table(config: TrainingConfig, plan: RunPlan) -> Table:
         table.add_row("examples", f"{len(data.examples)} to learn")
     else:
         table.add_row("problems", f"{len(data.train)} to train on")
-    if data.evaluated:
-        table.add_row("evaluated", ", ".join(f"{len(prompts)} of {name}" for name, prompts in data.evaluated.items()))
+    evaluated = {name: len(prompts) for name, prompts in data.evaluated.items()} | plan.harness_sizes
+    if evaluated:
+        table.add_row("evaluated", ", ".join(f"{size} of {name}" for name, size in evaluated.items()))
     for reason, ids in data.left_out.items():
         table.add_row("left out", f"{len(ids)} of {reason} ({', '.join(ids[:3])}{', …' if len(ids) > 3 else ''})")
     table.add_row("a step", config.step_in_words)

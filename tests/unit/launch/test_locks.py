@@ -40,6 +40,17 @@ def test_a_lock_holds_all_that_its_packages_ask_for(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", lock.KINDS)
+def test_the_extra_adds_all_that_a_set_up_lacks_for_it_and_moves_none_of_its_pins(kind: str) -> None:
+    added = lock.pins(lock.EXTRA)
+    assert asked(lock.EXTRA).keys() == added.keys()
+    assert not added.keys() & lock.pins(kind).keys()
+    everything = asked(lock.EXTRA) | {"rayrl": lock.wanted(lock.EXTRA)}
+    left_out = lock.LEFT_OUT[kind] | lock.LEFT_OUT[lock.EXTRA]
+    assert lock.missing(lock.pins(kind) | added, everything, left_out) == []
+    assert "lm-eval" in added
+
+
+@pytest.mark.parametrize("kind", lock.KINDS)
 def test_what_was_written_down_is_what_the_installed_packages_ask_for(kind: str) -> None:
     installed: dict[str, list[str]] = {}
     for name, version in lock.pins(kind).items():

@@ -1,0 +1,105 @@
+"""Tasks of lm-evaluation-harness by the run's generators: its code runs in a thread beside the coordinator's loop."""
+
+import asyncio
+from collections.abc import Awaitable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from rayrl.actors.deadlines import expect
+from rayrl.actors.fleet import Fleet
+from rayrl.actors.records import Phase
+from rayrl.config import HarnessSettings, TrainingConfig
+from rayrl.models import load_tokenizer, resolve_model
+from rayrl.rollout_row import EvaluationRow
+from rayrl.types import Rollout, Sampling, Score
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class HarnessResult:
+    """rows: by the benchmark's name. figures: for metrics.jsonl, as lm-eval aggregates them."""
+
+    rows: dict[str, list[EvaluationRow]]
+    figures: dict[str, float]
+
+
+class FleetGenerators:
+    """A fleet, asked from another thread (`rayrl.evaluate.harness_model.Generators`).
+
+    Args:
+        fleet: It answers, each question within its deadline.
+        loop: The fleet's.
+        name: Of the benchmark.
+    """
+
+    def __init__(self, fleet: Fleet, loop: asyncio.AbstractEventLoop, name: str) -> None:
+        self._fleet, self._loop, self._name = fleet, loop, name
+
+    def generate(self, prompts: Sequence[tuple[list[int], Sampling]]) -> list[Rollout]:
+        what = f"a completion of {self._name}"
+        rollouts = self._all([self._fleet.generate(what, *one) for one in prompts])
+        return [one for (one,) in rollouts]
+
+    def score(self, prompts: Sequence[tuple[list[int], list[list[int]]]]) -> list[list[Score]]:
+        return self._all([self._fleet.score(f"likelihoods of {self._name}", *one) for one in prompts])
+
+    def _all(self, calls: list[Awaitable[T]]) -> list[T]:
+        done = 0
+
+        async def counted(call: Awaitable[T]) -> T:
+            nonlocal done
+            found = await call
+            done += 1
+            self._fleet.records.phase = Phase(f"evaluate {self._name}", done, len(calls))
+            return found
+
+        async def together() -> list[T]:
+            return await asyncio.gather(*map(counted, calls))
+
+        return asyncio.run_coroutine_threadsafe(together(), self._loop).result(self._fleet.deadline_s)
+
+
+class Harness:
+    """The tasks of a run's benchmarks, each loaded once."""
+
+    def __init__(self, config: TrainingConfig, fleet: Fleet) -> None:
+        self._config, self._fleet = config, fleet
+        self._tasks: dict[str, Any] = {}
+        self._tokenizer: Any = None
+
+    async def evaluate(self) -> HarnessResult:
+        """All of them, one after the other, each within the run's deadline.
+
+        Raises:
+            RayrlError: A task failed, or generators.
+        """
+        rows: dict[str, list[EvaluationRow]] = {}
+        figures: dict[str, float] = {}
+        for name, settings in self._config.harness_tasks.items():
+            work = asyncio.to_thread(self._evaluate, name, settings, asyncio.get_running_loop())
+            rows[name], found = await expect(work, f"the evaluation of {name}", self._fleet.deadline_s)
+            figures |= {f"benchmark/{name}/{key}": value for key, value in found.items()}
+        return HarnessResult(rows, figures)
+
+    def _evaluate(
+        self, name: str, settings: HarnessSettings, loop: asyncio.AbstractEventLoop
+    ) -> tuple[list[EvaluationRow], dict[str, float]]:
+        from rayrl.evaluate.harness_model import GeneratorLM
+        from rayrl.evaluate.harness_tasks import HarnessTask
+
+        field = f"benchmarks.{name}.lm_eval"
+        if name not in self._tasks:
+            self._fleet.records.phase = Phase(f"load {name}")
+            self._tasks[name] = HarnessTask(settings, field)
+        if self._tokenizer is None:
+            model = self._config.model
+            self._tokenizer = load_tokenizer(resolve_model(model.path), model.chat_template)
+        generators = FleetGenerators(self._fleet, loop, name)
+        model = GeneratorLM(generators, self._tokenizer, settings.max_length, self._config.run.seed)
+        rows, found = self._tasks[name].evaluate(model)
+        if model.truncated:
+            cut = f"{model.truncated} contexts were cut at their beginning; raise {field}.max_length"
+            loop.call_soon_threadsafe(self._fleet.records.add_event, "truncated", f"{name}: {cut}")
+        figures = {f"lm_eval/{key}": value for key, value in found.items()}
+        return list(rows), {"truncated": float(model.truncated), **figures}

@@ -1,0 +1,202 @@
+"""lm-evaluation-harness on the run's generators beside its own Hugging Face back end: same answers, and how fast.
+
+    python -m tests.benchmarks.against_lm_eval --mmlu test.jsonl --gsm8k test.jsonl [--likelihood 500] [--generated 200]
+
+Both read the same tasks, written here as YAML files: the published form of MMLU (letters after `Answer:`) and its
+options whole (`continuation`), and GSM8K. Time is that of lm-eval's `evaluate`, without loading models. Both compute
+in `--dtype`.
+"""
+
+import argparse
+import asyncio
+import json
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from rayrl.config import HarnessSettings
+from rayrl.models import EMBEDDED, load_tokenizer, resolve_model
+from rayrl.types import Rollout, Sampling, Score
+
+MAX_LENGTH = 2048
+IN_FLIGHT = 64
+ACCURACY = [{"metric": "acc", "aggregation": "mean", "higher_is_better": True}]
+FORM = "{{question.strip()}}\n" + "".join(f"{'ABCD'[n]}. {{{{choices[{n}]}}}}\n" for n in range(4)) + "Answer:"
+TIE = 1e-3
+"""Nats within which two choices count as alike."""
+
+
+def task_files(folder: Path, mmlu: Path, gsm8k: Path | None) -> dict[str, str]:
+    """Name -> YAML file of a task on rows of these files."""
+
+    def data(path: Path) -> dict[str, Any]:
+        files = {"test": str(path.absolute())}
+        return {"dataset_path": "json", "dataset_kwargs": {"data_files": files}, "test_split": "test"}
+
+    choices = {**data(mmlu), "output_type": "multiple_choice", "doc_to_target": "answer", "metric_list": ACCURACY}
+    tasks: dict[str, dict[str, Any]] = {
+        "letters": {**choices, "doc_to_text": FORM, "doc_to_choice": ["A", "B", "C", "D"]},
+        "options": {
+            **choices,
+            "doc_to_text": "Question: {{question.strip()}}\nAnswer:",
+            "doc_to_choice": "{{choices}}",
+        },
+    }
+    if gsm8k:
+        tasks["gsm8k"] = {
+            **data(gsm8k),
+            "output_type": "generate_until",
+            "doc_to_text": "Question: {{question}}\nAnswer:",
+            "doc_to_target": "{{answer}}",
+            "generation_kwargs": {"until": ["Question:", "</s>", "<|im_end|>"], "do_sample": False},
+            "metric_list": [{"metric": "exact_match", "aggregation": "mean", "higher_is_better": True}],
+            "filter_list": [
+                {
+                    "name": "flexible-extract",
+                    "filter": [
+                        {"function": "regex", "group_select": -1, "regex_pattern": "(-?[$0-9.,]{2,})|(-?[0-9]+)"},
+                        {"function": "take_first"},
+                    ],
+                }
+            ],
+        }
+    for name, task in tasks.items():
+        (folder / f"{name}.yaml").write_text(yaml.safe_dump({"task": name, "num_fewshot": 0, **task}))
+    return {name: str(folder / f"{name}.yaml") for name in tasks}
+
+
+class EngineGenerators:
+    """One engine in this process, with as many questions in flight as a run has."""
+
+    def __init__(self, engine: Any, loop: asyncio.AbstractEventLoop) -> None:
+        self._engine, self._loop = engine, loop
+
+    def generate(self, prompts: Sequence[tuple[list[int], Sampling]]) -> list[Rollout]:
+        return [one for (one,) in self._together([lambda one=one: self._engine.generate(*one) for one in prompts])]
+
+    def score(self, prompts: Sequence[tuple[list[int], list[list[int]]]]) -> list[list[Score]]:
+        return self._together([lambda one=one: self._engine.score(*one) for one in prompts])
+
+    def _together(self, calls: list[Any]) -> list[Any]:
+        async def run() -> list[Any]:
+            free = asyncio.Semaphore(IN_FLIGHT)
+
+            async def one(call: Any) -> Any:
+                async with free:
+                    return await call()
+
+            return await asyncio.gather(*map(one, calls))
+
+        return asyncio.run_coroutine_threadsafe(run(), self._loop).result()
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """samples: lm-eval's, in order. figures: its metrics."""
+
+    samples: list[dict[str, Any]]
+    figures: dict[str, float]
+    seconds: float
+
+
+def run_task(file: str, limit: int, model: Any) -> Outcome:
+    """One task by one model, and the time of lm-eval's `evaluate`."""
+    from lm_eval.evaluator import evaluate
+
+    from rayrl.evaluate.harness_tasks import HarnessTask
+
+    task = HarnessTask(HarnessSettings(task=file), "benchmark")
+    (name,) = task.tasks
+    started = time.monotonic()
+    found = evaluate(model, {"tasks": task.tasks}, limit=limit, bootstrap_iters=0)
+    seconds = time.monotonic() - started
+    figures = {key: value for key, value in found["results"][name].items() if "," in key and "stderr" not in key}
+    return Outcome(found["samples"][name], figures, seconds)
+
+
+def chosen(sample: dict[str, Any]) -> tuple[int, float]:
+    """The most probable choice, and how far the next is behind, in nats."""
+    totals = [reply[0][0] for reply in sample["resps"]]
+    order = sorted(range(len(totals)), key=totals.__getitem__, reverse=True)
+    return order[0], totals[order[0]] - totals[order[1]]
+
+
+def compare(name: str, ours: Outcome, theirs: Outcome) -> dict[str, Any]:
+    """Counts of equal answers, and of those that differ where two choices are alike."""
+    pairs = list(zip(ours.samples, theirs.samples, strict=True))
+    found: dict[str, Any] = {"task": name, "items": len(pairs)}
+    if isinstance(theirs.samples[0]["resps"][0][0], str):
+        found["equal texts"] = sum(one["resps"] == other["resps"] for one, other in pairs)
+        found["equal answers"] = sum(one["filtered_resps"] == other["filtered_resps"] for one, other in pairs)
+    else:
+        found["equal choices"] = sum(chosen(one)[0] == chosen(other)[0] for one, other in pairs)
+        found["others, all ties"] = sum(
+            chosen(one)[0] != chosen(other)[0] and max(chosen(one)[1], chosen(other)[1]) < TIE for one, other in pairs
+        )
+        found["equal greedy flags"] = sum(
+            [reply[0][1] for reply in one["resps"]] == [reply[0][1] for reply in other["resps"]] for one, other in pairs
+        )
+        found["largest difference, nats"] = max(
+            abs(mine[0][0] - other[0][0])
+            for one, reference in pairs
+            for mine, other in zip(one["resps"], reference["resps"], strict=True)
+        )
+    found |= {"ours": ours.figures, "hf": theirs.figures}
+    found |= {"ours, s": round(ours.seconds, 1), "hf, s": round(theirs.seconds, 1)}
+    return found | {"times as fast": round(theirs.seconds / ours.seconds, 2)}
+
+
+def reference_model(folder: str, dtype: str, batch_size: int) -> Any:
+    """lm-eval's own."""
+    from lm_eval.models.huggingface import HFLM
+
+    return HFLM(pretrained=folder, dtype=dtype, batch_size=batch_size, max_length=MAX_LENGTH, device="cpu")
+
+
+async def measure(options: argparse.Namespace) -> list[dict[str, Any]]:
+    from rayrl.evaluate.harness_model import GeneratorLM
+    from rayrl.generate.engine import EngineSettings
+    from rayrl.generate.vllm_engine import VLLMEngine
+
+    folder = resolve_model(options.model)
+    limits = {"letters": options.likelihood, "options": options.likelihood, "gsm8k": options.generated}
+    with tempfile.TemporaryDirectory() as tasks:
+        files = task_files(Path(tasks), options.mmlu, options.gsm8k)
+        engine = VLLMEngine(
+            EngineSettings(folder, MAX_LENGTH + 1, 0, 256, 1, 0, 1 << 30, 0.85, {}, dtype=options.dtype)
+        )
+        await engine.start()
+        try:
+            generators = EngineGenerators(engine, asyncio.get_running_loop())
+            model = GeneratorLM(generators, load_tokenizer(folder), MAX_LENGTH, 0)
+            await engine.generate([1, 2, 3], Sampling(0.0, 1.0, 4))  # what the first request alone pays for
+            ours = {name: await asyncio.to_thread(run_task, file, limits[name], model) for name, file in files.items()}
+        finally:
+            await engine.close()
+        reference = reference_model(folder, options.dtype, options.batch_size)
+        theirs = {name: run_task(file, limits[name], reference) for name, file in files.items()}
+    return [compare(name, ours[name], theirs[name]) for name in files]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--mmlu", type=Path, required=True, help="rows with question, choices and answer (0-3)")
+    parser.add_argument("--gsm8k", type=Path)
+    parser.add_argument("--model", default=EMBEDDED)
+    parser.add_argument("--likelihood", type=int, default=500)
+    parser.add_argument("--generated", type=int, default=200)
+    parser.add_argument(
+        "--batch-size", type=int, default=1, help="of the Hugging Face back end; lm-eval's default is 1"
+    )
+    parser.add_argument("--dtype", default="float32")
+    for row in asyncio.run(measure(parser.parse_args())):
+        print(json.dumps(row, indent=1), flush=True)
+
+
+if __name__ == "__main__":
+    main()

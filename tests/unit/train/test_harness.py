@@ -1,0 +1,194 @@
+"""Tasks of lm-evaluation-harness and choices by likelihood: what is found wrong before anything starts, and a run."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from rayrl.config import GRPOConfig
+from rayrl.errors import ConfigError, DataError, RayrlError
+from rayrl.train.preflight import check_run
+from tests.conftest import Command
+
+harness = pytest.importorskip("lm_eval")
+pytestmark = [pytest.mark.timeout(600), pytest.mark.filterwarnings("ignore::Warning")]  # of lm-eval's dependencies
+Start = Callable[..., Command]
+SHORT: dict[str, Any] = {"prompt": {"max_tokens": 100}, "max_tokens": 8}
+"""For a model of 256 positions."""
+
+
+@pytest.fixture(autouse=True)
+def memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """There is enough, whatever else the machine runs."""
+    monkeypatch.setattr("rayrl.train.memory.memory_available", lambda: 10**12)
+
+
+def write(path: Path, rows: list[dict[str, Any]]) -> str:
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return str(path)
+
+
+@pytest.fixture
+def choices(tmp_path: Path) -> str:
+    """Rows as MMLU publishes them."""
+    rows = [
+        {"question": f"{n} + 1?", "subject": "astronomy", "choices": ["a", str(n + 1), "cc", "d"], "answer": n % 4}
+        for n in range(6)
+    ]
+    return write(tmp_path / "choices.jsonl", rows)
+
+
+@pytest.fixture
+def tasks(tmp_path: Path, choices: str) -> dict[str, str]:
+    """One of each kind, in files."""
+    data = {"dataset_path": "json", "dataset_kwargs": {"data_files": {"test": choices}}, "test_split": "test"}
+    own = {
+        "letters": {
+            **data,
+            "output_type": "multiple_choice",
+            "doc_to_text": "{{question}}\nAnswer:",
+            "doc_to_choice": ["A", "B", "C", "D"],
+            "doc_to_target": "answer",
+            "metric_list": [{"metric": "acc", "aggregation": "mean", "higher_is_better": True}],
+            "fewshot_split": "test",
+        },
+        "sums": {
+            **data,
+            "output_type": "generate_until",
+            "doc_to_text": "{{question}}",
+            "doc_to_target": "{{choices[1]}}",
+            "generation_kwargs": {"until": ["\n"], "max_gen_toks": 6},
+            "metric_list": [{"metric": "exact_match", "aggregation": "mean", "higher_is_better": True}],
+        },
+        "text": {
+            **data,
+            "output_type": "loglikelihood_rolling",
+            "doc_to_text": "",
+            "doc_to_target": "{{question}}",
+            "metric_list": [{"metric": "word_perplexity"}],
+        },
+    }
+    for name, task in own.items():
+        (tmp_path / f"{name}.yaml").write_text(yaml.safe_dump({"task": name, **task}))
+    return {name: str(tmp_path / f"{name}.yaml") for name in own}
+
+
+def problem(config: dict[str, Any], **benchmark: Any) -> RayrlError:
+    """What is said of a run with that benchmark, before it starts."""
+    given = GRPOConfig.model_validate(config | {"benchmarks": {"own": benchmark}})
+    with pytest.raises(RayrlError) as raised, check_run(given):
+        pass
+    return raised.value
+
+
+def test_a_plan_counts_the_documents_of_a_task(tiny_config: dict[str, Any], tasks: dict[str, str]) -> None:
+    benchmarks = {
+        "all": {"lm_eval": {"task": tasks["letters"], "max_length": 100}},
+        "four": {"lm_eval": {"task": tasks["sums"], "limit": 4, "max_length": 100}},
+        "half": {"lm_eval": {"task": tasks["letters"], "limit": 0.5, "max_length": 100}},
+    }
+    with check_run(GRPOConfig.model_validate(tiny_config | {"benchmarks": benchmarks})) as plan:
+        assert plan.harness_sizes == {"all": 6, "four": 4, "half": 3}
+
+
+def test_a_task_that_is_not_there_is_named_with_what_comes_near(tiny_config: dict[str, Any], tmp_path: Path) -> None:
+    lost = problem(tiny_config, lm_eval={"task": str(tmp_path / "lost.yaml"), "max_length": 100})
+    assert isinstance(lost, ConfigError)
+    assert str(lost) == f"benchmarks.own.lm_eval.task: file {str(tmp_path / 'lost.yaml')!r} does not exist"
+    unknown = problem(tiny_config, lm_eval={"task": "gsm8kk", "max_length": 100})
+    assert isinstance(unknown, ConfigError)
+    assert "benchmarks.own.lm_eval.task: lm-eval has no task, group or tag 'gsm8kk'; did you mean" in str(unknown)
+    assert "'gsm8k'" in str(unknown)
+
+
+def test_data_that_cannot_be_had_are_named(
+    tiny_config: dict[str, Any], tasks: dict[str, str], choices: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path(choices).unlink()
+    error = problem(tiny_config, lm_eval={"task": tasks["letters"], "max_length": 100})
+    assert isinstance(error, DataError)
+    assert choices in str(error)
+    assert "dataset_kwargs: {data_files: {test: /absolute/path/test.jsonl}}" in str(error)
+
+
+def test_files_of_a_task_must_be_named_from_the_root(
+    tiny_config: dict[str, Any], tasks: dict[str, str], choices: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(Path(choices).parent)
+    path = Path(tasks["letters"])
+    path.write_text(path.read_text().replace(choices, Path(choices).name))
+    error = problem(tiny_config, lm_eval={"task": str(path), "max_length": 100})
+    assert "data_files of letters ('choices.jsonl') must be an absolute path" in str(error)
+
+
+def test_a_metric_that_a_task_lacks_is_refused_with_those_it_has(
+    tiny_config: dict[str, Any], tasks: dict[str, str]
+) -> None:
+    error = problem(tiny_config, lm_eval={"task": tasks["letters"], "metric": "f1", "max_length": 100})
+    assert str(error) == "benchmarks.own.lm_eval.metric: 'f1' is none of letters's (acc)"
+
+
+def test_a_task_longer_than_the_model_reads_is_refused(tiny_config: dict[str, Any], tasks: dict[str, str]) -> None:
+    error = problem(tiny_config, lm_eval={"task": tasks["letters"], "max_length": 256})
+    assert "lm_eval.max_length and one token more: 257 tokens are more than the 256 positions" in str(error)
+
+
+def test_an_engine_without_likelihoods_is_refused(tiny_config: dict[str, Any], choices: str) -> None:
+    tiny_config["generator"]["engine"] = "tests.fakes.questions:Questioner"
+    error = problem(tiny_config, data={"source": f"mmlu:{choices}"}, method="likelihood_letter", **SHORT)
+    assert "generator.engine: 'tests.fakes.questions:Questioner' has no method score" in str(error)
+
+
+def test_rows_without_choices_are_named_or_left_out(tiny_config: dict[str, Any], tmp_path: Path) -> None:
+    good = {"question": "1?", "choices": ["x", "y"], "answer": "B"}
+    rows = [good, {**good, "question": "2?", "answer": "C"}, {**good, "question": "3?", "choices": "x"}]
+    data = {"source": write(tmp_path / "rows.jsonl", rows)}
+    error = problem(tiny_config, data=data, method="likelihood_option", **SHORT)
+    assert isinstance(error, DataError)
+    assert "benchmarks.own.data: 2 of 3 rows cannot be answered by likelihood_option" in str(error)
+    assert "benchmarks.own.data-1: its answer 'C' is not the letter of one of 2 choices" in str(error)
+    skipped = {"own": {"data": data | {"bad_golds": "skip"}, "method": "likelihood_option", **SHORT}}
+    with check_run(GRPOConfig.model_validate(tiny_config | {"benchmarks": skipped})) as plan:
+        (prompt,) = plan.data.evaluated["own"]
+        assert [len(one) for one in prompt.continuations] == [1, 1]
+        ids = plan.data.left_out["benchmarks.own.data: no choices for likelihood_option"]
+        assert ids == ["benchmarks.own.data-1", "benchmarks.own.data-2"]
+
+
+def test_a_run_evaluates_tasks_and_choices_beside_its_own_sets(
+    rayrl: Start, tiny_config: dict[str, Any], tasks: dict[str, str], choices: str
+) -> None:
+    """Twice, before and after training, on the same documents, with the rows and figures that reports read."""
+    tiny_config["benchmarks"] = {
+        "letters": {"lm_eval": {"task": tasks["letters"], "num_fewshot": 2, "max_length": 100}},
+        "sums": {"lm_eval": {"task": tasks["sums"], "limit": 4, "max_length": 100, "apply_chat_template": True}},
+        "text": {"lm_eval": {"task": tasks["text"], "max_length": 100}},
+        "own": {"data": {"source": f"mmlu:{choices}"}, "method": "likelihood_option", **SHORT},
+    }
+    run = rayrl("grpo", tiny_config, "--steps", 2)
+    assert run.wait(300) == 0, run.stderr
+    assert run.left_running() == []
+    first, last = run.records("eval")
+    assert (first["step"], last["step"]) == (0, 2)
+    totals = {name: first[f"benchmark/{name}/total"] for name in (*tiny_config["benchmarks"], "held_out")}
+    assert totals == {"letters": 6, "sums": 4, "text": 0, "own": 6, "held_out": 8}
+    for record in (first, last):
+        assert record["benchmark/letters/accuracy"] == record["benchmark/letters/lm_eval/acc,none"]
+        assert record["benchmark/sums/accuracy"] == record["benchmark/sums/lm_eval/exact_match,none"]
+        assert record["benchmark/text/lm_eval/word_perplexity,none"] > 1
+        assert record["benchmark/letters/truncated"] == 0
+    assert "letters after step 2" in run.stdout
+    items = [json.loads(line) for line in (run.run_dir / "benchmarks.jsonl").read_text().splitlines()]
+    named: dict[tuple[str, int], list[str]] = {}
+    for item in items:
+        named.setdefault((item["benchmark"], item["step"]), []).append(item["item"])
+    assert named["letters", 0] == named["letters", 2]
+    assert len(set(named["letters", 0])) == 6
+    lines = (run.run_dir / "rollouts/benchmark_letters_000002.jsonl").read_text().splitlines()
+    row = json.loads(lines[0])
+    assert (row["prompt"]["question"], row["gold"], row["task"]) == ("0 + 1?", "0", "letters")
+    assert row["score"] == row["metrics"]["acc,none"]
+    assert "own" in (run.run_dir / "report.html").read_text()
