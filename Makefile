@@ -1,4 +1,4 @@
-.PHONY: setup demo test check docs lock lm-eval
+.PHONY: setup demo test check docs lock lm_eval
 python := .venv/bin/python
 
 setup: ## make .venv and install the pinned set
@@ -20,7 +20,7 @@ docs: setup ## docs/metrics.md from the table of metrics, docs/settings.md from 
 	@$(python) docs/metrics.py
 	@$(python) docs/settings.py
 
-lm-eval: setup ## lm-evaluation-harness, for benchmarks that are its tasks
+lm_eval: setup ## lm-evaluation-harness, for benchmarks that are its tasks
 	@$(python) -m pip --disable-pip-version-check -qq install --no-deps --no-compile -r launch/locks/lm-eval.txt
 
 lock: setup ## resolve the pinned sets anew

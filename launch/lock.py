@@ -139,7 +139,7 @@ def write_extra() -> None:
         packages = report("cpu", "-c", file.name, *wanted(EXTRA))
     found = {canonicalize_name(str(one["name"])): one["version"] for one in packages}
     lines = sorted(f"{name}=={version}" for name, version in found.items() if name not in pins("cpu"))
-    header = "# Written by `make lock`; what the extra adds to a set-up, installed with --no-deps (`make lm-eval`).\n"
+    header = "# Written by `make lock`; what the extra adds to a set-up, installed with --no-deps (`make lm_eval`).\n"
     (ROOT / f"launch/locks/{EXTRA}.txt").write_text(header + "\n".join(lines) + "\n")
 
 

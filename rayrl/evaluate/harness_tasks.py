@@ -12,7 +12,7 @@ from rayrl.config import HarnessSettings
 from rayrl.errors import ConfigError, DataError, RayrlError
 from rayrl.evaluate.harness_rows import HarnessRow, figures, harness_rows
 
-INSTALL = "lm-evaluation-harness is not installed; run `make lm-eval`, or pip install 'rayrl[lm-eval]'"
+INSTALL = "lm-evaluation-harness is not installed; run `make lm_eval`, or pip install 'rayrl[lm-eval]'"
 PYTHON_SEED, NUMPY_SEED, FEWSHOT_SEED = 0, 1234, 1234
 """lm-eval's own: examples and shuffled options are those of others' runs."""
 _FILES = ("json", "csv", "parquet", "text", "arrow")
