@@ -81,6 +81,11 @@ class EvaluationConfig(Settings):
         return {name: one.lm_eval for name, one in self.benchmarks.items() if one.lm_eval}
 
     @property
+    def evaluated_names(self) -> list[str]:
+        """Names of all that is evaluated."""
+        return [*(one.name for one in self.evaluation_sets), *self.harness_tasks]
+
+    @property
     def evaluates(self) -> bool:
         """Whether there is anything to evaluate."""
         return bool(self.evaluation_sets or self.harness_tasks)

@@ -39,7 +39,7 @@ def estimate_arms(config: StudyConfig) -> list[ArmEstimate]:
         RayrlError: What is wrong with an arm, by its name.
     """
     arms = expand(config)
-    measured = dict.fromkeys(one.name for arm in arms for one in arm.config.evaluation_sets)
+    measured = dict.fromkeys(name for arm in arms for name in arm.config.evaluated_names)
     if unknown := [name for name in config.study.in_domain or [] if name not in measured]:
         raise ConfigError(
             f"study.in_domain: {unknown[0]!r} is none of what is evaluated: {', '.join(measured) or 'nothing'}"

@@ -73,7 +73,9 @@ def expand(config: StudyConfig) -> list[Arm]:
 
 def seeds_of(arm: Arm, seeds: list[int]) -> list[int]:
     """Every seed; of the base only the first where all its completions are greedy and so the same."""
-    greedy = all(one.temperature == 0 for one in arm.config.evaluation_sets)
+    sampled = [one.gen_kwargs for one in arm.config.harness_tasks.values()]
+    greedy = all(one.temperature == 0 for one in arm.config.evaluation_sets if one.method == "generate")
+    greedy = greedy and not any(one.get("temperature") or one.get("do_sample") for one in sampled)
     return seeds[:1] if arm.method == "base" and greedy else seeds
 
 

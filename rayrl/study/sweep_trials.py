@@ -59,7 +59,7 @@ class SweepTrials:
             RayrlError: A trial could not run, by its name; or objective and ASHA do not go with the trials.
         """
         settings = self.config.sweep
-        names = {one.name for one in self.configs[BASE].evaluation_sets}
+        names = self.configs[BASE].evaluated_names
         if unknown := [name for name in settings.objective if name not in names]:
             raise ConfigError(
                 f"sweep.objective: {unknown[0]!r} is none of what is evaluated: {', '.join(names) or 'nothing'}"

@@ -26,6 +26,7 @@ def test_a_name_alone_is_a_task() -> None:
     assert (found.harness_tasks["gsm8k"].num_fewshot, found.harness_tasks["gsm8k"].limit) == (5, 20)
     assert found.evaluation_sets == []
     assert found.evaluates
+    assert found.evaluated_names == ["mmlu", "gsm8k"]
 
 
 def test_a_task_of_a_file_is_found_from_any_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
