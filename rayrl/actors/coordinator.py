@@ -158,14 +158,14 @@ class Coordinator:
         chosen = next(one for one in self.config.evaluation_sets if one.name == name)
         return await draw(chosen, self.evaluated[name][index], sample, self.config.run.seed, self.fleet)
 
-    async def evaluate_harness(self) -> HarnessResult:
-        """The tasks of lm-evaluation-harness, meanwhile as in `evaluate`.
+    async def evaluate_harness(self, names: Sequence[str] | None = None) -> HarnessResult:
+        """The benchmarks of these names that are tasks of lm-evaluation-harness, or all; meanwhile as in `evaluate`.
 
         Raises:
             RayrlError: A task failed, or generators.
         """
         with self.admission.pause():
-            return await self.harness.evaluate()
+            return await self.harness.evaluate(names)
 
     async def log(self, record: dict[str, Any]) -> None:
         """Takes one record for metrics.jsonl."""

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from rayrl.actors.deadlines import expect
 from rayrl.actors.fleet import Fleet
 from rayrl.actors.records import Phase
-from rayrl.config import HarnessSettings, TrainingConfig
+from rayrl.config import EvaluationConfig, HarnessSettings
 from rayrl.models import load_tokenizer, resolve_model
 from rayrl.rollout_row import EvaluationRow
 from rayrl.types import Rollout, Sampling, Score
@@ -63,20 +63,22 @@ class FleetGenerators:
 class Harness:
     """The tasks of a run's benchmarks, each loaded once."""
 
-    def __init__(self, config: TrainingConfig, fleet: Fleet) -> None:
+    def __init__(self, config: EvaluationConfig, fleet: Fleet) -> None:
         self._config, self._fleet = config, fleet
         self._tasks: dict[str, Any] = {}
         self._tokenizer: Any = None
 
-    async def evaluate(self) -> HarnessResult:
-        """All of them, one after the other, each within the run's deadline.
+    async def evaluate(self, names: Sequence[str] | None = None) -> HarnessResult:
+        """These benchmarks, or all, one after the other, each within the run's deadline.
 
         Raises:
             RayrlError: A task failed, or generators.
         """
         rows: dict[str, list[EvaluationRow]] = {}
         figures: dict[str, float] = {}
-        for name, settings in self._config.harness_tasks.items():
+        tasks = self._config.harness_tasks
+        for name in tasks if names is None else names:
+            settings = tasks[name]
             work = asyncio.to_thread(self._evaluate, name, settings, asyncio.get_running_loop())
             rows[name], found = await expect(work, f"the evaluation of {name}", self._fleet.deadline_s)
             figures |= {f"benchmark/{name}/{key}": value for key, value in found.items()}

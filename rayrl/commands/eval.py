@@ -62,10 +62,11 @@ def print_request(config: EvalConfig, models: Sequence[str]) -> int:
     for column in ("model", "benchmark", "items", "samples", "there"):
         table.add_column(column)
     for plan in plans:
-        for one in config.evaluation_sets:
-            own = [draw for draw in plan.draws if draw.benchmark == one.name]
+        samples = dict.fromkeys(config.evaluated_names, 1) | {one.name: one.samples for one in config.evaluation_sets}
+        for name, drawn in samples.items():
+            own = [draw for draw in plan.draws if draw.benchmark == name]
             done = sum(draw.key in there for draw in own)
-            table.add_row(plan.target.label, one.name, str(len(own) // one.samples), str(len(own)), str(done))
+            table.add_row(plan.target.label, name, str(len(own) // drawn), str(len(own)), str(done))
     console.print(table)
     console.print("\n".join(notes_of(plans)), markup=False)
     console.print(f"output  {folder}", markup=False)

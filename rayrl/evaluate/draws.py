@@ -4,6 +4,8 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 from rayrl.actors.evaluation import sampling_of
@@ -22,15 +24,33 @@ class Draw:
     sample: int
 
 
-def list_draws(config: EvalConfig, fingerprint: str, prompts: Mapping[str, list[Prompt]]) -> list[Draw]:
-    """All samples of all items of a model, set by set.
+def list_draws(
+    config: EvalConfig, fingerprint: str, prompts: Mapping[str, list[Prompt]], documents: Mapping[str, int]
+) -> list[Draw]:
+    """All samples of all items of a model, set by set, and all documents of lm-evaluation-harness's tasks.
 
     Args:
         config: The settings.
         fingerprint: Of the model.
         prompts: Of each set, by its name, in the model's tokens.
+        documents: Of each task, by the benchmark's name, how many.
     """
-    return [draw for one in config.evaluation_sets for draw in _of_set(config, fingerprint, one, prompts[one.name])]
+    own = [draw for one in config.evaluation_sets for draw in _of_set(config, fingerprint, one, prompts[one.name])]
+    return [*own, *(draw for name, size in documents.items() for draw in _of_task(config, fingerprint, name, size))]
+
+
+def _of_task(config: EvalConfig, fingerprint: str, name: str, size: int) -> Iterator[Draw]:
+    settings = config.harness_tasks[name]
+    file = Path(settings.task)
+    common = [
+        fingerprint,
+        (config.generator.engine, config.generator.options),
+        (version("lm_eval"), file.read_text(encoding="utf-8") if file.is_file() else ""),
+        settings.model_dump(mode="json"),
+        config.run.seed,
+    ]
+    for index in range(size):
+        yield Draw(_digest([*common, index]), name, index, 0)
 
 
 def _of_set(config: EvalConfig, fingerprint: str, chosen: EvaluationSet, prompts: list[Prompt]) -> Iterator[Draw]:
@@ -39,6 +59,7 @@ def _of_set(config: EvalConfig, fingerprint: str, chosen: EvaluationSet, prompts
         fingerprint,
         (generator.engine, generator.options),
         [reward.model_dump(mode="json") for reward in chosen.rewards],
+        *([] if chosen.method == "generate" else [chosen.method]),
     ]
     for index, prompt in enumerate(prompts):
         item = _digest([*common, prompt.token_ids, prompt.columns])

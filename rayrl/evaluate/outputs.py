@@ -23,7 +23,8 @@ def write_results(folder: Path, plans: Sequence[EvalPlan], journal: Journal, eve
     events: what happened meanwhile, in words.
     """
     rows = {plan.target.label: _rows(plan, journal) for plan in plans}
-    k = {one.name: one.k for one in plans[0].config.evaluation_sets}
+    config = plans[0].config
+    k = dict.fromkeys(config.evaluated_names, (1,)) | {one.name: one.k for one in config.evaluation_sets}
     models = [model_results(label, own, k) for label, own in rows.items()]
     pairs = compare(rows)
     for name in ("results.json", "comparison.json"):  # of other models, where the command named others before

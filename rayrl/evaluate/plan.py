@@ -34,7 +34,7 @@ class EvalPlan(ModelPlan):
 
     @cached_property
     def draws(self) -> list[Draw]:
-        return list_draws(self.config, self.target.fingerprint, self.sets.prompts)
+        return list_draws(self.config, self.target.fingerprint, self.sets.prompts, self.harness_sizes)
 
     @property
     def adapter_bytes(self) -> int:

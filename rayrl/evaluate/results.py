@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from rayrl.evaluate.summary import Figure, cut_off_warning, summarize
+from rayrl.evaluate.summary import Figure, cut_off_warning, harness_metrics, summarize
 from rayrl.report.inference import holm
 from rayrl.report.paired import PairedChange, paired_change
 from rayrl.report.results import scores
@@ -52,7 +52,7 @@ class PairedResult:
 
 def model_results(label: str, rows: Rows, k: Mapping[str, Iterable[int]]) -> ModelResults:
     """Figures of the rows of one model; `k` of pass@k and maj@k, by benchmark."""
-    figures = {name: summarize(own, k[name]) for name, own in rows.items()}
+    figures = {name: summarize(own, k[name]) | harness_metrics(own) for name, own in rows.items()}
     said = {name: cut_off_warning(name, own) for name, own in figures.items()}
     return ModelResults(label, figures, {name: warning for name, warning in said.items() if warning})
 

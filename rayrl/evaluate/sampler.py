@@ -38,10 +38,10 @@ def sample(plan: EvalPlan, draws: Sequence[Draw], take: TakeRow, tell: TakeEvent
         RayrlError: What made a generator or verifier fail; no actor is left running.
         DeadlineError: None was complete within `run.deadline_s`.
     """
-    deadline_s = plan.config.run.deadline_s
+    deadline_s, tasks = plan.config.run.deadline_s, plan.config.harness_tasks
     with _actors(plan) as actors:
         events = _Events(actors.coordinator, tell)
-        todo, waiting = iter(draws), dict[Any, Draw]()
+        todo, waiting = (draw for draw in draws if draw.benchmark not in tasks), dict[Any, Draw]()
         while True:
             for draw in islice(todo, in_flight(plan.config) - len(waiting)):
                 waiting[actors.coordinator.draw.remote(draw.benchmark, draw.index, draw.sample)] = draw
@@ -50,6 +50,13 @@ def sample(plan: EvalPlan, draws: Sequence[Draw], take: TakeRow, tell: TakeEvent
             for reference in _next(list(waiting), deadline_s):
                 draw = waiting.pop(reference)
                 take(draw, fetch(reference, f"sample {draw.sample} of {draw.benchmark}-{draw.index}", deadline_s))
+            events.pass_on()
+        for name in dict.fromkeys(draw.benchmark for draw in draws if draw.benchmark in tasks):
+            asked = actors.coordinator.evaluate_harness.remote([name])
+            rows = fetch(asked, f"the evaluation of {name}", deadline_s + 30).rows[name]
+            for draw in draws:
+                if draw.benchmark == name:
+                    take(draw, rows[draw.index])
             events.pass_on()
 
 

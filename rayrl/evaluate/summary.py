@@ -101,6 +101,12 @@ def summarize(rows: Iterable[Row], k: Iterable[int] = ()) -> dict[str, Figure]:
     return figures
 
 
+def harness_metrics(rows: Sequence[Row]) -> dict[str, Figure]:
+    """Of a task of lm-evaluation-harness: the mean over its documents of each of its metrics that is a number."""
+    names = dict.fromkeys(name for row in rows for name in row.get("metrics", {}))
+    return {name: _mean([row["metrics"][name] for row in rows if name in row["metrics"]]) for name in names}
+
+
 def cut_off_warning(name: str, figures: Mapping[str, Figure]) -> str | None:
     """What to say where more than WARN_CUT_OFF of a set's completions were cut off; else None."""
     cut = figures["truncated_frac"].value or 0.0

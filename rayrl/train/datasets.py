@@ -88,6 +88,8 @@ class EvaluatedSets:
 
 def read_evaluated(config: EvaluationConfig, tokenizer: str) -> EvaluatedSets:
     """The sets alone, tokenized; `tokenizer`: its folder or hub name. Raises as `read_datasets`."""
+    if not config.evaluation_sets:  # tasks of lm-evaluation-harness need no chat template
+        return EvaluatedSets({}, {}, [])
     reader = _Reader(config, tokenizer)
     return EvaluatedSets(reader.evaluated(), reader.reasons, reader.notes)
 

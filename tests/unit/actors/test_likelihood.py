@@ -79,7 +79,7 @@ async def test_choices_are_rows_and_no_verifier_is_asked() -> None:
         0.0,
         1.0,
         8,
-        "likelihood_letter",
+        method="likelihood_letter",
     )
     asked = fleet(Generator())
     rows = await evaluate_set(chosen, prompts, 0, asked)

@@ -13,7 +13,7 @@ SET = {"data": {"source": "s"}, "temperature": 0.6, "samples": 2, "max_tokens": 
 def keys(prompts: dict[str, list[Prompt]] = PROMPTS, fingerprint: str = "m", **changes: Any) -> list[str]:
     own, rest = SET | changes.pop("own", {}), changes
     config = validated(EvalConfig, "c", {"model": {"path": "p"}, "benchmarks": {"x": own}} | rest)
-    return [draw.key for draw in list_draws(config, fingerprint, prompts)]
+    return [draw.key for draw in list_draws(config, fingerprint, prompts, {})]
 
 
 def test_every_sample_has_a_key_of_its_own() -> None:

@@ -1,6 +1,7 @@
 """Tasks of lm-evaluation-harness and choices by likelihood: what is found wrong before anything starts, and a run."""
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,11 +12,13 @@ import yaml
 from rayrl.config import GRPOConfig
 from rayrl.errors import ConfigError, DataError, RayrlError
 from rayrl.train.preflight import check_run
-from tests.conftest import Command
+from tests.conftest import ROOT, Command
 
 harness = pytest.importorskip("lm_eval")
 pytestmark = [pytest.mark.timeout(600), pytest.mark.filterwarnings("ignore::Warning")]  # of lm-eval's dependencies
 Start = Callable[..., Command]
+PATHS = {"PYTHONPATH": os.pathsep.join([str(ROOT), str(Path(harness.__file__).parents[1])])}
+"""For a command, wherever lm-eval was installed."""
 SHORT: dict[str, Any] = {"prompt": {"max_tokens": 100}, "max_tokens": 8}
 """For a model of 256 positions."""
 
@@ -168,7 +171,7 @@ def test_a_run_evaluates_tasks_and_choices_beside_its_own_sets(
         "text": {"lm_eval": {"task": tasks["text"], "max_length": 100}},
         "own": {"data": {"source": f"mmlu:{choices}"}, "method": "likelihood_option", **SHORT},
     }
-    run = rayrl("grpo", tiny_config, "--steps", 2)
+    run = rayrl("grpo", tiny_config, "--steps", 2, env=PATHS)
     assert run.wait(300) == 0, run.stderr
     assert run.left_running() == []
     first, last = run.records("eval")
@@ -192,3 +195,24 @@ def test_a_run_evaluates_tasks_and_choices_beside_its_own_sets(
     assert (row["prompt"]["question"], row["gold"], row["task"]) == ("0 + 1?", "0", "letters")
     assert row["score"] == row["metrics"]["acc,none"]
     assert "own" in (run.run_dir / "report.html").read_text()
+
+
+def test_rayrl_eval_evaluates_tasks_and_choices_and_nothing_twice(
+    rayrl: Start, tiny_config: dict[str, Any], tasks: dict[str, str], choices: str
+) -> None:
+    config = {name: tiny_config[name] for name in ("run", "model", "prompt", "generator")}
+    config["benchmarks"] = {
+        "letters": {"lm_eval": {"task": tasks["letters"], "max_length": 100}},
+        "own": {"data": {"source": f"mmlu:{choices}"}, "method": "likelihood_letter", **SHORT},
+    }
+    first = rayrl("eval", config, env=PATHS)
+    assert first.wait(300) == 0, first.stderr
+    assert first.left_running() == []
+    folder = first.run_dir
+    results = json.loads((folder / "results.json").read_text())
+    assert results["letters"]["accuracy"]["n"] == results["own"]["accuracy"]["n"] == 6
+    assert results["letters"]["acc,none"]["value"] == pytest.approx(results["letters"]["accuracy"]["value"])
+    again = rayrl("eval", config, env=PATHS)
+    assert again.wait(300) == 0, again.stderr
+    assert "12 of 12 samples are there; 0 to go" in again.stderr
+    assert json.loads((folder / "results.json").read_text()) == results
