@@ -1,6 +1,6 @@
 """lm-evaluation-harness on the run's generators beside its own Hugging Face back end: same answers, and how fast.
 
-    python -m tests.benchmarks.against_lm_eval --mmlu test.jsonl --gsm8k test.jsonl [--likelihood 500] [--generated 200]
+    python -m tests.benchmarks.against_lm_eval --mmlu test.jsonl --gsm8k test.jsonl [--shots 5]
 
 Both read the same tasks, written here as YAML files: the published form of MMLU (letters after `Answer:`) and its
 options whole (`continuation`), and GSM8K. Time is that of lm-eval's `evaluate`, without loading models. Both compute
@@ -31,14 +31,16 @@ TIE = 1e-3
 """Nats within which two choices count as alike."""
 
 
-def task_files(folder: Path, mmlu: Path, gsm8k: Path | None) -> dict[str, str]:
-    """Name -> YAML file of a task on rows of these files."""
+def task_files(folder: Path, mmlu: Path, gsm8k: Path | None, shots: int = 0) -> dict[str, str]:
+    """Name -> YAML file of a task on rows of these files; `shots`: examples before each question of multiple choice,
+    the first of the file, as MMLU's are the same for all questions of a subject."""
 
     def data(path: Path) -> dict[str, Any]:
         files = {"test": str(path.absolute())}
         return {"dataset_path": "json", "dataset_kwargs": {"data_files": files}, "test_split": "test"}
 
     choices = {**data(mmlu), "output_type": "multiple_choice", "doc_to_target": "answer", "metric_list": ACCURACY}
+    choices |= {"num_fewshot": shots, "fewshot_split": "test", "fewshot_config": {"sampler": "first_n"}}
     tasks: dict[str, dict[str, Any]] = {
         "letters": {**choices, "doc_to_text": FORM, "doc_to_choice": ["A", "B", "C", "D"]},
         "options": {
@@ -50,6 +52,7 @@ def task_files(folder: Path, mmlu: Path, gsm8k: Path | None) -> dict[str, str]:
     if gsm8k:
         tasks["gsm8k"] = {
             **data(gsm8k),
+            "num_fewshot": 0,
             "output_type": "generate_until",
             "doc_to_text": "Question: {{question}}\nAnswer:",
             "doc_to_target": "{{answer}}",
@@ -66,7 +69,7 @@ def task_files(folder: Path, mmlu: Path, gsm8k: Path | None) -> dict[str, str]:
             ],
         }
     for name, task in tasks.items():
-        (folder / f"{name}.yaml").write_text(yaml.safe_dump({"task": name, "num_fewshot": 0, **task}))
+        (folder / f"{name}.yaml").write_text(yaml.safe_dump({"task": name, **task}))
     return {name: str(folder / f"{name}.yaml") for name in tasks}
 
 
@@ -166,7 +169,7 @@ async def measure(options: argparse.Namespace) -> list[dict[str, Any]]:
     folder = resolve_model(options.model)
     limits = {"letters": options.likelihood, "options": options.likelihood, "gsm8k": options.generated}
     with tempfile.TemporaryDirectory() as tasks:
-        files = task_files(Path(tasks), options.mmlu, options.gsm8k)
+        files = task_files(Path(tasks), options.mmlu, options.gsm8k, options.shots)
         engine = VLLMEngine(
             EngineSettings(folder, MAX_LENGTH + 1, 0, 256, 1, 0, 1 << 30, 0.85, {}, dtype=options.dtype)
         )
@@ -193,6 +196,7 @@ def main() -> None:
     parser.add_argument(
         "--batch-size", type=int, default=1, help="of the Hugging Face back end; lm-eval's default is 1"
     )
+    parser.add_argument("--shots", type=int, default=0, help="examples before each question of multiple choice")
     parser.add_argument("--dtype", default="float32")
     for row in asyncio.run(measure(parser.parse_args())):
         print(json.dumps(row, indent=1), flush=True)

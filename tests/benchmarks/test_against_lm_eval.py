@@ -38,6 +38,7 @@ async def test_likelihood_choices_and_greedy_texts_are_those_of_lm_evals_hugging
         gsm8k=write(tmp_path / "gsm8k.jsonl", sums),
         likelihood=4,
         generated=2,
+        shots=1,
         batch_size=1,
         dtype="float32",
     )
