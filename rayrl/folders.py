@@ -1,9 +1,17 @@
-"""Folders that are to be written, tried before anything starts."""
+"""Folders that are to be written, tried before anything starts; and that of what is kept between runs."""
 
+import os
 import tempfile
 from pathlib import Path
 
 from rayrl.errors import ConfigError
+
+
+def cache_folder() -> Path:
+    """$RAYRL_CACHE, else $XDG_CACHE_HOME/rayrl, else ~/.cache/rayrl."""
+    if folder := os.environ.get("RAYRL_CACHE"):
+        return Path(folder)
+    return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "rayrl"
 
 
 def require_writable(folder: Path, field: str) -> None:

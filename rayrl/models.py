@@ -8,17 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from rayrl.errors import ConfigError, ModelError
-from rayrl.folders import require_writable
+from rayrl.folders import cache_folder, require_writable
 
 EMBEDDED = "embedded:smollm2-135m"
 _WEIGHTS = "SmolLM2-135M-Instruct.Q4_1.gguf"
-
-
-def cache_folder() -> Path:
-    """$RAYRL_CACHE, else $XDG_CACHE_HOME/rayrl, else ~/.cache/rayrl."""
-    if folder := os.environ.get("RAYRL_CACHE"):
-        return Path(folder)
-    return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "rayrl"
 
 
 def resolve_model(path: str) -> str:

@@ -4,6 +4,7 @@ import contextlib
 import types
 from collections.abc import Iterator
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
@@ -47,18 +48,34 @@ def parse_overrides(arguments: list[str], settings: type[BaseModel] | None = Non
 
 
 def put(tree: dict[str, Any], path: str, value: Any) -> None:
-    """Sets `a.b.c` in nested mappings. A key that is there is taken as it is written; else hyphens are underscores."""
-    *parents, leaf = path.split(".")
-    for key in parents:
-        child = tree.setdefault(_key(tree, key), {})
+    """Sets `a.b.c` in nested mappings. A key that is there is taken as it is written; else hyphens are underscores, and
+    one with `*` stands for all that match it. What a YAML alias shares with other places is changed in this one only.
+
+    Raises:
+        ConfigError: Something above the last key holds no settings, or nothing matches a `*`.
+    """
+    _put(tree, path.split("."), value, path)
+
+
+def _put(tree: dict[str, Any], keys: list[str], value: Any, path: str) -> None:
+    for key in _keys(tree, keys[0], path):
+        if len(keys) == 1:
+            tree[key] = value
+            continue
+        child = tree.get(key, {})
         if not isinstance(child, dict):
-            raise ConfigError(f"--{path}: {key!r} holds {child!r}, which has no settings below it")
-        tree = child
-    tree[_key(tree, leaf)] = value
+            raise ConfigError(f"--{path}: {keys[0]!r} holds {child!r}, which has no settings below it")
+        tree[key] = dict(child)
+        _put(tree[key], keys[1:], value, path)
 
 
-def _key(tree: dict[str, Any], typed: str) -> str:
-    return typed if typed in tree else typed.replace("-", "_")
+def _keys(tree: dict[str, Any], typed: str, path: str) -> list[str]:
+    if typed in tree or "*" not in typed:
+        return [typed if typed in tree else typed.replace("-", "_")]
+    found = [key for key in tree if fnmatchcase(key, typed)]
+    if not found:
+        raise ConfigError(f"--{path}: nothing matches {typed!r}; known here: {', '.join(tree)}")
+    return found
 
 
 def _read(name: str, text: str, kinds: set[str]) -> Any:

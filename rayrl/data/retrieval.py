@@ -3,11 +3,13 @@
 import re
 from collections.abc import Iterable
 from functools import lru_cache
+from pathlib import Path
 
 import bm25s
 import numpy as np
 
 from rayrl.data.row import Row
+from rayrl.jsonl import read_jsonl, write_jsonl
 from rayrl.synth.chunks import Chunk
 from rayrl.synth.filters.evidence import is_quoted, squeeze
 
@@ -18,21 +20,42 @@ COVERED = 0.9
 class Retriever:
     """BM25 over the chunks of some documents."""
 
-    def __init__(self, pool: list[Chunk]) -> None:
+    def __init__(self, pool: list[Chunk], index: bm25s.BM25 | None = None) -> None:
         self.pool = pool
         self.by_id = {chunk.id: chunk for chunk in pool}
-        self._index = bm25s.BM25()
-        self._index.index(
-            bm25s.tokenize([c.text for c in pool], stopwords="en", show_progress=False), show_progress=False
-        )
+        self._index = index or _indexed(pool)
 
-    def ranked(self, gold: Chunk, questions: list[str]) -> list[Chunk]:
-        """Chunks that match the questions at all, best first, without `gold` and what overlaps it."""
-        query = bm25s.tokenize(" ".join(questions), stopwords="en", return_ids=False, show_progress=False)[0]
+    @classmethod
+    def load(cls, folder: Path) -> "Retriever":
+        """What `save` wrote."""
+        pool = [Chunk(**record) for record in read_jsonl(folder / _CHUNKS)]
+        return cls(pool, bm25s.BM25.load(folder / _INDEX, show_progress=False))
+
+    def save(self, folder: Path) -> None:
+        """Writes chunks and index into a folder, which must be there."""
+        write_jsonl(folder / _CHUNKS, (chunk.record() for chunk in self.pool))
+        self._index.save(folder / _INDEX, show_progress=False)
+
+    def search(self, question: str) -> list[Chunk]:
+        """Chunks that match a question at all, best first; of two alike, the first in the pool."""
+        query = bm25s.tokenize(question, stopwords="en", return_ids=False, show_progress=False)[0]
         scores = self._index.get_scores(query)
         order = np.argsort(-scores, kind="stable")[: int(np.count_nonzero(scores > 0))]
-        found = (self.pool[index] for index in order)
+        return [self.pool[index] for index in order]
+
+    def ranked(self, gold: Chunk, questions: list[str]) -> list[Chunk]:
+        """Chunks that match the questions, best first, without `gold` and what overlaps it."""
+        found = self.search(" ".join(questions))
         return [c for c in found if c.document != gold.document or c.end <= gold.start or c.start >= gold.end]
+
+
+_CHUNKS, _INDEX = "chunks.jsonl", "index"
+
+
+def _indexed(pool: list[Chunk]) -> bm25s.BM25:
+    index = bm25s.BM25()
+    index.index(bm25s.tokenize([c.text for c in pool], stopwords="en", show_progress=False), show_progress=False)
+    return index
 
 
 _WORD = re.compile(r"[a-z]{3,}|\d+(?:\.\d+)?")

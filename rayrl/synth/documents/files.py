@@ -8,9 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from glob import glob
 from pathlib import Path
+from typing import Protocol
 
 from rayrl.errors import DataError
-from rayrl.jsonl import Journal
+from rayrl.jsonl import Record
 from rayrl.synth.documents.encoding import decode
 from rayrl.synth.documents.html import is_html, read_html
 from rayrl.synth.documents.pdf import read_pdf
@@ -128,21 +129,29 @@ def _pages(source: str, suffix: str, left_out: Counter[str]) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """A file that was tried. key: of its pages in the journal. problem: why it has none."""
+    """A file that was tried. key: of its pages among what is kept. problem: why it has none."""
 
     name: str
     key: str
     problem: str | None = None
 
 
-def read_all(files: dict[str, Path], settings: SynthDocuments, journal: Journal) -> Iterator[Reading]:
-    """Reads files, several at once, into `journal`; what it holds already (the same content) is not read again."""
+class Kept(Protocol):
+    """What was read, by keys of the files' contents; each record has its `key`, `name`, `pages` and `left_out`."""
+
+    def __contains__(self, key: str, /) -> bool: ...
+
+    def append(self, record: Record, /) -> None: ...
+
+
+def read_all(files: dict[str, Path], settings: SynthDocuments, kept: Kept) -> Iterator[Reading]:
+    """Reads files, several at once, into `kept`; what it holds already (the same content) is not read again."""
 
     def read(name: str) -> tuple[Reading, Pages | None]:
         file, key = files[name], ""
         try:
             key = f"{_digest(file)}{file.suffix.lower()}{settings.encoding} {READER}"
-            return Reading(name, key), None if key in journal else read_file(file, settings)
+            return Reading(name, key), None if key in kept else read_file(file, settings)
         except OSError as error:
             return Reading(name, key, f"cannot be opened: {error.strerror}"), None
         except DataError as error:
@@ -151,8 +160,8 @@ def read_all(files: dict[str, Path], settings: SynthDocuments, journal: Journal)
     with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
         for done, pages in pool.map(read, files):
             if pages is not None:
-                kept = {"pages": pages.texts, "left_out": dict(pages.left_out)}
-                journal.append({"key": done.key, "name": done.name, **kept})
+                texts = {"pages": pages.texts, "left_out": dict(pages.left_out)}
+                kept.append({"key": done.key, "name": done.name, **texts})
             yield done
 
 
