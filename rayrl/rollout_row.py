@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable, Mapping
 from hashlib import sha256
 from statistics import fmean
-from typing import Any, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 from rayrl.types import Decider, FinishReason, RolloutGroup, Status
 
@@ -42,6 +42,10 @@ class EvaluationRow(RolloutRow):
     """Which of the item's samples it is, from 0."""
     score: float | None
     """1.0 correct, 0.0 not; None: it could not be scored."""
+    retrieved: NotRequired[Any]
+    """What retrieval found for the item, where its row says so."""
+    measures: NotRequired[dict[str, float]]
+    """Further figures of this sample: `recall` of retrieval, and `reward/NAME` where several rewards score."""
 
 
 def rollout_row(group: RolloutGroup, index: int) -> RolloutRow:
@@ -69,7 +73,22 @@ def training_rows(group: RolloutGroup, step: int) -> list[TrainingRow]:
 def evaluation_row(group: RolloutGroup, sample: int) -> EvaluationRow:
     """The row of one sample of an evaluated item, which is the one completion of its group."""
     score = group.verdicts[0].score if group.verdicts else group.rewards[0]
-    return {**rollout_row(group, 0), "sample": sample, "score": score}
+    columns, measures = group.prompt.columns, dict[str, float | None]()
+    if len(group.reward_parts) > 1:
+        measures |= {f"reward/{name}": values[0] for name, values in group.reward_parts.items()}
+    common: Any = rollout_row(group, 0)
+    row: EvaluationRow = {**common, "sample": sample, "score": score}
+    if "retrieved" in columns:
+        row["retrieved"] = columns["retrieved"]
+        measures["recall"] = columns.get("recall")
+    if known := {name: value for name, value in measures.items() if value is not None}:
+        row["measures"] = known
+    return row
+
+
+def is_measure(name: str) -> bool:
+    """Whether a figure is the mean of one of the rows' `measures`."""
+    return name == "recall" or name.startswith("reward/")
 
 
 def correct(row: Mapping[str, Any]) -> bool | None:

@@ -1,4 +1,4 @@
-"""TAT-QA, FinQA, FinanceBench and FinQABench, from their published rows to `context`, `question`, `answer`.
+"""TAT-QA, FinQA and FinQABench, from their published rows to `context`, `question`, `answer`.
 
 Each function shows one whole row: as published (the texts are made up), and what becomes of it.
 """
@@ -97,51 +97,6 @@ def finqa(row: Row, options: FinqaOptions) -> Iterator[Row | LeftOut]:
 
 def _table(rows: Iterable[Sequence[Any]]) -> str:
     return "\n".join(" | ".join(" ".join(str(cell).split()) for cell in cells) for cells in rows)
-
-
-class FinanceBenchOptions(SetOptions):
-    context: Literal["oracle", "evidence", "closed_book"] = "oracle"
-    """oracle: the pages that hold the evidence; evidence: the cited passages alone; closed_book: nothing."""
-
-
-def financebench(row: Row, options: FinanceBenchOptions) -> Iterator[Row | LeftOut]:
-    """`context`, `question`, `answer`, `justification`, `company`, `document`, `pages` (from 0), `question_type`.
-
-    >>> published = {
-    ...     "financebench_id": "financebench_id_1", "company": "Acme", "doc_name": "ACME_2018_10K",
-    ...     "question_type": "metrics-generated", "question_reasoning": "Information extraction",
-    ...     "domain_question_num": None, "question": "What was capex (in USD millions)?", "answer": "$15.00",
-    ...     "justification": "The cash flow statement says so.", "dataset_subset_label": "OPEN_SOURCE",
-    ...     "evidence": [{
-    ...         "evidence_text": "Purchases of PP&E (15)", "doc_name": "ACME_2018_10K", "evidence_page_num": 59,
-    ...         "evidence_text_full_page": "Cash flows in millions. Purchases of PP&E (15)",
-    ...     }],
-    ... }
-    >>> next(financebench(published, FinanceBenchOptions()))
-    {'context': 'Cash flows in millions. Purchases of PP&E (15)',
-     'question': 'What was capex (in USD millions)?',
-     'answer': '$15.00',
-     'justification': 'The cash flow statement says so.',
-     'company': 'Acme',
-     'document': 'ACME_2018_10K',
-     'pages': [59],
-     'question_type': 'metrics-generated',
-     'id': 'financebench_id_1'}
-    """
-    evidence = row["evidence"]
-    text = {"oracle": "evidence_text_full_page", "evidence": "evidence_text"}.get(options.context)
-    pages = dict.fromkeys(part[text] for part in evidence) if text else {}  # two passages can be on one page
-    yield {
-        "context": "\n\n".join(pages),
-        "question": row["question"],
-        "answer": row["answer"],
-        "justification": row["justification"] or "",
-        "company": row["company"],
-        "document": row["doc_name"],
-        "pages": [part["evidence_page_num"] for part in evidence],
-        "question_type": row["question_type"],
-        "id": row["financebench_id"],
-    }
 
 
 def finqabench(row: Row, options: SetOptions) -> Iterator[Row | LeftOut]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from rayrl.config import DatasetSettings, validated
-from rayrl.data import finance_sets, maths_sets
+from rayrl.data import finance_sets, financebench, maths_sets
 from rayrl.data.files import read_files
 from rayrl.data.hub import fetch_file, read_hub
 from rayrl.data.row import LeftOut, Row
@@ -53,7 +53,7 @@ SETS = {
         },
     ),
     "finqa": NamedSet(finance_sets.finqa, finance_sets.FinqaOptions, None),
-    "financebench": NamedSet(finance_sets.financebench, finance_sets.FinanceBenchOptions, "PatronusAI/financebench"),
+    "financebench": NamedSet(financebench.financebench, financebench.FinanceBenchOptions, "PatronusAI/financebench"),
     "finqabench": NamedSet(finance_sets.finqabench, SetOptions, "lighthouzai/finqabench"),
 }
 

@@ -77,7 +77,8 @@ def items_of(rows: Iterable[Row]) -> list[Item]:
 
 def summarize(rows: Iterable[Row], k: Iterable[int] = ()) -> dict[str, Figure]:
     """{metric: figure} of one set: accuracy, share cut off, accuracy of those that finished, mean tokens; and where
-    items have several samples avg@n (the accuracy), pass@k and, where a verifier says what it read, maj@k."""
+    items have several samples avg@n (the accuracy), pass@k and, where a verifier says what it read, maj@k; and means
+    of the rows' `measures`."""
     items = items_of(rows)
     samples = max((len(item.rows) for item in items), default=0)
     finished = [Item([row for row in item.rows if not cut_off(row)]) for item in items]
@@ -98,7 +99,20 @@ def summarize(rows: Iterable[Row], k: Iterable[int] = ()) -> dict[str, Figure]:
             for kind, of in kinds.items()
             for one in k
         }
-    return figures
+    return figures | _measures(items, samples)
+
+
+def _measures(items: Sequence[Item], samples: int) -> dict[str, Figure]:
+    """Of each of the rows' measures the mean over the items that have it; within 0..1 it is taken as a share."""
+    values: dict[str, list[float]] = {}
+    for item in items:
+        own = [row.get("measures", {}) for row in item.rows]
+        for name in dict.fromkeys(name for one in own for name in one):
+            values.setdefault(name, []).append(fmean(one[name] for one in own if name in one))
+    return {
+        name: _shares(found, samples) if all(0 <= value <= 1 for value in found) else _mean(found)
+        for name, found in values.items()
+    }
 
 
 def harness_metrics(rows: Sequence[Row]) -> dict[str, Figure]:

@@ -7,22 +7,27 @@ from rich.table import Table
 from rayrl.evaluate.results import ModelResults, PairedResult
 from rayrl.evaluate.summary import Figure
 from rayrl.report.text import p_value, percent, signed_points
+from rayrl.rollout_row import is_measure
 
 SHOWN = {"accuracy": "accuracy (%)", "truncated_frac": "cut off", "accuracy_finished": "of those that finished"}
 
 
 def results_table(models: Sequence[ModelResults]) -> Table:
-    """A row for each benchmark and model: accuracy with its 95 % interval, share cut off, and the samples' figures."""
+    """A row for each benchmark and model: accuracy with its 95 % interval, share cut off, the samples' figures, and
+    where there are any, recall of retrieval and each reward."""
     table = Table(box=None, padding=(0, 2, 0, 0))
-    for column in ("benchmark", "model", "items", *SHOWN.values(), "of k samples"):
-        table.add_column(column, justify="left" if column in ("benchmark", "model", "of k samples") else "right")
+    texts = ["of k samples"]
+    if any(map(is_measure, (name for model in models for own in model.figures.values() for name in own))):
+        texts.append("further")
+    for column in ("benchmark", "model", "items", *SHOWN.values(), *texts):
+        table.add_column(column, justify="left" if column in ("benchmark", "model", *texts) else "right")
     for name in dict.fromkeys(name for model in models for name in model.figures):
         for model in models:
             own = model.figures[name]
             accuracy, cut, finished = (own[metric] for metric in SHOWN)
             mark = " !" if name in model.warnings else ""
-            cells = (_interval(accuracy), f"{_percent(cut)}{mark}", _percent(finished), _of_samples(own))
-            table.add_row(name, model.label, str(accuracy.n), *cells)
+            cells = (_interval(accuracy), f"{_percent(cut)}{mark}", _percent(finished), _of_samples(own), _further(own))
+            table.add_row(name, model.label, str(accuracy.n), *cells[: len(table.columns) - 3])
     return table
 
 
@@ -50,8 +55,17 @@ def _of_samples(figures: Mapping[str, Figure]) -> str:
     return ", ".join(f"{name} {_percent(figures[name])}" for name in last)
 
 
+def _further(figures: Mapping[str, Figure]) -> str:
+    return ", ".join(f"{name} {_plain(one)}" for name, one in figures.items() if is_measure(name))
+
+
 def _percent(figure: Figure) -> str:
     return "-" if figure.value is None else percent(figure.value)
+
+
+def _plain(figure: Figure) -> str:
+    known = [f"{one:.3f}" for one in (figure.value, figure.low, figure.high) if one is not None]
+    return f"{known[0]} ({known[1]} to {known[2]}, n = {figure.n})" if len(known) == 3 else ", ".join(known) or "-"
 
 
 def _interval(figure: Figure) -> str:

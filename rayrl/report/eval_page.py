@@ -1,12 +1,13 @@
 """The page of an evaluation: figures of every model, models side by side, and how samples add up."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from rayrl.report.html import render_page, write_page
 from rayrl.report.sample_curves import Results, sample_curves
 from rayrl.report.text import printable
+from rayrl.rollout_row import is_measure
 
 
 def write_eval_report(
@@ -27,7 +28,8 @@ def write_eval_report(
         name=folder.name,
         models=models,
         benchmarks=benchmarks,
-        of_k={name: _of_k(name, models.values()) for name in benchmarks},
+        of_k={name: _common(name, models.values(), lambda metric: "@" in metric) for name in benchmarks},
+        further={name: _common(name, models.values(), is_measure) for name in benchmarks},
         pairs=pairs,
         notes=notes,
         curves=sample_curves(models),
@@ -36,8 +38,7 @@ def write_eval_report(
     return write_page(folder, page)
 
 
-def _of_k(benchmark: str, models: Iterable[Results]) -> list[str]:
-    """Names of the figures of k samples that every model has."""
-    common = [set(results[benchmark]) for results in models if benchmark in results]
-    first = next(results[benchmark] for results in models if benchmark in results)
-    return [name for name in first if "@" in name and all(name in names for names in common)]
+def _common(benchmark: str, models: Iterable[Results], wanted: Callable[[str], bool]) -> list[str]:
+    """Names of the figures that are wanted and that every model has."""
+    found = [results[benchmark] for results in models if benchmark in results]
+    return [name for name in found[0] if wanted(name) and all(name in names for names in found)]

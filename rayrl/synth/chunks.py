@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from rayrl.synth.documents.files import PAGE_BREAK, Document
+from rayrl.synth.documents.files import Document
 
 Ruler = Callable[[str], Sequence[int]]
 """Text -> where each of its units (tokens or characters) begins, in characters."""
@@ -41,7 +41,7 @@ def cut(document: Document, size: int, overlap: int, ruler: Ruler) -> Iterator[C
     """Chunks of at most `size` units that cover the text; each repeats up to `overlap` units, whole lines, of the one
     before it. A page that fits stays whole."""
     text, units = document.text, ruler(document.text)
-    page_ends = [start - len(PAGE_BREAK) for start in document.starts[1:]] + [len(text)]
+    page_ends = [end for _, end in document.page_spans]
     start, index = 0, 0
     while start < len(text):
         first = bisect_left(units, start)

@@ -33,11 +33,13 @@ class ScoredGroup:
 
 
 def reward_names(rewards: Sequence[RewardSettings]) -> list[str]:
-    """One name for each reward, for metrics: its function, with `#2` where that stands there a second time."""
+    """One name for each reward, for metrics: its function, with `_judge` where a language model judges too, and with
+    `#2` where the same stands there a second time."""
     names: list[str] = []
     for reward in rewards:
-        count = sum(earlier.function == reward.function for earlier in rewards[: len(names)])
-        names.append(f"{reward.function}#{count + 1}" if count else reward.function)
+        name = reward.function + ("_judge" if reward.options.get("judge") else "")
+        count = sum(one.partition("#")[0] == name for one in names)
+        names.append(f"{name}#{count + 1}" if count else name)
     return names
 
 

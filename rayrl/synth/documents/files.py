@@ -44,6 +44,12 @@ class Document:
             at += len(page) + len(PAGE_BREAK)
         return cls(name, PAGE_BREAK.join(pages), tuple(starts))
 
+    @property
+    def page_spans(self) -> list[tuple[int, int]]:
+        """(start, end) of each page in `text`."""
+        ends = [start - len(PAGE_BREAK) for start in self.starts[1:]] + [len(self.text)]
+        return list(zip(self.starts, ends, strict=True))
+
 
 def find_files(paths: list[str]) -> dict[str, Path]:
     """Name -> file, in the order of names. Folders are searched in depth for files of `SUFFIXES`.
