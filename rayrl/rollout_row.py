@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable, Mapping
 from hashlib import sha256
 from statistics import fmean
-from typing import Any, NotRequired, TypedDict
+from typing import Any, NotRequired, TypedDict, cast
 
 from rayrl.types import Decider, FinishReason, RolloutGroup, Status
 
@@ -76,8 +76,7 @@ def evaluation_row(group: RolloutGroup, sample: int) -> EvaluationRow:
     columns, measures = group.prompt.columns, dict[str, float | None]()
     if len(group.reward_parts) > 1:
         measures |= {f"reward/{name}": values[0] for name, values in group.reward_parts.items()}
-    common: Any = rollout_row(group, 0)
-    row: EvaluationRow = {**common, "sample": sample, "score": score}
+    row = cast(EvaluationRow, {**rollout_row(group, 0), "sample": sample, "score": score})
     if "retrieved" in columns:
         row["retrieved"] = columns["retrieved"]
         measures["recall"] = columns.get("recall")

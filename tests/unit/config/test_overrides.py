@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from rayrl.config import GRPOConfig, SFTConfig, TextSettings, load_config, parse_overrides
+from rayrl.config import EvalConfig, GRPOConfig, SFTConfig, TextSettings, load_config, parse_overrides
 from rayrl.errors import ConfigError
 from rayrl.study.settings import StudyConfig, SweepConfig
 from rayrl.synth.settings import SynthConfig
@@ -127,6 +127,43 @@ def test_a_name_may_be_written_with_hyphens_and_a_key_that_has_some_keeps_them(t
     assert config.benchmarks["mmlu-stem"].max_tokens == 16
     assert config.benchmarks["mmlu-stem"].prompt.system == "12:30"
     assert config.run.name == "a-b"
+
+
+SHARED_BLOCKS = """
+model: {path: embedded:smollm2-135m}
+benchmarks:
+  fb_a: &block
+    data: {source: a, options: {context: x}}
+    prompt: {max_tokens: 5}
+  fb_b: *block
+  other: *block
+"""
+
+
+def test_a_star_stands_for_all_names_that_match(tmp_path: Path) -> None:
+    path = tmp_path / "c.yaml"
+    path.write_text(SHARED_BLOCKS)
+    arguments = ["--benchmarks.fb_*.data.options.documents", "folder", "--benchmarks.*.prompt.max-tokens", "7"]
+    config = load_config(path, parse_overrides(arguments, EvalConfig), EvalConfig)
+    options = {name: one.data and one.data.options for name, one in config.benchmarks.items()}
+    given = {"context": "x", "documents": "folder"}
+    assert options == {"fb_a": given, "fb_b": given, "other": {"context": "x"}}
+    assert {one.prompt.max_tokens for one in config.benchmarks.values()} == {7}
+    with pytest.raises(
+        ConfigError, match=r"--benchmarks\.gb_\*\.samples: nothing matches 'gb_\*'; .*fb_a, fb_b, other"
+    ):
+        load_config(path, parse_overrides(["--benchmarks.gb_*.samples", "2"], EvalConfig), EvalConfig)
+
+
+def test_an_override_changes_one_place_of_what_an_alias_shares(tmp_path: Path) -> None:
+    path = tmp_path / "c.yaml"
+    path.write_text(SHARED_BLOCKS)
+    config = load_config(path, parse_overrides(["--benchmarks.fb_b.prompt.max_tokens", "9"], EvalConfig), EvalConfig)
+    assert {name: one.prompt.max_tokens for name, one in config.benchmarks.items()} == {
+        "fb_a": 5,
+        "fb_b": 9,
+        "other": 5,
+    }
 
 
 def test_without_types_yaml_guesses_and_what_is_no_yaml_is_text() -> None:

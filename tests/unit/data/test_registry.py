@@ -66,10 +66,10 @@ def test_financebench_as_published() -> None:
     found = kept(source)
     assert len(found) == 74
     assert (found[0]["answer"], found[0]["pages"], found[0]["document"]) == ("$1577.00", [59], "3M_2018_10K")
-    assert "Purchases of property, plant and equipment" in found[0]["context"]
+    assert "Purchases of property, plant and equipment" in found[0]["prompt_text"]
     passages = kept(source, context="evidence")
-    assert sum(len(row["context"]) for row in passages) < sum(len(row["context"]) for row in found)
-    assert {row["context"] for row in kept(source, context="closed_book")} == {""}
+    assert sum(len(row["context"]) for row in passages) < sum(len(row["prompt_text"]) for row in found)
+    assert all(row["prompt_text"] == f"Question: {row['question']}" for row in kept(source, context="closed_book"))
 
 
 def test_mmlu_stem_as_published() -> None:

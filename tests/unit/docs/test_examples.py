@@ -10,7 +10,7 @@ import pytest
 from examples import datasets
 from rayrl.actors.verifier import VerifierActor
 from rayrl.config import DatasetSettings, GRPOConfig, SFTConfig, TrainingConfig, VerifierSettings, load_config
-from rayrl.data import finance_sets, maths_sets
+from rayrl.data import finance_sets, financebench, maths_sets
 from rayrl.data.registry import SETS
 from rayrl.data.sources import iterate_rows
 from rayrl.verify import maths
@@ -51,7 +51,9 @@ def test_the_config_with_data_of_ones_own_is_good_for_sft_and_grpo(
     assert not {row["question"] for row in train} & {row["question"] for row in held_out}
 
 
-@pytest.mark.parametrize("module", [maths_sets, finance_sets, datasets], ids=lambda module: module.__name__)
+@pytest.mark.parametrize(
+    "module", [maths_sets, finance_sets, financebench, datasets], ids=lambda module: module.__name__
+)
 def test_docstrings_show_the_rows_that_datasets_give(module: ModuleType) -> None:
     assert doctest.testmod(module, optionflags=doctest.NORMALIZE_WHITESPACE).failed == 0
 

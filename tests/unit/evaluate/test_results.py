@@ -85,3 +85,18 @@ def test_the_page_shows_models_curves_and_the_comparison(tmp_path: Path) -> None
     for expected in ("tuned − base", "maj@4", "Samples of aime", "a &lt;b&gt;note&lt;/b&gt;", "2, 1 of 40", "seed: 1"):
         assert expected in text, expected
     assert "http" not in text.split("</style>")[1].replace("http-equiv", "")
+
+
+def test_recall_and_rewards_stand_in_the_results_the_table_and_the_page(tmp_path: Path) -> None:
+    rows = {"fb": [row(item, 0.0, measures={"recall": item / 4, "reward/finance_judge": 1.0}) for item in range(5)]}
+    model = model_results("m", rows | answers({1}), K | {"fb": (1,)})
+    recall = model.record()["fb"]["recall"]
+    assert (recall["value"], recall["n"]) == (0.5, 5)
+    shown = " ".join(printed(results_table([model])).split())
+    assert "further" in shown
+    assert f"recall 0.500 ({recall['low']:.3f} to {recall['high']:.3f}, n = 5)" in shown
+    assert "reward/finance_judge 1.000 (" in shown
+    page = write_eval_report(tmp_path, {"m": model.record()}, [], [], "a: 1").read_text()
+    assert "reward/finance_judge" in page
+    assert "<b>0.500</b>" in page
+    assert "further" not in printed(results_table([model_results("m", answers({1}), K)]))

@@ -106,3 +106,25 @@ def test_without_any_score_nothing_is_said() -> None:
     assert "none of the completions could be scored" in evaluation_lines(
         {"step": 0} | evaluation_statistics({"own": [row(0, None)]})
     )
+
+
+def test_recall_and_each_reward_are_means_over_the_items_that_have_them() -> None:
+    """Of two samples of one item the mean counts once; an item without a known recall is left out of `n`."""
+    rows = [
+        row(0, 1.0, measures={"recall": 1.0, "reward/finance": 1.0}),
+        row(0, 0.0, sample=1, measures={"recall": 1.0, "reward/finance": 0.0}),
+        row(1, 0.0, measures={"recall": 0.0, "reward/length": -0.5}),
+        row(1, 0.0, sample=1, measures={"recall": 0.0, "reward/length": -1.5}),
+        row(2, None, measures={}),
+        row(2, None, sample=1),
+    ]
+    figures = summarize(rows)
+    assert (figures["recall"].value, figures["recall"].n) == (0.5, 2)
+    assert (figures["reward/finance"].value, figures["reward/finance"].n) == (0.5, 1)
+    assert (figures["reward/length"].value, figures["reward/length"].low) == (-1.0, None), "one item has no interval"
+    alone = summarize([row(item, 0.0, measures={"recall": float(item < 30)}) for item in range(100)])["recall"]
+    assert alone == Figure(0.3, *wilson_interval(30, 100), 100)
+    record = evaluation_statistics({"x": rows})
+    assert record["benchmark/x/recall"] == 0.5
+    for name in record:
+        find_metric(name)

@@ -66,6 +66,9 @@ def test_a_function_that_raised_is_an_error_and_one_that_hung_is_a_problem():
 
 def test_names_and_options():
     assert reward_names([MATHS, LENGTHS, MATHS]) == ["maths", "reward_functions:lengths", "maths#2"]
+    rules = RewardSettings(function="finance")
+    judged = RewardSettings(function="finance", options={"judge": {"generators": True}})
+    assert reward_names([rules, judged, judged]) == ["finance", "finance_judge", "finance_judge#2"]
     assert function_paths([MATHS, FORMAT]) == ["rayrl.verify.formats:think_answer"]
     assert function_paths([RewardSettings(function="maths", options={"strict": True})]) == []
     with pytest.raises(ConfigError, match="strikt"):
