@@ -102,7 +102,7 @@ _EVALUATION = (
     ("pass@{k}", "share", "Chance that at least one of k samples is correct: unbiased, mean over items."),
     ("maj@{k}", "share", "Chance that the answer most given among k samples is correct; of a tie, each alike."),
     ("recall", "share", "Retrieval: share of the evidence's pages that it found, over items where that is known."),
-    ("reward/{name}", "reward", "With several reward functions: mean of each, before its weight."),
+    ("reward/{reward}", "reward", "With several reward functions: mean of each, before its weight."),
     ("{share}_ci_low", "share", "Lower end of the 95 % interval of any of these shares, over items."),
     ("{share}_ci_high", "share", "Upper end of that interval."),
 )

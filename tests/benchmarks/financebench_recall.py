@@ -8,9 +8,11 @@ quicker.
 """
 
 import argparse
+import re
 import time
 from pathlib import Path
 from statistics import fmean
+from typing import Any
 
 from rayrl.data.filings import Filings, StoreSettings, pages_of
 from rayrl.data.financebench import evidence_pages, recall
@@ -36,6 +38,9 @@ def main() -> None:
         f"{len(here)} of {len(questions)} questions have their filing among {len(documents)} documents of "
         f"{sum(len(one.starts) for one in documents)} pages, read in {time.perf_counter() - started:.1f} s"
     )
+    passages = [part for row in here for part in row["evidence"]]
+    placed = sum(_fullest(part, filings) == part["evidence_page_num"] for part in passages)
+    print(f"{placed} of {len(passages)} passages have most of their words on the page of their number, counted from 0")
     print(f"\n| store | unit | pieces | made in (s) | {' | '.join(f'recall@{k}' for k in K)} | questions |")
     print("|---|---|" + "---|" * (len(K) + 3))
     for unit in ("pages", "chunks"):
@@ -55,6 +60,20 @@ def main() -> None:
             cells = [f"{fmean(found[k]):.3f}" for k in K]
             kind = "shared" if shared else "single"
             print(f"| {kind} | {unit} | {pieces} | {made:.1f} | {' | '.join(cells)} | {len(found[K[0]])} |", flush=True)
+
+
+def _fullest(part: dict[str, Any], filings: Filings) -> int:
+    """The page, from 0, that has most of a passage's words."""
+    (document,) = filings.read([part["doc_name"]])
+    wanted = _words(part["evidence_text"])
+    return max(
+        range(len(document.starts)),
+        key=lambda page: len(wanted & _words(document.text[slice(*document.page_spans[page])])),
+    )
+
+
+def _words(text: str) -> set[str]:
+    return set(re.findall(r"[a-z]{3,}|\d+(?:[.,]\d+)*", text.lower()))
 
 
 if __name__ == "__main__":
