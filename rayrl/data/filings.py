@@ -23,7 +23,7 @@ from rayrl.files import write_whole
 from rayrl.folders import cache_folder, require_writable
 from rayrl.jsonl import Record, encode_line
 from rayrl.synth.chunks import Chunk, characters, cut
-from rayrl.synth.documents.files import Document, find_files, read_all
+from rayrl.synth.documents.files import SUFFIXES, Document, read_all
 from rayrl.synth.settings import SynthDocuments
 
 STORE = 1
@@ -57,9 +57,12 @@ class Filings:
 
     def __init__(self, folder: Path) -> None:
         self.files: dict[str, Path] = {}
-        for file in find_files([str(folder)]).values():
+        known = (file for file in sorted(folder.rglob("*")) if file.suffix.lower() in SUFFIXES and file.is_file())
+        for file in known:
             if (other := self.files.setdefault(file.stem, file)) != file:
-                raise DataError(f"options.documents: {other} and {file} have one name; remove one")
+                raise DataError(f"options.documents: {str(other)!r} and {str(file)!r} have one name; remove one")
+        if not self.files:
+            raise DataError(f"options.documents: folder {str(folder)!r} holds no {', '.join(SUFFIXES)} file")
         self._read: dict[str, tuple[str, Document]] = {}
         self._stores: dict[Path, Retriever] = {}
 

@@ -103,8 +103,16 @@ def test_two_files_of_one_name_and_settings_that_do_not_fit_are_refused(folder: 
     with pytest.raises(ValueError, match=r"chunk_overlap \(60\) must be at most half of chunk_characters \(100\)"):
         StoreSettings(chunk_characters=100, chunk_overlap=60)
     shutil.copy(folder / "A.txt", folder / "A.md")
-    with pytest.raises(DataError, match=r"options\.documents: .*A\.md and .*A\.txt have one name; remove one"):
+    with pytest.raises(DataError, match=r"options\.documents: .*A\.md' and '.*A\.txt' have one name; remove one"):
         Filings(folder)
+
+
+def test_an_empty_folder_and_a_file_by_a_link(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError, match=r"options\.documents: folder '.*empty' holds no \.pdf"):
+        Filings(tmp_path / "empty")
+    (tmp_path / "empty/ACME.txt").symlink_to(folder / "A.txt")
+    assert Filings(tmp_path / "empty").files.keys() == {"ACME"}
 
 
 def test_a_cache_that_cannot_be_written_is_named(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
