@@ -56,16 +56,13 @@ def _of_samples(figures: Mapping[str, Figure]) -> str:
 
 
 def _further(figures: Mapping[str, Figure]) -> str:
-    return ", ".join(f"{name} {_plain(one)}" for name, one in figures.items() if is_measure(name))
+    """A line for each, with the number of items; results.json and the page have the intervals too."""
+    known = {name: one for name, one in figures.items() if is_measure(name) and one.value is not None}
+    return "\n".join(f"{name} {one.value:.3f} of {one.n}" for name, one in known.items())
 
 
 def _percent(figure: Figure) -> str:
     return "-" if figure.value is None else percent(figure.value)
-
-
-def _plain(figure: Figure) -> str:
-    known = [f"{one:.3f}" for one in (figure.value, figure.low, figure.high) if one is not None]
-    return f"{known[0]} ({known[1]} to {known[2]}, n = {figure.n})" if len(known) == 3 else ", ".join(known) or "-"
 
 
 def _interval(figure: Figure) -> str:

@@ -94,9 +94,9 @@ def test_recall_and_rewards_stand_in_the_results_the_table_and_the_page(tmp_path
     assert (recall["value"], recall["n"]) == (0.5, 5)
     shown = " ".join(printed(results_table([model])).split())
     assert "further" in shown
-    assert f"recall 0.500 ({recall['low']:.3f} to {recall['high']:.3f}, n = 5)" in shown
-    assert "reward/finance_judge 1.000 (" in shown
+    assert "recall 0.500 of 5" in shown
+    assert "reward/finance_judge 1.000 of 5" in shown
     page = write_eval_report(tmp_path, {"m": model.record()}, [], [], "a: 1").read_text()
     assert "reward/finance_judge" in page
-    assert "<b>0.500</b>" in page
+    assert f'<b>0.500</b> <span class="interval">{recall["low"]:.3f} to {recall["high"]:.3f}</span> of 5' in page
     assert "further" not in printed(results_table([model_results("m", answers({1}), K)]))
