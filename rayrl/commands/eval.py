@@ -12,9 +12,9 @@ from rayrl.commands.progress import progress_bars
 from rayrl.config import EvalConfig, dump_config
 from rayrl.errors import INTERRUPTED, ConfigError
 from rayrl.evaluate.draws import Draw, record_of
-from rayrl.evaluate.model import find_models
+from rayrl.evaluate.imported import ImportPlan
 from rayrl.evaluate.outputs import ITEMS, SETTINGS, notes_of, write_results
-from rayrl.evaluate.plan import EvalPlan, check_models
+from rayrl.evaluate.plan import EvalPlan, check_models, find_targets
 from rayrl.files import write_whole
 from rayrl.folders import require_writable
 from rayrl.jsonl import Journal, read_jsonl
@@ -30,7 +30,7 @@ def run_eval(config: EvalConfig, models: Sequence[str]) -> int:
             complete are kept.
     """
     folder = _require_folder(config)
-    plans = check_models(config, find_models(models))
+    plans = check_models(config, find_targets(models))
     if config.run.overwrite and (folder / ITEMS).exists():
         shutil.rmtree(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -40,7 +40,8 @@ def run_eval(config: EvalConfig, models: Sequence[str]) -> int:
     journal = Journal(folder / ITEMS)
     try:
         with terminated_as_interrupt():
-            events = _sample_missing(plans, journal, console)
+            _import(plans, journal)
+            events = _sample_missing([plan for plan in plans if isinstance(plan, EvalPlan)], journal, console)
         write_results(folder, plans, journal, events)
     except KeyboardInterrupt:
         console.print("interrupted; the same command goes on where this one ended")
@@ -53,9 +54,10 @@ def run_eval(config: EvalConfig, models: Sequence[str]) -> int:
 def print_request(config: EvalConfig, models: Sequence[str]) -> int:
     """`--dry-run`: the settings, and what would be sampled of which model. Writes nothing. Raises as `run_eval`."""
     folder = _require_folder(config)
-    plans = check_models(config, find_models(models))
+    plans = check_models(config, find_targets(models))
     items = folder / ITEMS
     there = {record["key"] for record in read_jsonl(items)} if items.exists() and not config.run.overwrite else set()
+    there |= {draw.key for plan in plans if isinstance(plan, ImportPlan) for draw in plan.draws}
     console = Console(highlight=False, soft_wrap=True)
     console.print(dump_config(config), markup=False)
     table = Table(box=None, padding=(0, 2, 0, 0))
@@ -66,7 +68,7 @@ def print_request(config: EvalConfig, models: Sequence[str]) -> int:
         for name, drawn in samples.items():
             own = [draw for draw in plan.draws if draw.benchmark == name]
             done = sum(draw.key in there for draw in own)
-            table.add_row(plan.target.label, name, str(len(own) // drawn), str(len(own)), str(done))
+            table.add_row(plan.label, name, str(len(own) // drawn), str(len(own)), str(done))
     console.print(table)
     console.print("\n".join(notes_of(plans)), markup=False)
     console.print(f"output  {folder}", markup=False)
@@ -79,6 +81,13 @@ def _require_folder(config: EvalConfig) -> Path:
     if (folder / "config.yaml").exists() or (folder / "trials.json").exists():
         raise ConfigError(f"run.name: {str(folder)!r} is the folder of a run or a study; choose another name")
     return folder
+
+
+def _import(plans: Sequence[EvalPlan | ImportPlan], journal: Journal) -> None:
+    """Appends what others have sampled."""
+    for record in (record for plan in plans if isinstance(plan, ImportPlan) for record in plan.records):
+        if record["key"] not in journal:
+            journal.append(record)
 
 
 def _sample_missing(plans: Sequence[EvalPlan], journal: Journal, console: Console) -> list[str]:

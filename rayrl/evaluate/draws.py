@@ -10,7 +10,7 @@ from typing import Any
 
 from rayrl.actors.evaluation import sampling_of
 from rayrl.config import EvalConfig, EvaluationSet
-from rayrl.rollout_row import EvaluationRow, cut_off, identity
+from rayrl.rollout_row import cut_off, identity
 from rayrl.types import Prompt
 
 
@@ -50,7 +50,7 @@ def _of_task(config: EvalConfig, fingerprint: str, name: str, size: int) -> Iter
         config.run.seed,
     ]
     for index in range(size):
-        yield Draw(_digest([*common, index]), name, index, 0)
+        yield Draw(digest([*common, index]), name, index, 0)
 
 
 def _of_set(config: EvalConfig, fingerprint: str, chosen: EvaluationSet, prompts: list[Prompt]) -> Iterator[Draw]:
@@ -62,18 +62,19 @@ def _of_set(config: EvalConfig, fingerprint: str, chosen: EvaluationSet, prompts
         *([] if chosen.method == "generate" else [chosen.method]),
     ]
     for index, prompt in enumerate(prompts):
-        item = _digest([*common, prompt.token_ids, prompt.columns])
+        item = digest([*common, prompt.token_ids, prompt.columns])
         for sample in range(chosen.samples):
             drawn = sampling_of(chosen, prompt.id, sample, config.run.seed)
-            key = _digest([item, drawn.temperature, drawn.top_p, drawn.max_tokens, drawn.seed])
+            key = digest([item, drawn.temperature, drawn.top_p, drawn.max_tokens, drawn.seed])
             yield Draw(key, chosen.name, index, sample)
 
 
-def record_of(draw: Draw, row: EvaluationRow, label: str) -> dict[str, Any]:
-    """The line of items.jsonl. `model`: the label of the model when it was sampled."""
+def record_of(draw: Draw, row: Mapping[str, Any], label: str) -> dict[str, Any]:
+    """The line of items.jsonl. `model`: its label when it was sampled. `cut`: None where that is not known."""
     about = {"key": draw.key, "model": label, "benchmark": draw.benchmark, "item": identity(row)}
-    return about | {"cut": cut_off(row)} | row
+    return {**about, "cut": cut_off(row) if row["finish_reason"] else None, **row}
 
 
-def _digest(parts: list[Any]) -> str:
+def digest(parts: list[Any]) -> str:
+    """Of all that decides an answer."""
     return hashlib.blake2b(json.dumps(parts, sort_keys=True, default=str).encode(), digest_size=16).hexdigest()

@@ -3,10 +3,12 @@
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from hashlib import sha256
 from numbers import Real
 from typing import Any
 
 from rayrl.errors import ConfigError
+from rayrl.jsonl import encode_line
 from rayrl.rollout_row import EvaluationRow
 from rayrl.types import FinishReason, Rollout
 
@@ -20,6 +22,9 @@ class HarnessRow(EvaluationRow):
     task: str
     metrics: dict[str, float]
     """`METRIC,FILTER` -> this document's, where it is a number."""
+    asked: dict[str, Any]
+    """How: the task's `version`, `num_fewshot`, `generation_kwargs`, the prompt's SHA-256, and the `metric` that is the
+    score."""
 
 
 def harness_rows(
@@ -27,6 +32,7 @@ def harness_rows(
     samples: Iterable[Sample],
     rollouts: Mapping[tuple[str | None, int | None], Sequence[Rollout]],
     metric: str | None,
+    results: Mapping[str, Any],
 ) -> Iterator[HarnessRow]:
     """A row for each document, in order.
 
@@ -35,6 +41,7 @@ def harness_rows(
         samples: All of it.
         rollouts: (task, number of the document) -> what was generated for it; empty where likelihoods decide.
         metric: `METRIC` or `METRIC,FILTER` that is the score; None: the first.
+        results: As lm-eval returns and writes them: `versions` and `n-shot` by task.
 
     Raises:
         ConfigError: No document has that metric.
@@ -56,7 +63,7 @@ def harness_rows(
         completion, extracted = _answer(shown, written)
         yield {
             "prompt_id": f"{task}-{number}",
-            "prompt": json.loads(json.dumps(shown["doc"], default=str)),
+            "prompt": json.loads(encode_line({"doc": shown["doc"]}))["doc"],
             "gold": str(shown["target"]),
             "completion": completion,
             "status": None if score is None else "correct" if score >= 1 else "incorrect",
@@ -69,6 +76,12 @@ def harness_rows(
             "score": score,
             "task": task,
             "metrics": metrics,
+            "asked": {
+                "version": results.get("versions", {}).get(task),
+                "num_fewshot": results.get("n-shot", {}).get(task),
+                **_request(shown),
+                "metric": chosen,
+            },
         }
 
 
@@ -91,13 +104,28 @@ def _chosen(metrics: Mapping[str, float], metric: str | None, task: str) -> str 
     return found
 
 
+def is_written(sample: Sample) -> bool:
+    """Whether a completion answers, not likelihoods: what is asked has `generation_kwargs` beside the prompt."""
+    first = sample["arguments"][0]
+    return len(first) > 1 and isinstance(first[1], Mapping)
+
+
+def _request(sample: Sample) -> dict[str, Any]:
+    """Prompt and generation_kwargs."""
+    first = sample["arguments"][0]
+    kwargs = json.loads(encode_line(first[1])) if is_written(sample) else None
+    digest = sha256(str(first[0]).encode("utf-8", "backslashreplace")).hexdigest()
+    return {"prompt_hash": digest, "generation_kwargs": kwargs}
+
+
 def _answer(sample: Sample, written: Sequence[Rollout]) -> tuple[str, str | None]:
     """The text, and what the filter read in it: of a choice the most probable continuation."""
-    if written:
-        read = sample["filtered_resps"][0]
-        return written[0].text, read if isinstance(read, str) else json.dumps(read, default=str)
     replies = [reply[0] for reply in sample["resps"]]
     arguments = sample["arguments"]
+    if is_written(sample):
+        read = sample["filtered_resps"][0]
+        text = written[0].text if written else str(replies[0])
+        return text, read if isinstance(read, str) else json.dumps(read, default=str)
     if not isinstance(replies[0], tuple | list):
         return "", str(replies[0])  # log-likelihood of the whole text
     same = [at for at, one in enumerate(arguments) if one[0] == arguments[0][0]]

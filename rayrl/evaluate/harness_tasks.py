@@ -79,7 +79,7 @@ class HarnessTask:
         rows = [
             row
             for name in self.tasks
-            for row in harness_rows(name, results["samples"][name], model.rollouts, settings.metric)
+            for row in harness_rows(name, results["samples"][name], model.rollouts, settings.metric, results)
         ]
         top = [*self._found.get("groups", {}), *(self.tasks if len(self.tasks) == 1 else [])]
         return rows, figures(results["results"], top[0] if top else "")

@@ -66,13 +66,20 @@ def find_models(paths: Iterable[str]) -> list[EvaluatedModel]:
     Raises:
         ModelError: There is no such model, it was not exported, or it is an adapter that does not fit its base.
     """
-    found: list[EvaluatedModel] = []
+    named = list(paths)
+    return [evaluated_model(path, label) for path, label in zip(named, labels_of(named), strict=True)]
+
+
+def labels_of(paths: Iterable[str]) -> list[str]:
+    """A label for each path, no two alike."""
+    labels: list[str] = []
     for path in paths:
-        found.append(_find(path, _label(path, [model.label for model in found])))
-    return found
+        labels.append(_label(path, labels))
+    return labels
 
 
-def _find(path: str, label: str) -> EvaluatedModel:
+def evaluated_model(path: str, label: str) -> EvaluatedModel:
+    """Raises as `find_models`."""
     named = find_model(path)
     if named.kind == "checkpoint":
         raise ModelError(

@@ -7,8 +7,10 @@ from typing import Any
 
 from rich.console import Console
 
+from rayrl.evaluate.imported import ImportPlan
+from rayrl.evaluate.likeness import differences
 from rayrl.evaluate.plan import EvalPlan
-from rayrl.evaluate.results import compare, model_results
+from rayrl.evaluate.results import Rows, compare, model_results
 from rayrl.evaluate.tables import comparison_table, results_table
 from rayrl.files import write_whole
 from rayrl.jsonl import Journal
@@ -17,16 +19,21 @@ from rayrl.report.eval_page import write_eval_report
 ITEMS, SETTINGS = "items.jsonl", "eval.yaml"
 
 
-def write_results(folder: Path, plans: Sequence[EvalPlan], journal: Journal, events: Sequence[str]) -> None:
+Plan = EvalPlan | ImportPlan
+
+
+def write_results(folder: Path, plans: Sequence[Plan], journal: Journal, events: Sequence[str]) -> None:
     """Writes the results of the models of `plans`, all of whose samples are in the journal, and prints them.
 
     events: what happened meanwhile, in words.
     """
-    rows = {plan.target.label: _rows(plan, journal) for plan in plans}
+    rows = {plan.label: _rows(plan, journal) for plan in plans}
     config = plans[0].config
     k = dict.fromkeys(config.evaluated_names, (1,)) | {one.name: one.k for one in config.evaluation_sets}
     models = [model_results(label, own, k) for label, own in rows.items()]
     pairs = compare(rows)
+    unlike = _unlike(rows)
+    compared = [one.record() | {"differences": unlike.get((one.model, one.benchmark), [])} for one in pairs]
     for name in ("results.json", "comparison.json"):  # of other models, where the command named others before
         (folder / name).unlink(missing_ok=True)
     for model in models:
@@ -34,9 +41,10 @@ def write_results(folder: Path, plans: Sequence[EvalPlan], journal: Journal, eve
         place.mkdir(exist_ok=True)
         write_whole(place / "results.json", _json(model.record()))
     if pairs:
-        write_whole(folder / "comparison.json", _json([one.record() for one in pairs]))
+        write_whole(folder / "comparison.json", _json(compared))
     notes = [
         *notes_of(plans),
+        *(f"{label}: {name}: {one}" for (label, name), own in unlike.items() for one in own),
         *(f"{model.label}: {one}" for model in models for one in model.warnings.values()),
         *events,
     ]
@@ -48,22 +56,29 @@ def write_results(folder: Path, plans: Sequence[EvalPlan], journal: Journal, eve
         console.print(note, markup=False, soft_wrap=True)
     settings = (folder / SETTINGS).read_text(encoding="utf-8")
     records = {model.label: model.record() for model in models}
-    page = write_eval_report(folder, records, [one.record() for one in pairs], notes, settings)
+    page = write_eval_report(folder, records, compared, notes, settings)
     console.print(f"report: {page}", markup=False, soft_wrap=True)
 
 
-def notes_of(plans: Sequence[EvalPlan]) -> list[str]:
+def notes_of(plans: Sequence[Plan]) -> list[str]:
     """What a reader should know beside the figures: rows that were left out, what holds of a model."""
-    said = [f"{plan.target.label}: {note}" for plan in plans for note in plan.target.notes]
-    said += [note for plan in plans for note in plan.sets.notes]
-    for plan in plans:
-        for why, ids in plan.sets.left_out.items():
-            shown = ", ".join(ids[:3]) + (", …" if len(ids) > 3 else "")
-            said.append(f"{plan.target.label}: left out {len(ids)} of {why} ({shown})")
+    said = [note for plan in plans if isinstance(plan, EvalPlan) for note in plan.sets.notes]
+    said += [f"{plan.label}: {note}" for plan in plans for note in plan.notes]
     return list(dict.fromkeys(said))
 
 
-def _rows(plan: EvalPlan, journal: Journal) -> dict[str, list[dict[str, Any]]]:
+def _unlike(models: Mapping[str, Rows]) -> dict[tuple[str, str], list[str]]:
+    """(model, benchmark) -> what it was asked otherwise than the first."""
+    (reference, first), *others = models.items()
+    return {
+        (label, name): said
+        for label, rows in others
+        for name in rows
+        if name in first and (said := differences(rows[name], first[name], reference))
+    }
+
+
+def _rows(plan: Plan, journal: Journal) -> dict[str, list[dict[str, Any]]]:
     found: dict[str, list[dict[str, Any]]] = {}
     for draw in plan.draws:
         found.setdefault(draw.benchmark, []).append(journal[draw.key])

@@ -1,15 +1,18 @@
 """One model of an evaluation, checked before any actor starts."""
 
 import os
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 
 from rayrl.config import EvalConfig
 from rayrl.evaluate.draws import Draw, list_draws
-from rayrl.evaluate.model import EvaluatedModel
+from rayrl.evaluate.imported import ImportPlan, plan_import
+from rayrl.evaluate.logged_samples import LoggedModel, find_logged
+from rayrl.evaluate.model import EvaluatedModel, evaluated_model, labels_of
 from rayrl.train.cluster import generator_replicas
 from rayrl.train.datasets import EvaluatedSets, read_evaluated
 from rayrl.train.memory import PartMemory, require_memory, run_memory
-from rayrl.train.plan import ModelPlan
+from rayrl.train.plan import ModelPlan, harness_tasks
 from rayrl.train.preflight import check_context, check_judge, check_plugins
 
 
@@ -28,6 +31,19 @@ class EvalPlan(ModelPlan):
         self.config = config.model_copy(update={"model": model})
         self.target = target
 
+    @property
+    def label(self) -> str:
+        return self.target.label
+
+    @property
+    def notes(self) -> list[str]:
+        """What a reader should know of the model, and the rows that were left out."""
+        left_out = self.sets.left_out.items()
+        return [
+            *self.target.notes,
+            *(f"left out {len(ids)} of {why} ({', '.join(ids[:3])}{', …' * (len(ids) > 3)})" for why, ids in left_out),
+        ]
+
     @cached_property
     def sets(self) -> EvaluatedSets:
         return read_evaluated(self.config, str(self.target.tokenizer))
@@ -42,21 +58,40 @@ class EvalPlan(ModelPlan):
         return (adapter / "adapter_model.safetensors").stat().st_size if adapter else 0
 
 
-def check_models(config: EvalConfig, targets: list[EvaluatedModel]) -> list[EvalPlan]:
+def find_targets(paths: Iterable[str]) -> list[EvaluatedModel | LoggedModel]:
+    """The models of these paths, each with a label of its own; those of lm-eval's samples are not sampled.
+
+    Raises:
+        ModelError: As `find_models`.
+        DataError: As `find_logged`.
+    """
+    named = list(paths)
+    return [
+        find_logged(path, label) or evaluated_model(path, label)
+        for path, label in zip(named, labels_of(named), strict=True)
+    ]
+
+
+def check_models(config: EvalConfig, targets: Sequence[EvaluatedModel | LoggedModel]) -> list[EvalPlan | ImportPlan]:
     """A plan for each model.
 
     Raises:
         RayrlError: A model, a set or a setting cannot be used; names field, value and fix.
     """
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    plans = [EvalPlan(config, target) for target in targets]
-    for plan in plans:
+    plans = {target.label: EvalPlan(config, target) for target in targets if isinstance(target, EvaluatedModel)}
+    for plan in plans.values():
         for check in (check_context, check_judge, check_plugins):
             check(plan)
         require_memory(plan.config, run_memory(plan.config, _memory(plan)))
-    for plan in plans:
+    tasks = harness_tasks(config)
+    for plan in plans.values():
+        plan.harness_tasks = tasks
         _ = plan.draws
-    return plans
+    return [
+        plan_import(config, target, tasks) if isinstance(target, LoggedModel) else plans[target.label]
+        for target in targets
+    ]
 
 
 def _memory(plan: EvalPlan) -> PartMemory:

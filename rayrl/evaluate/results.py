@@ -64,6 +64,7 @@ def compare(models: Mapping[str, Rows]) -> list[PairedResult]:
         (label, name, change)
         for label, rows in others
         for name in rows
+        if name in first
         if (change := paired_change(scores(first[name], identity), scores(rows[name], identity)))
     ]
     adjusted = holm([change.p_value for _, _, change in found])

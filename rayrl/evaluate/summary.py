@@ -12,6 +12,7 @@ import numpy as np
 from rayrl.evaluate.estimators import majority_at_k, pass_at_k
 from rayrl.intervals import mean_interval
 from rayrl.report.inference import share
+from rayrl.report.results import share_cut_off
 from rayrl.rollout_row import correct, cut_off, identity, share_correct
 from rayrl.types import Status
 
@@ -81,13 +82,13 @@ def summarize(rows: Iterable[Row], k: Iterable[int] = ()) -> dict[str, Figure]:
     of the rows' `measures`."""
     items = items_of(rows)
     samples = max((len(item.rows) for item in items), default=0)
-    finished = [Item([row for row in item.rows if not cut_off(row)]) for item in items]
+    finished = [Item([row for row in item.rows if row["finish_reason"] and not cut_off(row)]) for item in items]
     accuracy = _shares((share_correct(item.rows) for item in items), samples)
     figures = {
         "accuracy": accuracy,
         "accuracy_finished": _shares((share_correct(item.rows) for item in finished), samples),
-        "truncated_frac": _shares((fmean(map(cut_off, item.rows)) for item in items), samples),
-        "mean_tokens": _mean([fmean(row["tokens"] for row in item.rows) for item in items]),
+        "truncated_frac": _shares((share_cut_off(item.rows) for item in items), samples),
+        "mean_tokens": _mean([fmean(known) for item in items if (known := _tokens(item))]),
     }
     if samples > 1:
         judged = any(row.get("status") is not None for item in items for row in item.rows)
@@ -129,6 +130,11 @@ def cut_off_warning(name: str, figures: Mapping[str, Figure]) -> str | None:
     finished = figures["accuracy_finished"].value
     among = "none finished with a score" if finished is None else f"accuracy of those that finished {finished:.3f}"
     return f"{name}: {100 * cut:.1f} % of the completions were cut off at the length limit ({among}); raise max_tokens"
+
+
+def _tokens(item: Item) -> list[int]:
+    """Of its completions, where they are known: lm-evaluation-harness's own files do not say."""
+    return [row["tokens"] for row in item.rows if row["tokens"] is not None]
 
 
 def _shares(values: Iterable[float | None], draws: float) -> Figure:

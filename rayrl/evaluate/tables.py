@@ -23,6 +23,8 @@ def results_table(models: Sequence[ModelResults]) -> Table:
         table.add_column(column, justify="left" if column in ("benchmark", "model", *texts) else "right")
     for name in dict.fromkeys(name for model in models for name in model.figures):
         for model in models:
+            if name not in model.figures:
+                continue
             own = model.figures[name]
             accuracy, cut, finished = (own[metric] for metric in SHOWN)
             mark = " !" if name in model.warnings else ""

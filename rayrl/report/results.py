@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -63,7 +63,7 @@ def benchmark_scores(rows: Iterable[Row]) -> dict[str, Scores]:
     return {name: scores(own, lambda row: str(row.get("item", row.get("index")))) for name, own in found.items()}
 
 
-def share_cut_off(rows: Iterable[Row]) -> float | None:
+def share_cut_off(rows: Iterable[Mapping[str, Any]]) -> float | None:
     """Of completions; None where none says how it ended, as older rows do not."""
     known = [cut_off(row) for row in rows if row.get("finish_reason")]
     return fmean(known) if known else None

@@ -4,7 +4,7 @@ from contextlib import ExitStack
 from dataclasses import asdict
 from functools import cached_property
 from statistics import fmean
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rayrl.config import EvaluationConfig, FreezeSettings, SFTConfig, TrainingConfig
 from rayrl.learner.freeze_table import FreezeRow, freeze_rows
@@ -16,6 +16,9 @@ from rayrl.train.datasets import Datasets, read_datasets
 from rayrl.train.memory import PartMemory, RunMemory, largest_microbatch, mapped_bytes, run_memory
 from rayrl.train.phase_times import PhaseTimes, phase_times
 from rayrl.units import GB
+
+if TYPE_CHECKING:
+    from rayrl.evaluate.harness_tasks import HarnessTask
 
 
 class ModelPlan:
@@ -41,12 +44,13 @@ class ModelPlan:
         return _width(dtype) * weights + (0 if generator.gpus else int(generator.kv_cache_gb * GB))
 
     @cached_property
-    def harness_sizes(self) -> dict[str, int]:
-        """Documents of each benchmark that is a task of lm-evaluation-harness."""
-        from rayrl.evaluate.harness_tasks import HarnessTask
+    def harness_tasks(self) -> dict[str, "HarnessTask"]:
+        return harness_tasks(self.config)
 
-        tasks = self.config.harness_tasks.items()
-        return {name: HarnessTask(settings, f"benchmarks.{name}.lm_eval").size for name, settings in tasks}
+    @cached_property
+    def harness_sizes(self) -> dict[str, int]:
+        """Documents of each of them."""
+        return {name: task.size for name, task in self.harness_tasks.items()}
 
 
 class RunPlan(ModelPlan):
@@ -192,6 +196,14 @@ class RunPlan(ModelPlan):
         config, structure = self.config, self.structure
         settings = (config.model, config.learner, config.adapter)
         return MemoryEstimator(structure.parameters, *settings, structure.stored_width, config.keeps_reference)
+
+
+def harness_tasks(config: EvaluationConfig) -> dict[str, "HarnessTask"]:
+    """Each benchmark that is a task of lm-evaluation-harness, with its data; raises as `HarnessTask`."""
+    from rayrl.evaluate.harness_tasks import HarnessTask
+
+    tasks = config.harness_tasks.items()
+    return {name: HarnessTask(settings, f"benchmarks.{name}.lm_eval") for name, settings in tasks}
 
 
 def _width(dtype: str) -> int:

@@ -45,7 +45,7 @@ def rollout(finish: FinishReason = "stop") -> Rollout:
 
 def test_a_choice_is_a_row_with_the_likelihoods_that_decided() -> None:
     samples = [choice(0, 0, acc=1.0, acc_norm=0.0), choice(1, 1, acc=0.0, acc_norm=1.0)]
-    first, second = harness_rows("arc", samples, {}, None)
+    first, second = harness_rows("arc", samples, {}, None, {})
     assert (first["prompt_id"], first["score"], first["status"], first["completion"]) == ("arc-0", 1.0, "correct", " A")
     assert first["extracted"] == "log-likelihoods: 'A' -1.000 'B' -2.000"
     assert first["metrics"] == {"acc,none": 1.0, "acc_norm,none": 0.0}
@@ -55,24 +55,24 @@ def test_a_choice_is_a_row_with_the_likelihoods_that_decided() -> None:
 
 def test_a_metric_of_ones_own_choice_is_the_score() -> None:
     samples = [choice(0, 0, acc=1.0, acc_norm=0.0)]
-    (row,) = harness_rows("arc", samples, {}, "acc_norm")
+    (row,) = harness_rows("arc", samples, {}, "acc_norm", {})
     assert (row["score"], row["reason"]) == (0.0, "acc_norm,none")
     with pytest.raises(ConfigError, match=r"lm_eval.metric: 'f1' is none of arc's; it has acc,none, acc_norm,none"):
-        list(harness_rows("arc", samples, {}, "f1"))
+        list(harness_rows("arc", samples, {}, "f1", {}))
 
 
 def test_filters_of_one_document_are_one_row() -> None:
     samples = [written(0, "strict-match", "[invalid]", exact_match=0), written(0, "flexible", "7", exact_match=1)]
-    (strict,) = harness_rows("gsm8k", samples, {("gsm8k", 0): [rollout()]}, None)
+    (strict,) = harness_rows("gsm8k", samples, {("gsm8k", 0): [rollout()]}, None, {})
     assert (strict["score"], strict["extracted"], strict["tokens"]) == (0.0, "[invalid]", 3)
     assert strict["metrics"] == {"exact_match,strict-match": 0.0, "exact_match,flexible": 1.0}
-    (flexible,) = harness_rows("gsm8k", samples, {("gsm8k", 0): [rollout("length")]}, "exact_match,flexible")
+    (flexible,) = harness_rows("gsm8k", samples, {("gsm8k", 0): [rollout("length")]}, "exact_match,flexible", {})
     assert (flexible["score"], flexible["extracted"], flexible["finish_reason"]) == (1.0, "7", "length")
 
 
 def test_a_document_without_a_number_has_no_score_and_is_none_wrong() -> None:
     sample = written(0, "none", "x", perplexity=(-3.0, 2))
-    (row,) = harness_rows("wiki", [sample], {}, None)
+    (row,) = harness_rows("wiki", [sample], {}, None, {})
     assert (row["score"], row["status"], row["metrics"]) == (None, None, {})
 
 
