@@ -1,7 +1,12 @@
 """Folders that are to be written, tried before anything starts; and that of what is kept between runs."""
 
+import fcntl
 import os
+import shutil
+import socket
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from rayrl.errors import ConfigError
@@ -32,3 +37,44 @@ def require_writable(folder: Path, field: str) -> None:
             f"{field}: folder {str(folder)!r} {what} ({error.strerror or error}); name another, or change who may "
             "write there"
         ) from error
+
+
+LOCK = ".lock"
+
+
+@contextmanager
+def only_one(folder: Path, field: str) -> Iterator[None]:
+    """Makes `folder`, and keeps it for this process: none other that asks for it goes on meanwhile.
+
+    The lock is the kernel's, so that it ends with the process, however that ends. Its file stays; `clear` leaves it.
+
+    Raises:
+        ConfigError: Another process has it (named, with its machine), or the disk knows no locks.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / LOCK).open("a+", encoding="utf-8") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            file.seek(0)
+            holder = file.read().strip() or "another process"
+            raise ConfigError(
+                f"{field}: {str(folder)!r} is in use by {holder}; wait until it has ended, or choose another name"
+            ) from error
+        except OSError as error:
+            raise ConfigError(
+                f"{field}: {str(folder)!r} cannot be locked ({error.strerror or error}); name a folder on another disk"
+            ) from error
+        file.truncate(0)
+        file.write(f"process {os.getpid()} on {socket.gethostname()}")
+        file.flush()
+        yield
+
+
+def clear(folder: Path) -> None:
+    """Removes all that is in `folder` but its lock."""
+    for path in folder.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        elif path.name != LOCK:
+            path.unlink()

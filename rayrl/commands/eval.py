@@ -1,6 +1,5 @@
 """`rayrl eval`: models on benchmarks, one after the other, without a learner. Nothing is evaluated twice."""
 
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from rayrl.evaluate.imported import ImportPlan
 from rayrl.evaluate.outputs import ITEMS, SETTINGS, notes_of, write_results
 from rayrl.evaluate.plan import EvalPlan, check_models, find_targets
 from rayrl.files import write_whole
-from rayrl.folders import require_writable
+from rayrl.folders import clear, only_one, require_writable
 from rayrl.jsonl import Journal, read_jsonl
 from rayrl.rollout_row import EvaluationRow
 from rayrl.train.interrupt import terminated_as_interrupt
@@ -31,9 +30,14 @@ def run_eval(config: EvalConfig, models: Sequence[str]) -> int:
     """
     folder = _require_folder(config)
     plans = check_models(config, find_targets(models))
+    with only_one(folder, "run.name"):
+        return _evaluate(config, plans, folder)
+
+
+def _evaluate(config: EvalConfig, plans: Sequence[EvalPlan | ImportPlan], folder: Path) -> int:
+    """As `run_eval`, in a folder that no other process writes to."""
     if config.run.overwrite and (folder / ITEMS).exists():
-        shutil.rmtree(folder)
-    folder.mkdir(parents=True, exist_ok=True)
+        clear(folder)
     kept = config.model_copy(update={"run": config.run.model_copy(update={"overwrite": False})})
     write_whole(folder / SETTINGS, dump_config(kept))
     console = Console(stderr=True, highlight=False, soft_wrap=True)

@@ -35,9 +35,9 @@ class HarnessTask:
         self.settings, self.field = settings, field
         with _quiet():
             self._found = self._load()
-        self.tasks: dict[str, Any] = self._found["tasks"]
-        for name, task in self.tasks.items():
-            self._require_sound(name, task)
+            self.tasks: dict[str, Any] = self._found["tasks"]
+            for name, task in self.tasks.items():
+                self._require_sound(name, task)
 
     @property
     def size(self) -> int:
@@ -46,6 +46,11 @@ class HarnessTask:
 
         sizes = ((len(task.eval_docs), get_sample_size(task, self.settings.limit)) for task in self.tasks.values())
         return sum(size if limit is None else min(size, limit) for size, limit in sizes)
+
+    @property
+    def sampled(self) -> bool:
+        """Whether any completion is drawn at a temperature, so that another seed gives another."""
+        return any(self._sampling(name, task) for name, task in self.tasks.items())
 
     def evaluate(self, model: Any) -> tuple[list[HarnessRow], dict[str, float]]:
         """A row for each document, task after task, and the metrics as lm-eval aggregates them.
@@ -104,8 +109,23 @@ class HarnessTask:
             raise ConfigError(f"{self.field}.task: lm-eval has no task, group or tag {named!r}; {hint}")
         try:
             return manager.load([named])
+        except ImportError as error:
+            raise ConfigError(
+                f"{self.field}.task: {named!r} needs a package that is not here ({error}); `make lm_eval` installs "
+                "those of IFEval, pip others"
+            ) from error
         except Exception as error:
             raise self._unloaded(error) from error
+
+    def _sampling(self, name: str, task: Any) -> float:
+        """The temperature of a task's completions; 0 where likelihoods decide. Raises ConfigError for
+        generation_kwargs that generators do not know."""
+        from rayrl.evaluate.harness_sampling import harness_sampling
+
+        if task.get_config("output_type") != "generate_until":
+            return 0.0
+        given = {**(task.get_config("generation_kwargs") or {}), **self.settings.gen_kwargs}
+        return harness_sampling(given, "", name).temperature
 
     def _unloaded(self, error: Exception) -> RayrlError:
         """What is wrong where a task could not be made: most often its data are not to be had."""
@@ -126,6 +146,9 @@ class HarnessTask:
                     f"{self.field}.task: data_files of {name} ({str(file)!r}) must be an absolute path: actors run in "
                     "folders of their own"
                 )
+        self._sampling(name, task)
+        if "ifeval" in name:
+            _require_sentences(f"{self.field}.task: {name}")
         metric = self.settings.metric
         known = set(task.aggregation())
         if metric and metric.partition(",")[0] not in known:
@@ -142,6 +165,19 @@ def _override(task: Any, settings: HarnessSettings) -> None:
     elif default is None:
         task.set_config(key="num_fewshot", value=0)
     task.set_fewshot_seed(seed=FEWSHOT_SEED)
+
+
+def _require_sentences(field: str) -> None:
+    """Raises DataError where what IFEval's checker splits sentences with is not there: it would fail after sampling."""
+    import nltk
+
+    try:
+        nltk.data.find("tokenizers/punkt_tab")
+    except LookupError as error:
+        raise DataError(
+            f"{field} splits sentences by nltk's punkt_tab, which is not here and could not be downloaded; where there "
+            "is a network run `python -m nltk.downloader -d FOLDER punkt_tab`, copy FOLDER, and set NLTK_DATA to it"
+        ) from error
 
 
 @contextmanager

@@ -57,10 +57,11 @@ def estimate_arm(arm: Arm, config: StudyConfig) -> ArmEstimate:
     try:
         with check_run(aside) as plan:
             step = step_cost(arm.config, Lengths.of(plan), budget.completion_tokens if budget else None)
+            tasks_sample = any(task.sampled for task in plan.harness_tasks.values())
     except RayrlError as error:
         raise type(error)(f"arms.{arm.name}: {error}") from error
     steps = plan.data.steps if arm.has_steps or budget is None else steps_for(budget, step)
-    seeds = seeds_of(arm, config.study.seeds)
+    seeds = seeds_of(arm, config.study.seeds, tasks_sample)
     return ArmEstimate(arm, steps, seeds, step.times(steps), plan.memory.total, plan.kept_bytes)
 
 

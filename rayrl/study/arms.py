@@ -71,11 +71,11 @@ def expand(config: StudyConfig) -> list[Arm]:
     return arms
 
 
-def seeds_of(arm: Arm, seeds: list[int]) -> list[int]:
-    """Every seed; of the base only the first where all its completions are greedy and so the same."""
-    sampled = [one.gen_kwargs for one in arm.config.harness_tasks.values()]
-    greedy = all(one.temperature == 0 for one in arm.config.evaluation_sets if one.method == "generate")
-    greedy = greedy and not any(one.get("temperature") or one.get("do_sample") for one in sampled)
+def seeds_of(arm: Arm, seeds: list[int], tasks_sample: bool = False) -> list[int]:
+    """Every seed; of the base only the first where all its completions are greedy and so the same. tasks_sample: those
+    of a task of lm-evaluation-harness are not."""
+    sets = arm.config.evaluation_sets
+    greedy = not tasks_sample and all(one.temperature == 0 for one in sets if one.method == "generate")
     return seeds[:1] if arm.method == "base" and greedy else seeds
 
 

@@ -120,9 +120,20 @@ def test_the_financial_recipes_are_nf4_lora_of_the_base_with_the_loss_on_answers
 def test_the_evaluation_of_the_maths_study_has_the_papers_protocol() -> None:
     config = load_config(CONFIGS / "eval/scalpel.yaml", {}, EvalConfig)
     sets = config.evaluation_sets
-    assert [one.name for one in sets] == ["aime24", "math500", "gsm8k", "mmlu"]
+    assert [one.name for one in sets] == ["aime24", "math500"]
     assert {(one.temperature, one.top_p, one.samples) for one in sets} == {(0.6, 0.95, 1)}
     assert {one.prompt.max_tokens + one.max_tokens for one in sets} == {4096}
+    tasks = config.harness_tasks
+    assert {name: (one.task, one.num_fewshot) for name, one in tasks.items()} == {
+        "gsm8k": ("gsm8k", 5),
+        "gpqa_diamond": ("gpqa_diamond_cot_zeroshot", None),
+        "mmlu": ("mmlu", 5),
+        "mmlu_pro": ("mmlu_pro", 5),
+        "ifeval": ("ifeval", None),
+    }
+    drawn = [one.gen_kwargs for name, one in tasks.items() if name != "mmlu"]
+    assert {(own["do_sample"], own["temperature"], own["top_p"]) for own in drawn} == {(True, 0.6, 0.95)}
+    assert {one.max_length + 1 for one in tasks.values()} == {config.longest_sample} == {4096}
     study = load_config(CONFIGS / "maths/grpo.yaml", {}, GRPOConfig)
     assert config.model.path == study.model.path
 

@@ -2,7 +2,9 @@
 
 from pathlib import Path
 
-from rayrl.config import TrainingConfig, load_config
+import pytest
+
+from rayrl.config import EvalConfig, TrainingConfig, load_config
 from rayrl.study.arms import Arm, expand
 from rayrl.study.settings import StudyConfig, SweepConfig
 from rayrl.study.space import apply_choice, candidates
@@ -36,6 +38,8 @@ def test_the_large_study_has_the_papers_arms_and_those_that_it_leaves_out() -> N
     for name in ("sft_frozen_mlps", "grpo_frozen_mlps", "sft_matched_rate_frozen_mlps"):
         assert [(r.match, r.layers, r.train) for r in arms[name].config.freeze.rules] == [("*.mlp.*", "19-25", False)]
     assert all(arm.config.longest_sample <= 4096 for arm in arms.values())
+    evaluated = load_config(CONFIGS.parent / "eval/scalpel.yaml", {}, EvalConfig).benchmarks
+    assert all(arm.config.benchmarks == evaluated for arm in arms.values())
     needs = arms["grpo"].config
     assert needs.learner.workers * needs.learner.gpus_per_worker + needs.generator.gpus == 8
 
@@ -51,7 +55,17 @@ def test_the_miniature_compares_the_same_freezes_under_both_methods_by_updates()
         "gsm8k",
         "gsm_symbolic",
         "mmlu_stem",
+        "mmlu_stem_letters",
     ]
+
+
+@pytest.mark.parametrize("name", ["miniature", "miniature_gsm"])
+def test_the_miniatures_tell_the_letter_that_is_known_from_the_one_that_is_written(name: str) -> None:
+    """The same items, the same prompts: only how they are answered differs."""
+    sets = {one.name: one for one in arms_of(name)["base"].config.evaluation_sets}
+    read, letters = sets["mmlu_stem"], sets["mmlu_stem_letters"]
+    assert (read.data, read.prompt) == (letters.data, letters.prompt)
+    assert (read.method, letters.method) == ("generate", "likelihood_letter")
 
 
 def test_the_sweep_has_six_freezes() -> None:

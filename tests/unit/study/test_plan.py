@@ -93,13 +93,12 @@ def test_a_greedy_base_is_evaluated_once_and_a_sampled_one_with_every_seed() -> 
 
 
 def test_a_base_asked_by_lm_eval_is_evaluated_once_unless_its_completions_are_sampled() -> None:
-    def seeds(**lm_eval: Any) -> list[int]:
-        config = study()
-        config.base["benchmarks"] = {"gsm8k": {"lm_eval": {"task": "gsm8k", **lm_eval}}}
-        return seeds_of(expand(config)[0], [1, 2])
-
-    assert seeds() == [1]
-    assert seeds(gen_kwargs={"temperature": 0.6}) == [1, 2]
+    config = study()
+    config.base["benchmarks"] = {"gsm8k": {"lm_eval": "gsm8k"}}
+    base, trained, *_ = expand(config)
+    assert seeds_of(base, [1, 2], tasks_sample=False) == [1]
+    assert seeds_of(base, [1, 2], tasks_sample=True) == [1, 2]
+    assert seeds_of(trained, [1, 2], tasks_sample=False) == [1, 2]
 
 
 @pytest.mark.parametrize(
