@@ -25,7 +25,7 @@ def differences(rows: Rows, reference: Rows, other: str) -> list[str]:
         f"that {other} alone answered": len(theirs) - len(shared),
         f"whose contents under the same number are others in {other}": len(shared) - len(alike),
     }
-    said = [f"{number} documents {which} (not compared)" for which, number in counts.items() if number]
+    said = [f"documents {which}, so not compared: {number}" for which, number in counts.items() if number]
     for name in ("version", "num_fewshot", "metric", "generation_kwargs", "prompt_hash"):
         pairs = [(own[number]["asked"].get(name), theirs[number]["asked"].get(name)) for number in alike]
         unlike = [pair for pair in pairs if pair[0] != pair[1]]

@@ -66,8 +66,8 @@ def logged_rows(file: Path, task: str, metric: str | None) -> list[Record]:
     """
     samples = list(_samples(file))
     unknown = {"tokens": None, "finish_reason": None}
-    written = {sample["doc_id"]: is_written(sample) for sample in samples}
     try:
+        written = {sample["doc_id"]: is_written(sample) for sample in samples}
         rows = list(harness_rows(task, samples, {}, metric, _results(file)))
     except (LookupError, TypeError, ValueError) as error:
         raise DataError(f"{file}: its arguments and replies are not as lm-eval logs them ({error!r})") from error

@@ -15,7 +15,7 @@ from rayrl.cli import main
 from rayrl.commands.output import require_output
 from rayrl.data.files import read_files
 from rayrl.errors import ConfigError, DataError
-from rayrl.folders import require_writable
+from rayrl.folders import clear, only_one, require_writable
 from rayrl.models import load_tokenizer
 from tests.conftest import PATIENCE
 
@@ -65,6 +65,45 @@ def test_a_file_in_place_of_a_folder_is_named(tmp_path: Path) -> None:
 def test_an_output_that_is_a_folder_is_refused_even_to_be_replaced(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"--tokens: .* is a folder; name a file in it"):
         require_output(tmp_path, overwrite=True, option="--tokens")
+
+
+HOLD = """
+import sys, time
+from pathlib import Path
+from rayrl.folders import only_one
+with only_one(Path(sys.argv[1]), "run.name"):
+    print("held", flush=True)
+    time.sleep(600)
+"""
+
+
+def test_a_folder_in_use_is_refused_by_name_of_the_other_until_that_one_ends(tmp_path: Path) -> None:
+    folder = tmp_path / "runs/one"
+    command = [sys.executable, "-c", HOLD, str(folder)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as other:
+        try:
+            assert other.stdout is not None
+            assert other.stdout.readline() == "held\n"
+            clear(folder)  # what starts over keeps the lock
+            said = rf"run.name: '{folder}' is in use by process {other.pid} on \S+; wait"
+            with pytest.raises(ConfigError, match=said), only_one(folder, "run.name"):
+                pass
+        finally:
+            other.kill()
+    with only_one(folder, "run.name"):
+        assert f"process {os.getpid()} on" in (folder / ".lock").read_text()
+
+
+def test_a_folder_is_cleared_of_all_but_its_lock(tmp_path: Path) -> None:
+    (tmp_path / "kept").mkdir()
+    folder = tmp_path / "one"
+    (folder / "deep/er").mkdir(parents=True)
+    (folder / "file").write_text("x")
+    (folder / "link").symlink_to(tmp_path / "kept", target_is_directory=True)
+    with only_one(folder, "run.name"):
+        clear(folder)
+        assert [path.name for path in folder.iterdir()] == [".lock"]
+    assert (tmp_path / "kept").is_dir()
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """`rayrl eval` before any actor starts: what it says it would do, and what it refuses."""
 
 import json
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 import yaml
 
 from rayrl import cli
+from rayrl.folders import only_one
 
 
 @pytest.fixture
@@ -80,6 +82,17 @@ def test_the_folder_of_a_run_is_no_place_for_an_evaluation(
     assert evaluate(settings, tmp_path, "--run.overwrite", "true") == 2
     assert "is the folder of a run or a study; choose another name" in capsys.readouterr().err
     assert (tmp_path / "runs/e/config.yaml").exists()
+
+
+def test_a_second_evaluation_in_the_same_folder_is_refused(
+    settings: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "runs/e"
+    with only_one(folder, "run.name"):
+        assert evaluate(settings, tmp_path, "--run.overwrite", "true") == 2
+    message = f"run.name: {str(folder)!r} is in use by process {os.getpid()} on "
+    assert message in capsys.readouterr().err
+    assert [path.name for path in folder.iterdir()] == [".lock"], "no line, no settings of the second"
 
 
 def test_where_all_samples_are_there_nothing_is_started_and_results_are_written(

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 import yaml
 
-from rayrl.config import GRPOConfig
+from rayrl.config import GRPOConfig, HarnessSettings
 from rayrl.errors import ConfigError, DataError, RayrlError
+from rayrl.evaluate.harness_tasks import HarnessTask
 from rayrl.train.preflight import check_run
 from tests.conftest import ROOT, Command
 
@@ -139,6 +140,45 @@ def test_a_task_longer_than_the_model_reads_is_refused(tiny_config: dict[str, An
     assert "lm_eval.max_length and one token more: 257 tokens are more than the 256 positions" in str(error)
 
 
+def test_generation_kwargs_are_checked_before_anything_starts_and_say_what_is_sampled(tasks: dict[str, str]) -> None:
+    def task(name: str, **settings: Any) -> HarnessTask:
+        return HarnessTask(HarnessSettings(task=tasks[name], **settings), "benchmarks.own.lm_eval")
+
+    with pytest.raises(ConfigError, match=r"task sums has generation_kwargs that are not known here .'num_beams': 4"):
+        task("sums", gen_kwargs={"num_beams": 4})
+    drawn = {"do_sample": True, "temperature": 0.6}
+    assert not task("sums").sampled
+    assert task("sums", gen_kwargs=drawn).sampled
+    assert not task("letters", gen_kwargs=drawn).sampled, "likelihoods decide"
+    path = Path(tasks["sums"])
+    path.write_text(path.read_text().replace("max_gen_toks: 6", "max_gen_toks: 6\n  do_sample: true"))
+    assert task("sums").sampled, "the task's own"
+    path.write_text(path.read_text().replace("do_sample: true", "do_sample: false"))
+    assert not task("sums", gen_kwargs={"temperature": 0.6}).sampled, "as lm-eval reads it"
+
+
+def test_what_a_task_needs_beside_lm_eval_is_named(
+    tiny_config: dict[str, Any], tasks: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = Path(tasks["sums"])
+    whole = path.read_text()
+    path.with_name("reader.py").write_text("import no_such_package\n\n\ndef read(rows): return rows\n")
+    path.write_text(whole + "process_docs: !function reader.read\n")
+    error = problem(tiny_config, lm_eval={"task": str(path), "max_length": 100})
+    assert isinstance(error, ConfigError)
+    assert "needs a package that is not here (No module named 'no_such_package'); `make lm_eval`" in str(error)
+
+    def lost(name: str) -> None:
+        raise LookupError(name)
+
+    monkeypatch.setattr("nltk.data.find", lost)
+    path.write_text(whole.replace("task: sums", "task: ifeval_own"))
+    error = problem(tiny_config, lm_eval={"task": str(path), "max_length": 100})
+    assert isinstance(error, DataError)
+    assert "ifeval_own splits sentences by nltk's punkt_tab, which is not here" in str(error)
+    assert "set NLTK_DATA to it" in str(error)
+
+
 def test_an_engine_without_likelihoods_is_refused(tiny_config: dict[str, Any], choices: str) -> None:
     tiny_config["generator"]["engine"] = "tests.fakes.questions:Questioner"
     error = problem(tiny_config, data={"source": f"mmlu:{choices}"}, method="likelihood_letter", **SHORT)
@@ -216,3 +256,69 @@ def test_rayrl_eval_evaluates_tasks_and_choices_and_nothing_twice(
     assert again.wait(300) == 0, again.stderr
     assert "12 of 12 samples are there; 0 to go" in again.stderr
     assert json.loads((folder / "results.json").read_text()) == results
+
+
+def logged_by_lm_eval(model: Path, tasks: dict[str, str], folder: Path) -> Path:
+    """As `lm_eval --model hf --tasks letters,sums --log_samples --output_path` leaves it, by lm-eval's own code."""
+    from lm_eval import simple_evaluate
+    from lm_eval.loggers import EvaluationTracker
+    from lm_eval.tasks import TaskManager
+
+    tracker = EvaluationTracker(output_path=str(folder))
+    results = simple_evaluate(
+        model="hf",
+        model_args={"pretrained": str(model), "dtype": "float32", "max_length": 100},
+        tasks=["letters", "sums"],
+        task_manager=TaskManager(include_path=str(Path(tasks["sums"]).parent), include_defaults=False),
+        device="cpu",
+        bootstrap_iters=0,
+        evaluation_tracker=tracker,
+    )
+    samples = results.pop("samples")
+    tracker.save_results_aggregated(results=results, samples=samples)
+    for name, own in samples.items():
+        tracker.save_results_samples(name, own)
+    return folder
+
+
+def test_samples_that_lm_eval_logged_itself_are_paired_with_our_own(
+    rayrl: Start, tiny_config: dict[str, Any], tiny_model: Path, tasks: dict[str, str], tmp_path: Path
+) -> None:
+    """One benchmark asked alike, one with two examples more; theirs has the documents that ours leaves out."""
+    theirs = logged_by_lm_eval(tiny_model, tasks, tmp_path / "theirs")
+    config = {name: tiny_config[name] for name in ("run", "model", "prompt", "generator")}
+    config["benchmarks"] = {
+        "letters": {"lm_eval": {"task": tasks["letters"], "num_fewshot": 2, "max_length": 100}},
+        "sums": {"lm_eval": {"task": tasks["sums"], "limit": 4, "max_length": 100}},
+    }
+    run = rayrl("eval", config, tiny_model, theirs, env=PATHS)
+    assert run.wait(300) == 0, run.stderr
+    assert run.left_running() == []
+    lines = [json.loads(line) for line in (run.run_dir / "items.jsonl").read_text().splitlines()]
+    assert {(one["model"], one["benchmark"]): 0 for one in lines}.keys() == {
+        (model, benchmark) for model in ("tiny", "theirs") for benchmark in ("letters", "sums")
+    }
+    written = {model: {} for model in ("tiny", "theirs")}
+    for one in lines:
+        if one["benchmark"] == "sums":
+            written[one["model"]][one["item"]] = one
+    assert written["tiny"].keys() < written["theirs"].keys()
+    assert all(one["tokens"] and one["cut"] is not None for one in written["tiny"].values())
+    assert {(one["tokens"], one["cut"]) for one in written["theirs"].values()} == {(None, None)}
+    results = json.loads((run.run_dir / "theirs/results.json").read_text())
+    assert (results["letters"]["accuracy"]["n"], results["sums"]["accuracy"]["n"]) == (6, 6)
+    compared = {one["benchmark"]: one for one in json.loads((run.run_dir / "comparison.json").read_text())}
+    assert {name: (one["model"], one["items"]) for name, one in compared.items()} == {
+        "letters": ("theirs", 6),
+        "sums": ("theirs", 4),
+    }
+    assert compared["sums"]["differences"] == ["documents that tiny did not answer, so not compared: 2"]
+    assert compared["letters"]["differences"] == [
+        "num_fewshot 0 against 2, in 6 of 6 documents",
+        "the prompt is another text, in 6 of 6 documents",
+    ]
+    for place in (run.stdout, (run.run_dir / "report.html").read_text()):
+        assert "theirs: letters: num_fewshot 0 against 2, in 6 of 6 documents" in place
+    again = rayrl("eval", config, tiny_model, theirs, env=PATHS)
+    assert again.wait(300) == 0, again.stderr
+    assert len((run.run_dir / "items.jsonl").read_text().splitlines()) == len(lines), "nothing is imported twice"
