@@ -92,8 +92,9 @@ class _Version(argparse.Action):
 
 def _eval_options(command: argparse.ArgumentParser) -> None:
     named = (
-        "YAML file, such as configs/eval/finance.yaml, and the models for it: model folder, hub name, PEFT folder or "
-        "run directory. Without a config the first run's settings hold; without a model the config's own is evaluated"
+        "YAML file, such as configs/eval/finance.yaml, and the models for it: model folder, hub name, PEFT folder, run "
+        "directory, or samples that lm-evaluation-harness logged. Without a config the first run's settings hold; "
+        "without a model the config's own is evaluated"
     )
     command.add_argument("models", nargs="+", metavar="CONFIG|CHECKPOINT", help=named)
     dry_run = "print settings and what would be sampled; start nothing"

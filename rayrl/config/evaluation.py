@@ -48,7 +48,8 @@ class HarnessSettings(Settings):
     system_instruction: str | None = None
     """System message."""
     gen_kwargs: dict[str, Any] = Field(default_factory=dict)
-    """Over the task's `generation_kwargs`: `until`, `max_gen_toks`, `do_sample`, `temperature`, `top_p`, `top_k`."""
+    """Over the task's `generation_kwargs`: `until`, `max_gen_toks`, `do_sample`, `temperature`, `top_p`, `top_k`. Where
+    the task has `do_sample: false`, a temperature needs `do_sample: true`."""
     max_length: int = Field(2048, ge=2)
     """Longest input, in tokens. Contexts that are longer are cut at their beginning, and counted."""
     metric: str | None = None
