@@ -12,6 +12,8 @@ import yaml
 from rayrl.config import GRPOConfig, HarnessSettings
 from rayrl.errors import ConfigError, DataError, RayrlError
 from rayrl.evaluate.harness_tasks import HarnessTask
+from rayrl.study.arm_estimate import estimate_arms
+from rayrl.study.settings import StudyConfig
 from rayrl.train.preflight import check_run
 from tests.conftest import ROOT, Command
 
@@ -144,7 +146,7 @@ def test_generation_kwargs_are_checked_before_anything_starts_and_say_what_is_sa
     def task(name: str, **settings: Any) -> HarnessTask:
         return HarnessTask(HarnessSettings(task=tasks[name], **settings), "benchmarks.own.lm_eval")
 
-    with pytest.raises(ConfigError, match=r"task sums has generation_kwargs that are not known here .'num_beams': 4"):
+    with pytest.raises(ConfigError, match=r"task sums has generation_kwargs that are not known here ..'num_beams': 4"):
         task("sums", gen_kwargs={"num_beams": 4})
     drawn = {"do_sample": True, "temperature": 0.6}
     assert not task("sums").sampled
@@ -155,6 +157,20 @@ def test_generation_kwargs_are_checked_before_anything_starts_and_say_what_is_sa
     assert task("sums").sampled, "the task's own"
     path.write_text(path.read_text().replace("do_sample: true", "do_sample: false"))
     assert not task("sums", gen_kwargs={"temperature": 0.6}).sampled, "as lm-eval reads it"
+
+
+def test_a_studys_base_whose_tasks_sample_is_evaluated_with_every_seed(
+    tiny_config: dict[str, Any], tasks: dict[str, str], tmp_path: Path
+) -> None:
+    def seeds(**gen_kwargs: Any) -> list[int]:
+        lm_eval = {"task": tasks["sums"], "max_length": 100, "gen_kwargs": gen_kwargs}
+        base = tiny_config | {"benchmarks": {"sums": {"lm_eval": lm_eval}}}
+        settings = {"study": {"name": "s", "dir": tmp_path, "seeds": [1, 2]}, "base": base}
+        (found,) = estimate_arms(StudyConfig.model_validate(settings | {"arms": {"base": {"method": "base"}}}))
+        return found.seeds
+
+    assert seeds() == [1]
+    assert seeds(do_sample=True, temperature=0.6) == [1, 2]
 
 
 def test_what_a_task_needs_beside_lm_eval_is_named(
