@@ -1,21 +1,30 @@
 """Tasks of lm-evaluation-harness and choices by likelihood: what is found wrong before anything starts, and a run."""
 
+import asyncio
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from rayrl.cli import main
 from rayrl.config import GRPOConfig, HarnessSettings
 from rayrl.errors import ConfigError, DataError, RayrlError
+from rayrl.evaluate.draws import Draw
 from rayrl.evaluate.harness_tasks import HarnessTask
+from rayrl.evaluate.plan import EvalPlan
+from rayrl.evaluate.sampler import TakeEvent, TakeRow
+from rayrl.generate.engine import EngineSettings
 from rayrl.study.arm_estimate import estimate_arms
 from rayrl.study.settings import StudyConfig
 from rayrl.train.preflight import check_run
 from tests.conftest import ROOT, Command
+from tests.fakes.engine import TransformersEngine
+from tests.fakes.generators import OneEngine
 
 harness = pytest.importorskip("lm_eval")
 pytestmark = [pytest.mark.timeout(600), pytest.mark.filterwarnings("ignore::Warning")]  # of lm-eval's dependencies
@@ -297,44 +306,64 @@ def logged_by_lm_eval(model: Path, tasks: dict[str, str], folder: Path) -> Path:
     return folder
 
 
+def sample_here(plan: EvalPlan, draws: Sequence[Draw], take: TakeRow, tell: TakeEvent) -> None:
+    """In the place of generators on Ray: the same engine in this process."""
+    from rayrl.evaluate.harness_model import GeneratorLM
+
+    engine = TransformersEngine(EngineSettings(plan.model, 101, 0, 1, 1, 1, 1, 0.5, {}))
+    asyncio.run(engine.start())
+    for name, task in plan.harness_tasks.items():
+        rows, _ = task.evaluate(GeneratorLM(OneEngine(engine), engine.tokenizer, 100, seed=0))
+        for draw in draws:
+            if draw.benchmark == name:
+                take(draw, rows[draw.index])
+
+
 def test_samples_that_lm_eval_logged_itself_are_paired_with_our_own(
-    rayrl: Start, tiny_config: dict[str, Any], tiny_model: Path, tasks: dict[str, str], tmp_path: Path
+    tiny_config: dict[str, Any],
+    tiny_model: Path,
+    tasks: dict[str, str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """One benchmark asked alike, one with two examples more; theirs has the documents that ours leaves out."""
+    """Benchmarks asked alike, one of them with fewer documents than theirs, and one with two examples more."""
+    monkeypatch.setattr("rayrl.evaluate.sampler.sample", sample_here)
+    monkeypatch.setattr("rayrl.train.cluster.connect", nullcontext)
+    monkeypatch.setattr("rayrl.train.cluster.require_resources", lambda *_: None)
     theirs = logged_by_lm_eval(tiny_model, tasks, tmp_path / "theirs")
     config = {name: tiny_config[name] for name in ("run", "model", "prompt", "generator")}
     config["benchmarks"] = {
-        "letters": {"lm_eval": {"task": tasks["letters"], "num_fewshot": 2, "max_length": 100}},
+        "letters": {"lm_eval": {"task": tasks["letters"], "max_length": 100}},
+        "shots": {"lm_eval": {"task": tasks["letters"], "num_fewshot": 2, "max_length": 100}},
         "sums": {"lm_eval": {"task": tasks["sums"], "limit": 4, "max_length": 100}},
     }
-    run = rayrl("eval", config, tiny_model, theirs, env=PATHS)
-    assert run.wait(300) == 0, run.stderr
-    assert run.left_running() == []
-    lines = [json.loads(line) for line in (run.run_dir / "items.jsonl").read_text().splitlines()]
-    assert {(one["model"], one["benchmark"]): 0 for one in lines}.keys() == {
-        (model, benchmark) for model in ("tiny", "theirs") for benchmark in ("letters", "sums")
-    }
-    written = {model: {} for model in ("tiny", "theirs")}
+    (tmp_path / "c.yaml").write_text(yaml.safe_dump(config))
+    assert main(["eval", str(tmp_path / "c.yaml"), str(tiny_model), str(theirs)]) == 0
+    shown, folder = capsys.readouterr().out, tmp_path / "runs/tiny"
+    lines = [json.loads(line) for line in (folder / "items.jsonl").read_text().splitlines()]
+    written: dict[str, dict[str, Any]] = {"tiny": {}, "theirs": {}}
     for one in lines:
         if one["benchmark"] == "sums":
             written[one["model"]][one["item"]] = one
     assert written["tiny"].keys() < written["theirs"].keys()
     assert all(one["tokens"] and one["cut"] is not None for one in written["tiny"].values())
     assert {(one["tokens"], one["cut"]) for one in written["theirs"].values()} == {(None, None)}
-    results = json.loads((run.run_dir / "theirs/results.json").read_text())
-    assert (results["letters"]["accuracy"]["n"], results["sums"]["accuracy"]["n"]) == (6, 6)
-    compared = {one["benchmark"]: one for one in json.loads((run.run_dir / "comparison.json").read_text())}
-    assert {name: (one["model"], one["items"]) for name, one in compared.items()} == {
-        "letters": ("theirs", 6),
-        "sums": ("theirs", 4),
-    }
+    assert [one["score"] for one in written["theirs"].values()] == [0.0] * 6
+    compared = {one["benchmark"]: one for one in json.loads((folder / "comparison.json").read_text())}
+    paired = {name: (one["model"], one["items"], one["gained"], one["lost"]) for name, one in compared.items()}
+    assert paired["letters"] == ("theirs", 6, 0, 0), "the same model, asked alike, answers alike"
+    assert (paired["shots"][:2], paired["sums"]) == (("theirs", 6), ("theirs", 4, 0, 0))
+    assert compared["letters"]["differences"] == []
     assert compared["sums"]["differences"] == ["documents that tiny did not answer, so not compared: 2"]
-    assert compared["letters"]["differences"] == [
+    assert compared["shots"]["differences"] == [
         "num_fewshot 0 against 2, in 6 of 6 documents",
         "the prompt is another text, in 6 of 6 documents",
     ]
-    for place in (run.stdout, (run.run_dir / "report.html").read_text()):
-        assert "theirs: letters: num_fewshot 0 against 2, in 6 of 6 documents" in place
-    again = rayrl("eval", config, tiny_model, theirs, env=PATHS)
-    assert again.wait(300) == 0, again.stderr
-    assert len((run.run_dir / "items.jsonl").read_text().splitlines()) == len(lines), "nothing is imported twice"
+    for place in (shown, (folder / "report.html").read_text()):
+        assert "theirs: shots: num_fewshot 0 against 2, in 6 of 6 documents" in place
+    results = json.loads((folder / "theirs/results.json").read_text())
+    assert (results["letters"]["accuracy"]["n"], results["sums"]["accuracy"]["n"]) == (6, 6)
+    assert results["sums"]["truncated_frac"] == {"value": None, "low": None, "high": None, "n": 0}
+    assert main(["eval", str(tmp_path / "c.yaml"), str(tiny_model), str(theirs)]) == 0
+    assert len((folder / "items.jsonl").read_text().splitlines()) == len(lines), "nothing is imported twice"
