@@ -102,6 +102,7 @@ class Sampling:
 
     stop: texts, special tokens' included, that end a completion; its token ids hold them, its text need not.
     top_k: the most probable tokens to draw from; 0: all.
+    priority: of those that wait, the smallest is computed first; what came first where it is the same.
     """
 
     temperature: float
@@ -112,3 +113,4 @@ class Sampling:
     json_schema: str | None = None
     stop: tuple[str, ...] = ()
     top_k: int = 0
+    priority: int = 0

@@ -5,14 +5,14 @@ Step s takes stream positions [s P, (s+1) P) and is trained on policy version s.
 
 import asyncio
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from ray.exceptions import ObjectLostError
 
 from rayrl.actors.deadlines import expect, original
-from rayrl.actors.fleet import Fleet
+from rayrl.actors.fleet import Fleet, Turn
 from rayrl.actors.records import Phase
 from rayrl.config import EvalConfig, GRPOConfig, SFTConfig
 from rayrl.data.order import PromptOrder
@@ -78,23 +78,27 @@ class Admission:
     def admit(self) -> None:
         """Sends out every prompt that staleness allows. One rule for all: step s may start at version s - staleness."""
         last_step = min(self.fleet.version + self.config.max_staleness, self.config.steps - 1)
-        ready = self.open and not self._pauses and self.failure is None
-        while ready and self._position < self._first(last_step + 1):
-            at = self._position
-            self._position += 1
-            if at in self.finished:
-                continue
+        end = self._first(last_step + 1)
+        if not self.open or self._pauses or self.failure is not None or self._position >= end:
+            return
+        positions = [at for at in range(self._position, end) if at not in self.finished]
+        self._position = end
+        turns = [None] * len(positions) if self.config.max_staleness else self.fleet.together(len(positions))
+        for at, turn in zip(positions, turns, strict=True):
             clock = self._clocks.setdefault(at // self.config.prompts_per_step, StepClock(time.monotonic()))
-            task = asyncio.ensure_future(self._sample(at, clock))
+            task = asyncio.ensure_future(self._sample(at, clock, turn))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
-    @contextmanager
-    def pause(self) -> Iterator[None]:
-        """No prompt is admitted within."""
+    @asynccontextmanager
+    async def pause(self) -> AsyncIterator[None]:
+        """No prompt is admitted within. Without staleness, those in flight come first: so what an evaluation computes
+        together is the same in every run."""
         pauses = self._pauses
         pauses.append(None)
         try:
+            if not self.config.max_staleness and self._tasks:
+                await asyncio.wait(self._tasks, timeout=self.fleet.deadline_s)  # `batch` says what did not come
             yield
         finally:
             pauses.pop()
@@ -126,7 +130,7 @@ class Admission:
         async with self._changed:
             self._changed.notify_all()
 
-    async def _sample(self, at: int, clock: StepClock) -> None:
+    async def _sample(self, at: int, clock: StepClock, turn: Turn | None) -> None:
         assert isinstance(self.config, GRPOConfig)  # SFT admits no prompts
         settings = self.config.sampling
         sampling = Sampling(
@@ -137,7 +141,7 @@ class Admission:
             seed=self.order.sampling_seed(at),
         )
         try:
-            group = await self.fleet.group(self.prompts[self.order[at]], sampling)
+            group = await self.fleet.group(self.prompts[self.order[at]], sampling, turn=turn)
         except ObjectLostError:
             return  # the learner that holds the newest weights died; restarted, it restores, and this is drawn again
         except Exception as error:

@@ -142,7 +142,7 @@ class Coordinator:
         No training prompt is admitted meanwhile. Each set has `run.deadline_s`.
         """
         seed = self.config.run.seed
-        with self.admission.pause():
+        async with self.admission.pause():
             return {
                 one.name: await evaluate_set(one, self.evaluated[one.name], seed, self.fleet)
                 for one in self.config.evaluation_sets
@@ -164,7 +164,7 @@ class Coordinator:
         Raises:
             RayrlError: A task failed, or generators.
         """
-        with self.admission.pause():
+        async with self.admission.pause():
             return await self.harness.evaluate(names)
 
     async def log(self, record: dict[str, Any]) -> None:

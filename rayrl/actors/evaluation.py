@@ -5,7 +5,7 @@ import zlib
 from itertools import product
 
 from rayrl.actors.deadlines import expect
-from rayrl.actors.fleet import Fleet
+from rayrl.actors.fleet import Fleet, Turn
 from rayrl.actors.records import Phase
 from rayrl.config import EvaluationSet
 from rayrl.evaluate.choices import choice_row
@@ -23,12 +23,14 @@ def sampling_of(chosen: EvaluationSet, item: str, sample: int, run_seed: int) ->
     return Sampling(chosen.temperature, chosen.top_p, chosen.max_tokens, seed=seed)
 
 
-async def draw(chosen: EvaluationSet, prompt: Prompt, sample: int, run_seed: int, fleet: Fleet) -> EvaluationRow:
+async def draw(
+    chosen: EvaluationSet, prompt: Prompt, sample: int, run_seed: int, fleet: Fleet, turn: Turn | None = None
+) -> EvaluationRow:
     """The row of one sample of a prompt, or of its most probable choice."""
     if chosen.method != "generate":
         scores = await fleet.score(f"likelihoods of {prompt.id}", prompt.token_ids, prompt.continuations)
         return choice_row(prompt, chosen.method, scores)
-    group = await fleet.group(prompt, sampling_of(chosen, prompt.id, sample, run_seed), chosen.name)
+    group = await fleet.group(prompt, sampling_of(chosen, prompt.id, sample, run_seed), chosen.name, turn)
     return evaluation_row(group, sample)
 
 
@@ -41,12 +43,13 @@ async def evaluate_set(chosen: EvaluationSet, prompts: list[Prompt], seed: int, 
     wanted = list(product(prompts, range(chosen.samples)))
     done = 0
 
-    async def evaluate(prompt: Prompt, sample: int) -> EvaluationRow:
+    async def evaluate(prompt: Prompt, sample: int, turn: Turn | None) -> EvaluationRow:
         nonlocal done
-        row = await draw(chosen, prompt, sample, seed, fleet)
+        row = await draw(chosen, prompt, sample, seed, fleet, turn)
         done += 1
         fleet.records.phase = Phase(f"evaluate {chosen.name}", done, len(wanted))
         return row
 
-    rows = asyncio.gather(*(evaluate(*one) for one in wanted))
+    turns = fleet.together(len(wanted)) if chosen.method == "generate" else [None] * len(wanted)
+    rows = asyncio.gather(*(evaluate(*one, turn) for one, turn in zip(wanted, turns, strict=True)))
     return await expect(rows, f"the {len(wanted)} completions of {chosen.name}", fleet.deadline_s)

@@ -6,6 +6,8 @@ Revived generators hold the base weights: they get the newest before they are as
 import asyncio
 import time
 from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ray.exceptions import RayTaskError
@@ -17,6 +19,16 @@ from rayrl.config import EvaluationConfig
 from rayrl.errors import RayrlError, SyncError
 from rayrl.generate.engine import TransferStep
 from rayrl.types import Prompt, Rollout, RolloutGroup, Sampling, Score
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """Of a call among those that start together. replica: the generator that is asked. place: among them. held: done
+    once generators wait for them all."""
+
+    replica: int
+    place: int
+    held: "asyncio.Future[None]"
 
 
 class Fleet:
@@ -114,10 +126,30 @@ class Fleet:
             self._note_loss("a generator to start", error)
             await self._generators.revive(generator, "the restart of a generator")
 
-    async def generate(self, what: str, token_ids: list[int], sampling: Sampling) -> list[Rollout]:
-        """Completions by whichever generator is least busy; while that takes new weights, it waits. `what` they are is
-        said in errors."""
-        call = self._generators.call(what, lambda handle: handle.generate.remote(token_ids, sampling))
+    def together(self, count: int) -> list[Turn]:
+        """Turns of `count` calls, each to be used once: generators share them in a fixed way, and start theirs at once
+        and in order, so that runs compute the same ones in the same batches."""
+        replicas = len(self._generators.handles)
+        shares = [len(range(replica, count, replicas)) for replica in range(replicas)]
+        held = asyncio.ensure_future(self._hold(shares))
+        return [Turn(place % replicas, place, held) for place in range(count)]
+
+    async def _hold(self, shares: list[int]) -> None:
+        pairs = zip(self._generators.handles, shares, strict=True)
+        calls = asyncio.gather(*(handle.hold.remote(share) for handle, share in pairs if share))
+        with suppress(*LOST):  # told by the call that loses it
+            await expect(calls, "generators to wait for all that start together", self.deadline_s)
+
+    async def generate(
+        self, what: str, token_ids: list[int], sampling: Sampling, turn: Turn | None = None
+    ) -> list[Rollout]:
+        """Completions by whichever generator is least busy, or whose turn it is; while that takes new weights, it
+        waits. `what` they are is said in errors."""
+        if turn is not None:
+            await asyncio.shield(turn.held)
+            sampling = replace(sampling, priority=turn.place)
+        replica = turn.replica if turn else None
+        call = self._generators.call(what, lambda handle: handle.generate.remote(token_ids, sampling), replica)
         rollouts: list[Rollout] = await call
         return rollouts
 
@@ -127,7 +159,9 @@ class Fleet:
         scores: list[Score] = await call
         return scores
 
-    async def group(self, prompt: Prompt, sampling: Sampling, benchmark: str = "") -> RolloutGroup:
+    async def group(
+        self, prompt: Prompt, sampling: Sampling, benchmark: str = "", turn: Turn | None = None
+    ) -> RolloutGroup:
         """Completions of one prompt with what they earn, by the rewards of `benchmark` where it has its own.
 
         Raises:
@@ -135,7 +169,7 @@ class Fleet:
             DeadlineError: One did not answer.
         """
         started = time.monotonic()
-        rollouts = await self.generate(f"completions of {prompt.id}", prompt.token_ids, sampling)
+        rollouts = await self.generate(f"completions of {prompt.id}", prompt.token_ids, sampling, turn)
         sampled = time.monotonic()
         texts, lengths = [rollout.text for rollout in rollouts], [len(rollout.token_ids) for rollout in rollouts]
         scored = await self._verifiers.call(

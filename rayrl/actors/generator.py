@@ -82,6 +82,11 @@ class GeneratorActor:
         self._require_started()
         return await self._call(self.engine.generate(prompt_token_ids, sampling))
 
+    async def hold(self, count: int) -> None:
+        """As `Engine.hold`."""
+        self._require_started()
+        await self._call(self.engine.hold(count))
+
     async def score(self, prompt_token_ids: list[int], continuations: Sequence[list[int]]) -> list[Score]:
         """As `Engine.score`."""
         self._require_started()

@@ -43,15 +43,17 @@ class Replicas:
         self._revive = revive
         self._reviving: dict[int, asyncio.Task[None]] = {}
 
-    async def call(self, what: str, call: Callable[[Any], Awaitable[Any]]) -> Any:
-        """`call` of the least busy handle; where its actor dies, again of that or another, once it is revived.
+    async def call(self, what: str, call: Callable[[Any], Awaitable[Any]], index: int | None = None) -> Any:
+        """`call` of the least busy handle, or first of the one at `index`, however busy; where its actor dies, again of
+        the least busy, once it is revived.
 
         Raises:
             RayrlError: Actors died TRIES times.
             DeadlineError: `what` did not come, or an actor did not come up again.
         """
         for attempt in range(TRIES):
-            async with self._least_busy() as handle:
+            chosen = self._least_busy() if index is None or attempt else self._at(index)
+            async with chosen as handle:
                 try:
                     return await expect(call(handle), what, self.deadline_s)
                 except LOST as error:
@@ -82,10 +84,14 @@ class Replicas:
     @asynccontextmanager
     async def _least_busy(self) -> AsyncIterator[Any]:
         """A handle, counted as busy within."""
-        async with self._free:
-            index = self._calls.index(min(self._calls))
-            self._calls[index] += 1
-            try:
-                yield self.handles[index]
-            finally:
-                self._calls[index] -= 1
+        async with self._free, self._at(self._calls.index(min(self._calls))) as handle:
+            yield handle
+
+    @asynccontextmanager
+    async def _at(self, index: int) -> AsyncIterator[Any]:
+        """This handle, counted as busy within."""
+        self._calls[index] += 1
+        try:
+            yield self.handles[index]
+        finally:
+            self._calls[index] -= 1

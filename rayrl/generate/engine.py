@@ -74,6 +74,10 @@ class Engine(Protocol):
     async def generate(self, prompt_token_ids: list[int], sampling: Sampling) -> list[Rollout]:
         """`sampling.n` completions; logprobs are of the distribution that was sampled from."""
 
+    async def hold(self, count: int) -> None:
+        """Starts no completion until `count` more are asked for. So what is computed together, and with it how it is
+        rounded, is the same in every run. Those that never come are not waited for long."""
+
     async def score(self, prompt_token_ids: list[int], continuations: Sequence[list[int]]) -> list[Score]:
         """How probable each of at most MAX_CONTINUATIONS continuations of a prompt is. Neither it nor they are empty,
         and with any of them it is at most `max_model_len` tokens. Evaluations by likelihood alone ask for this."""

@@ -10,6 +10,7 @@ from rayrl.config import PROCESSED
 from rayrl.errors import ModelError, SyncError
 from rayrl.generate.engine import EngineSettings, PacketFile, TransferStep
 from rayrl.generate.packets import is_adapter, read
+from rayrl.generate.start_gate import StartGate
 from rayrl.generate.weight_sync import BACKEND
 from rayrl.peft_folder import write_peft_folder
 from rayrl.types import FinishReason, Rollout, Sampling, Score
@@ -23,6 +24,7 @@ class VLLMEngine:
         self.version = 0
         self._requests = 0
         self._llm: Any = None
+        self._gate: Any = None
         self._adapter: Any = None  # the LoRARequest that names the adapter now loaded
 
     @property
@@ -42,6 +44,7 @@ class VLLMEngine:
             "tensor_parallel_size": settings.tensor_parallel_size,
             "disable_log_stats": True,
             "logprobs_mode": PROCESSED,
+            "scheduling_policy": "priority",
             "generation_config": "vllm",  # the model folder's own sampling defaults are not ours
         }
         from vllm.platforms import current_platform
@@ -75,6 +78,7 @@ class VLLMEngine:
         except TypeError as error:
             raise ModelError(f"generator.options: vLLM does not take {settings.options!r}: {error}") from error
         await self._llm.init_weight_transfer_engine(_request(init_info={}))
+        self._gate = StartGate(self._llm)
 
     async def generate(self, prompt_token_ids: list[int], sampling: Sampling) -> list[Rollout]:
         from vllm import SamplingParams
@@ -98,7 +102,7 @@ class VLLMEngine:
         logprobs: list[list[float]] = [[] for _ in range(sampling.n)]
         versions: list[list[int]] = [[] for _ in range(sampling.n)]
         reasons: list[FinishReason] = ["abort"] * sampling.n
-        async for output in self._outputs(prompt_token_ids, parameters):
+        async for output in self._outputs(prompt_token_ids, parameters, sampling.priority):
             for part in output.outputs:
                 index = part.index
                 texts[index] += part.text
@@ -153,14 +157,25 @@ class VLLMEngine:
         logprobs, greedy = [one.logprob for one in own], all(one.rank == 1 for one in own)
         return {last: Score([*logprobs, candidates[last].logprob], greedy and sampled == last) for last in lasts}
 
-    def _outputs(self, token_ids: list[int], parameters: Any) -> AsyncIterator[Any]:
-        """vLLM's for one request, by the adapter that it holds."""
+    async def hold(self, count: int) -> None:
+        await self._gate.hold(count)
+
+    async def _outputs(self, token_ids: list[int], parameters: Any, priority: int = 0) -> AsyncIterator[Any]:
+        """vLLM's for one request, by the adapter that it holds; as AsyncLLM.generate, which does not say when the
+        request is in the queue."""
         self._requests += 1
         prompt, request = {"prompt_token_ids": token_ids}, str(self._requests)
-        outputs: AsyncIterator[Any] = self._llm.generate(
-            prompt, parameters, request_id=request, lora_request=self._adapter
-        )
-        return outputs
+        queue = await self._llm.add_request(request, prompt, parameters, lora_request=self._adapter, priority=priority)
+        finished = False
+        try:
+            self._gate.count()
+            while not finished:
+                output = queue.get_nowait() or await queue.get()
+                finished = output.finished
+                yield output
+        finally:
+            if not finished and self.alive:
+                await self._llm.abort(queue.request_id, internal=True)
 
     async def load_weights(self, version: int, packets: Sequence[PacketFile]) -> None:
         await self._pause()
@@ -190,6 +205,7 @@ class VLLMEngine:
             await self._llm.resume_generation()
 
     async def _pause(self) -> None:
+        self._gate.drop()
         await self._llm.pause_generation(mode="keep", clear_cache=True)
 
     async def _load_model(self, version: int, packets: Sequence[PacketFile]) -> None:

@@ -50,6 +50,9 @@ class TransformersEngine:
         text = self.tokenizer.decode(tokens, skip_special_tokens=True)
         return Rollout(text, tokens, logprobs, [self.version] * len(tokens), reason)
 
+    async def hold(self, count: int) -> None:
+        """One after the other, nothing is rounded by what is beside it."""
+
     async def score(self, prompt_token_ids: list[int], continuations: Sequence[list[int]]) -> list[Score]:
         return [self._score(prompt_token_ids, one) for one in continuations]
 

@@ -27,6 +27,9 @@ class Mortal:
         await self._answer()
         return [Rollout("", [1], [0.0], [self.version], "stop")] * sampling.n
 
+    async def hold(self, count: int) -> None:
+        await self._answer()
+
     async def score(self, prompt_token_ids: list[int], continuations: Sequence[list[int]]) -> list[Score]:
         await self._answer()
         return [Score([0.0] * len(one), True) for one in continuations]

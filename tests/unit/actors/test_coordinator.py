@@ -37,6 +37,13 @@ class Generator:
         self.generate = Method(self._generate)
         self.load_weights = Method(self._load)
         self.start = Method(self._start)
+        self.hold = Method(self._hold)
+        self.holds: list[int] = []
+
+    async def _hold(self, count: int) -> None:
+        if not self.alive:
+            raise ActorDiedError
+        self.holds.append(count)
 
     async def _generate(self, token_ids: list[int], sampling: Sampling) -> list[Rollout]:
         self.calls.append((token_ids[0], sampling))

@@ -1,5 +1,7 @@
 """Samples of evaluated items: which seed each has, whatever happens beside it."""
 
+from dataclasses import replace
+
 from rayrl.types import Sampling
 from tests.unit.actors.test_coordinator import ALL, make
 
@@ -13,7 +15,7 @@ async def seeds(**changes: object) -> tuple[list[tuple[str, int]], dict[tuple[in
     rows = (await coordinator.evaluate())["held_out"]
     asked: dict[tuple[int, int], Sampling] = {}
     for item, sampling in generator.calls:
-        asked[item, sum(other == item for other, _ in asked)] = sampling
+        asked[item, sum(other == item for other, _ in asked)] = replace(sampling, priority=0)
     return [(row["prompt_id"], row["sample"]) for row in rows], asked
 
 
