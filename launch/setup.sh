@@ -22,5 +22,6 @@ pip install --no-deps --no-compile -r "$lock"
 pip install --no-compile -c "$lock" "$(grep '^torch==' "$lock")"
 .venv/bin/python launch/torch_build.py "$kind"
 pip install --no-deps --no-build-isolation --editable .
+.venv/bin/python launch/bytecode.py
 echo "$wanted" >"$stamp"
 echo "setup: done in $((SECONDS - started)) s"

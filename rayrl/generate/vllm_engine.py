@@ -234,6 +234,7 @@ class VLLMEngine:
     async def close(self) -> None:
         if self._llm is not None:
             self._llm.shutdown()
+            self._llm = None
 
 
 def _request(**fields: dict[str, Any]) -> Any:
