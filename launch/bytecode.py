@@ -1,6 +1,7 @@
 """Bytecode of what the processes of a run import, made once at the set-up instead of by each of them.
 
-That of vLLM and what it imports takes 20 s. Where PYTHONDONTWRITEBYTECODE is set, each process of each run would compile it again.
+That of vLLM and what it imports takes 20 s. Where PYTHONDONTWRITEBYTECODE is set, each process of each run would
+compile it again.
 """
 
 import importlib
