@@ -41,11 +41,13 @@ OTHERS = (
 
 
 def import_all(names: tuple[str, ...], packages: tuple[str, ...]) -> None:
-    """Imports, and says which could not be."""
+    """Imports, and says which could not be; modules that need an extra which is not installed are passed over."""
     found = [name for package in packages for name in _modules(package)]
     for name in (*names, *found):
         try:
             importlib.import_module(name)
+        except ModuleNotFoundError:
+            continue
         except Exception as error:  # it is compiled by the run that needs it
             print(f"setup: no bytecode of {name}: {error!r}", file=sys.stderr)
 

@@ -21,8 +21,11 @@ def test_what_cannot_be_imported_is_named_and_the_others_are_taken(
 ) -> None:
     (tmp_path / "broken_one.py").write_text("1 / 0")
     (tmp_path / "whole_one.py").write_text("")
+    (tmp_path / "of_an_extra.py").write_text("import a_package_that_nobody_has")
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setattr("sys.dont_write_bytecode", False)
-    import_all(("broken_one", "whole_one"), ())
-    assert "no bytecode of broken_one: ZeroDivisionError" in capsys.readouterr().err
+    import_all(("broken_one", "of_an_extra", "whole_one"), ())
+    said = capsys.readouterr().err
+    assert "no bytecode of broken_one: ZeroDivisionError" in said
+    assert said.count("\n") == 1
     assert list((tmp_path / "__pycache__").glob("whole_one.*.pyc"))
