@@ -139,7 +139,7 @@ class Coordinator:
     async def evaluate(self) -> dict[str, list[EvaluationRow]]:
         """Every sample of each prompt of every evaluated set, scored: a row each, in order, by the set's name.
 
-        No training prompt is admitted meanwhile. Each set has `run.deadline_s`.
+        No training prompt is admitted meanwhile. None may come for at most `run.deadline_s`.
         """
         seed = self.config.run.seed
         async with self.admission.pause():
@@ -166,6 +166,9 @@ class Coordinator:
         """
         async with self.admission.pause():
             return await self.harness.evaluate(names)
+
+    async def ping(self) -> None:
+        """Answers that it is there."""
 
     async def log(self, record: dict[str, Any]) -> None:
         """Takes one record for metrics.jsonl."""

@@ -1,7 +1,7 @@
 """Every wait on Ray has a deadline and says what it waited for; errors arrive as they were raised."""
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 import ray
@@ -34,8 +34,45 @@ def fetch(reference: Any, what: str, deadline_s: float, fix: str = LONGER) -> An
         raise original(error) from error
 
 
-async def expect(awaitable: Awaitable[T], what: str, deadline_s: float) -> T:
-    """The same inside an async actor."""
+def fetch_guarded(reference: Any, what: str, deadline_s: float, ping: Callable[[], Any]) -> Any:
+    """`ray.get` of what takes as long as it takes, and whose own waits have deadlines in the actor that does it.
+
+    Args:
+        reference: To it.
+        what: It is.
+        deadline_s: After so long, and again and again, the actor must show that it is there.
+        ping: Asks it; gives a reference.
+
+    Raises:
+        DeadlineError: It did not answer.
+    """
+    while not ray.wait([reference], timeout=deadline_s)[0]:
+        fetch(ping(), f"a sign of life from what does {what}", 60, "its machine may have too much to do")
+    return fetch(reference, what, deadline_s)
+
+
+async def expect_progress(awaitable: Awaitable[T], what: str, deadline_s: float, progress: Callable[[], object]) -> T:
+    """The result of work in many parts. It may take long; `progress`, which says how far it is, may not stand still.
+
+    Raises:
+        DeadlineError: It stood still for `deadline_s` seconds.
+    """
+    work = asyncio.ensure_future(awaitable)
+    try:
+        before = progress()
+        while not (await asyncio.wait([work], timeout=deadline_s))[0]:
+            if progress() == before:
+                raise DeadlineError(f"waited {deadline_s:g} s for more of {what}; {LONGER}")
+            before = progress()
+        return await work
+    except RayTaskError as error:
+        raise original(error) from error
+    finally:
+        work.cancel()
+
+
+async def expect(awaitable: Awaitable[T], what: str, deadline_s: float | None) -> T:
+    """The same inside an async actor. None: something else ends it."""
     try:
         return await asyncio.wait_for(awaitable, deadline_s)
     except TimeoutError as error:

@@ -4,7 +4,7 @@ import asyncio
 import zlib
 from itertools import product
 
-from rayrl.actors.deadlines import expect
+from rayrl.actors.deadlines import expect_progress
 from rayrl.actors.fleet import Fleet, Turn
 from rayrl.actors.records import Phase
 from rayrl.config import EvaluationSet
@@ -38,7 +38,7 @@ async def evaluate_set(chosen: EvaluationSet, prompts: list[Prompt], seed: int, 
     """A row for each sample of each prompt, in order.
 
     Raises:
-        DeadlineError: They were not complete within the run's deadline.
+        DeadlineError: None was complete for as long as the run's deadline.
     """
     wanted = list(product(prompts, range(chosen.samples)))
     done = 0
@@ -52,4 +52,5 @@ async def evaluate_set(chosen: EvaluationSet, prompts: list[Prompt], seed: int, 
 
     turns = fleet.together(len(wanted)) if chosen.method == "generate" else [None] * len(wanted)
     rows = asyncio.gather(*(evaluate(*one, turn) for one, turn in zip(wanted, turns, strict=True)))
-    return await expect(rows, f"the {len(wanted)} completions of {chosen.name}", fleet.deadline_s)
+    what = f"the {len(wanted)} completions of {chosen.name}"
+    return await expect_progress(rows, what, fleet.deadline_s, lambda: done)

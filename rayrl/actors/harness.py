@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from rayrl.actors.deadlines import expect
+from rayrl.actors.deadlines import expect_progress
 from rayrl.actors.fleet import Fleet
 from rayrl.actors.records import Phase
 from rayrl.config import EvaluationConfig, HarnessSettings
@@ -57,7 +57,7 @@ class FleetGenerators:
         async def together() -> list[T]:
             return await asyncio.gather(*map(counted, calls))
 
-        return asyncio.run_coroutine_threadsafe(together(), self._loop).result(self._fleet.deadline_s)
+        return asyncio.run_coroutine_threadsafe(together(), self._loop).result()  # each call has its deadline
 
 
 class Harness:
@@ -69,7 +69,7 @@ class Harness:
         self._tokenizer: Any = None
 
     async def evaluate(self, names: Sequence[str] | None = None) -> HarnessResult:
-        """These benchmarks, or all, one after the other, each within the run's deadline.
+        """These benchmarks, or all, one after the other. None may stand still for as long as the run's deadline.
 
         Raises:
             RayrlError: A task failed, or generators.
@@ -80,7 +80,8 @@ class Harness:
         for name in tasks if names is None else names:
             settings = tasks[name]
             work = asyncio.to_thread(self._evaluate, name, settings, asyncio.get_running_loop())
-            rows[name], found = await expect(work, f"the evaluation of {name}", self._fleet.deadline_s)
+            what, deadline_s = f"the evaluation of {name}", self._fleet.deadline_s
+            rows[name], found = await expect_progress(work, what, deadline_s, lambda: self._fleet.records.phase)
             figures |= {f"benchmark/{name}/{key}": value for key, value in found.items()}
         return HarnessResult(rows, figures)
 

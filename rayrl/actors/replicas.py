@@ -45,17 +45,18 @@ class Replicas:
 
     async def call(self, what: str, call: Callable[[Any], Awaitable[Any]], index: int | None = None) -> Any:
         """`call` of the least busy handle, or first of the one at `index`, however busy; where its actor dies, again of
-        the least busy, once it is revived.
+        the least busy, once it is revived. Calls of the one at `index` wait for one another there: who makes them has
+        the deadline.
 
         Raises:
             RayrlError: Actors died TRIES times.
             DeadlineError: `what` did not come, or an actor did not come up again.
         """
         for attempt in range(TRIES):
-            chosen = self._least_busy() if index is None or attempt else self._at(index)
-            async with chosen as handle:
+            placed = self._at(index) if index is not None and not attempt else None
+            async with placed or self._least_busy() as handle:
                 try:
-                    return await expect(call(handle), what, self.deadline_s)
+                    return await expect(call(handle), what, None if placed else self.deadline_s)
                 except LOST as error:
                     self.note_loss(what, error)
                     if attempt == TRIES - 1:

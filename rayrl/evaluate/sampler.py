@@ -12,7 +12,7 @@ from typing import Any
 import ray
 
 from rayrl.actors.coordinator import CoordinatorState, PromptSets
-from rayrl.actors.deadlines import LONGER, fetch
+from rayrl.actors.deadlines import LONGER, fetch, fetch_guarded
 from rayrl.actors.records import News
 from rayrl.errors import DeadlineError, RayrlError
 from rayrl.evaluate.draws import Draw
@@ -53,7 +53,8 @@ def sample(plan: EvalPlan, draws: Sequence[Draw], take: TakeRow, tell: TakeEvent
             events.pass_on()
         for name in dict.fromkeys(draw.benchmark for draw in draws if draw.benchmark in tasks):
             asked = actors.coordinator.evaluate_harness.remote([name])
-            rows = fetch(asked, f"the evaluation of {name}", deadline_s + 30).rows[name]
+            ping = actors.coordinator.ping.remote
+            rows = fetch_guarded(asked, f"the evaluation of {name}", deadline_s, ping).rows[name]
             for draw in draws:
                 if draw.benchmark == name:
                     take(draw, rows[draw.index])

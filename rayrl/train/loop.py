@@ -11,7 +11,7 @@ import torch
 
 from rayrl.actors.admission import StepBatch
 from rayrl.actors.coordinator import CoordinatorState
-from rayrl.actors.deadlines import fetch
+from rayrl.actors.deadlines import fetch, fetch_guarded
 from rayrl.config import GRPOConfig, SFTConfig
 from rayrl.errors import SyncError
 from rayrl.evaluate.summary import cut_off_warning, summarize
@@ -154,13 +154,12 @@ class Rank:
         if not self.first or not self.config.evaluates:
             return
         started = time.monotonic()
-        # The coordinator holds each set to its deadline.
-        deadline = self.config.run.deadline_s * len(self.config.evaluation_sets) + 30
-        sets = fetch(self.coordinator.evaluate.remote(), f"the evaluation after step {step}", deadline)
+        ping, deadline_s = self.coordinator.ping.remote, self.config.run.deadline_s
+        sets = fetch_guarded(self.coordinator.evaluate.remote(), f"the evaluation after step {step}", deadline_s, ping)
         figures: dict[str, float] = {}
-        if tasks := self.config.harness_tasks:
-            deadline = self.config.run.deadline_s * len(tasks) + 30
-            found = fetch(self.coordinator.evaluate_harness.remote(), f"the tasks after step {step}", deadline)
+        if self.config.harness_tasks:
+            asked = self.coordinator.evaluate_harness.remote()
+            found = fetch_guarded(asked, f"the tasks after step {step}", deadline_s, ping)
             sets, figures = sets | found.rows, found.figures
         took = {"time/evaluate_s": time.monotonic() - started}
         k = {one.name: one.k for one in self.config.evaluation_sets}

@@ -6,7 +6,7 @@ import pytest
 import ray
 from ray.exceptions import GetTimeoutError
 
-from rayrl.actors.deadlines import expect, fetch
+from rayrl.actors.deadlines import expect, expect_progress, fetch, fetch_guarded
 from rayrl.errors import DeadlineError
 
 
@@ -19,3 +19,34 @@ async def test_the_fix_is_the_deadlines_own(monkeypatch: pytest.MonkeyPatch) -> 
         fetch(None, "a verdict", 60, "raise judge.deadline_s if it needs longer")
     with pytest.raises(DeadlineError, match=r"waited 0\.01 s for a batch; raise run\.deadline_s"):
         await expect(asyncio.sleep(1), "a batch", 0.01)
+
+
+async def test_work_may_take_long_as_long_as_it_gets_further() -> None:
+    done = 0
+
+    async def work() -> str:
+        nonlocal done
+        for _ in range(4):
+            await asyncio.sleep(0.1)
+            done += 1
+        return "all"
+
+    assert await expect_progress(work(), "parts", 0.15, lambda: done) == "all"
+    with pytest.raises(DeadlineError, match=r"waited 0\.15 s for more of parts; raise run\.deadline_s"):
+        await expect_progress(work(), "parts", 0.15, lambda: 0)
+
+
+def test_an_actor_that_works_long_is_asked_whether_it_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr("ray.wait", lambda refs, timeout: (refs, []) if len(asked) == 3 else ([], refs))
+    monkeypatch.setattr("ray.get", lambda reference, timeout: reference)
+    assert fetch_guarded("rows", "an evaluation", 5, lambda: asked.append("there?")) == "rows"
+    assert len(asked) == 3
+
+    def dead(reference: object, timeout: float) -> None:
+        raise GetTimeoutError
+
+    monkeypatch.setattr("ray.wait", lambda refs, timeout: ([], refs))
+    monkeypatch.setattr("ray.get", dead)
+    with pytest.raises(DeadlineError, match="a sign of life from what does an evaluation"):
+        fetch_guarded("rows", "an evaluation", 5, lambda: None)

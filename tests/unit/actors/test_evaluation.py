@@ -2,6 +2,9 @@
 
 from dataclasses import replace
 
+import pytest
+
+from rayrl.errors import DeadlineError
 from rayrl.types import Sampling
 from tests.unit.actors.test_coordinator import ALL, make
 
@@ -40,3 +43,12 @@ async def test_one_sample_an_item_has_the_seed_of_the_run() -> None:
     order, asked = await seeds(run={"seed": 7})
     assert order == [(prompt.id, 0) for prompt in ALL[:3]]
     assert [one.seed for one in asked.values()] == [7, 7, 7]
+
+
+async def test_a_set_may_take_longer_than_the_deadline_while_its_samples_come() -> None:
+    coordinator, generator, _ = make(run={"deadline_s": 0.3})
+    generator.delay_s = lambda prompt: 0.2 * (prompt + 1)
+    assert len((await coordinator.evaluate())["held_out"]) == 3
+    generator.delay_s = lambda prompt: 60.0
+    with pytest.raises(DeadlineError, match=r"waited 0\.3 s for more of the 3 completions of held_out"):
+        await coordinator.evaluate()
