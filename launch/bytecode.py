@@ -49,7 +49,7 @@ def import_all(names: tuple[str, ...], packages: tuple[str, ...]) -> None:
         except ModuleNotFoundError:
             continue
         except Exception as error:  # it is compiled by the run that needs it
-            print(f"setup: no bytecode of {name}: {error!r}", file=sys.stderr)
+            print(f"setup: no bytecode of {name}: {error!r}")
 
 
 def _modules(package: str) -> list[str]:
@@ -62,8 +62,9 @@ if __name__ == "__main__":
         import_all(ENGINE, ()) if sys.argv[1] == "engine" else import_all(OTHERS, ("rayrl",))
     else:
         environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+        command = [sys.executable, "-W", "ignore", __file__]
         parts = [
-            subprocess.Popen([sys.executable, "-W", "ignore", __file__, part], env=environment)
+            subprocess.Popen([*command, part], env=environment, stderr=subprocess.DEVNULL)  # packages' own warnings
             for part in ("engine", "others")
         ]
         sys.exit(max(part.wait() for part in parts))

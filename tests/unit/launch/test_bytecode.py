@@ -25,7 +25,7 @@ def test_what_cannot_be_imported_is_named_and_the_others_are_taken(
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setattr("sys.dont_write_bytecode", False)
     import_all(("broken_one", "of_an_extra", "whole_one"), ())
-    said = capsys.readouterr().err
+    said = capsys.readouterr().out
     assert "no bytecode of broken_one: ZeroDivisionError" in said
     assert said.count("\n") == 1
     assert list((tmp_path / "__pycache__").glob("whole_one.*.pyc"))
