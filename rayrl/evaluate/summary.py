@@ -82,7 +82,7 @@ def summarize(rows: Iterable[Row], k: Iterable[int] = ()) -> dict[str, Figure]:
     of the rows' `measures`."""
     items = items_of(rows)
     samples = max((len(item.rows) for item in items), default=0)
-    finished = [Item([row for row in item.rows if row["finish_reason"] and not cut_off(row)]) for item in items]
+    finished = [Item([row for row in item.rows if row.get("finish_reason") and not cut_off(row)]) for item in items]
     accuracy = _shares((share_correct(item.rows) for item in items), samples)
     figures = {
         "accuracy": accuracy,

@@ -16,6 +16,9 @@ from rayrl.errors import ResourceError
 # (github.com/ray-project/ray/issues/25239).
 ANYWHERE = "DEFAULT"
 
+STARTS = 3
+"""Times that Ray is started on this machine before a run gives up."""
+
 RETRY = (
     "the machine may be busy: try again when it is less so, a run with --run.resume true, a study or sweep with "
     "--study.resume true or --sweep.resume true"
@@ -56,20 +59,32 @@ def connect() -> Iterator[dict[str, float]]:
     else:  # workers inherit this environment, and start faster than with one made for them
         options = {"include_dashboard": False, "num_cpus": max(2, len(os.sched_getaffinity(0)))}
     level = logging.INFO if verbose else logging.ERROR
-    try:
-        _knock(os.environ.get("RAY_ADDRESS", ""))
-        ray.init(**options, log_to_driver=verbose, logging_level=level)
-    except Exception as error:  # Ray raises bare ones
-        ray.shutdown()
-        address = os.environ.get("RAY_ADDRESS")
-        fix = "check RAY_ADDRESS, or unset it and Ray starts on this machine" if address else RETRY
-        raise ResourceError(f"Ray did not start on {address or 'this machine'}: {error}; {fix}") from error
+    start_ray(**options, log_to_driver=verbose, logging_level=level)
     for name in ("ray.train", "ray.tune", "ray"):
         logging.getLogger(name).setLevel(level)
     try:
         yield ray.available_resources()
     finally:
         ray.shutdown()
+
+
+def start_ray(**options: Any) -> None:
+    """`ray.init`. On this machine again where it failed: Ray gives its processes 30 s, which a busy machine can miss.
+
+    Raises:
+        ResourceError: It failed, on this machine `STARTS` times.
+    """
+    address = os.environ.get("RAY_ADDRESS")
+    for start in range(1, STARTS + 1):
+        try:
+            _knock(address or "")
+            ray.init(**options)
+            return
+        except Exception as error:  # Ray raises bare ones
+            ray.shutdown()
+            if address or start == STARTS:
+                fix = "check RAY_ADDRESS, or unset it and Ray starts on this machine" if address else RETRY
+                raise ResourceError(f"Ray did not start on {address or 'this machine'}: {error}; {fix}") from error
 
 
 def _knock(address: str) -> None:

@@ -46,6 +46,7 @@ def test_generators_hold_what_was_broadcast_and_one_that_is_lost_joins_again(
     from rayrl.learner.batch import Segment, Tree
     from rayrl.learner.learner import Learner
     from rayrl.train import direct_transfer
+    from rayrl.train.cluster import start_ray
     from rayrl.train.weight_sender import WeightSender
 
     folder = resolve_model(EMBEDDED)
@@ -67,7 +68,7 @@ def test_generators_hold_what_was_broadcast_and_one_that_is_lost_joins_again(
     prompt = [1, 4093, 198, 16]
 
     # Ray gives no GPU here: the actors ask for none, whatever the settings say.
-    ray.init(num_cpus=2, include_dashboard=False, runtime_env={"env_vars": {"PYTHONPATH": plugin}})
+    start_ray(num_cpus=2, include_dashboard=False, runtime_env={"env_vars": {"PYTHONPATH": plugin}})
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()

@@ -15,6 +15,7 @@ from rayrl.actors.verifier import VerifierActor
 from rayrl.commands.verify import judge
 from rayrl.config import RewardSettings, VerifierSettings
 from rayrl.errors import RewardError
+from rayrl.train.cluster import start_ray
 from rayrl.verify.files import Row
 from tests.conftest import PATIENCE
 
@@ -28,7 +29,7 @@ ROW = {"question": "3 + 4?", "answer": "7"}
 @pytest.fixture(scope="module", autouse=True)
 def cluster():
     path = os.pathsep.join([str(FUNCTIONS), *(entry for entry in sys.path if entry)])
-    ray.init(
+    start_ray(
         num_cpus=1,
         include_dashboard=False,
         log_to_driver=False,
