@@ -1,6 +1,8 @@
 """Whole files: written to a draft beside, put in place in one move, so that no reader ever sees half of one."""
 
 import os
+import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +20,22 @@ def draft_of(path: Path) -> Iterator[Path]:
         put_in_place(draft, path)
     finally:
         draft.unlink(missing_ok=True)
+
+
+@contextmanager
+def folder_made_once(folder: Path) -> Iterator[Path]:
+    """An empty folder to fill, which is `folder` at the end; where another process made that meanwhile, it stays."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    made = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}-"))
+    try:
+        yield made
+        try:
+            made.rename(folder)
+        except OSError:
+            if not folder.is_dir():
+                raise
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
 
 
 def put_in_place(draft: Path, path: Path) -> None:

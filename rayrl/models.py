@@ -2,12 +2,11 @@
 
 import importlib.util
 import os
-import shutil
-import tempfile
 from pathlib import Path
 from typing import Any
 
 from rayrl.errors import ConfigError, ModelError
+from rayrl.files import folder_made_once
 from rayrl.folders import cache_folder, require_writable
 
 EMBEDDED = "embedded:smollm2-135m"
@@ -93,18 +92,9 @@ def _embedded() -> Path:
     from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 
     source = str(Path(spec.origin).parent)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    made = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".smollm2-"))
-    try:
+    with folder_made_once(folder) as made:
         quantization = GgufConfig(dequantize=True)
         model: Any = AutoModelForCausalLM.from_pretrained(source, gguf_file=_WEIGHTS, quantization_config=quantization)
         model.to(torch.bfloat16).save_pretrained(made)
         AutoTokenizer.from_pretrained(source, gguf_file=_WEIGHTS).save_pretrained(made)
-        try:
-            made.rename(folder)
-        except OSError:  # another process was first
-            if not folder.is_dir():
-                raise
-    finally:
-        shutil.rmtree(made, ignore_errors=True)
     return folder

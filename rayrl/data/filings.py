@@ -5,8 +5,6 @@ makes another, and processes that make the same one do not disturb each other. I
 """
 
 import json
-import shutil
-import tempfile
 from collections.abc import Iterable
 from functools import cached_property
 from hashlib import sha256
@@ -19,7 +17,7 @@ from pydantic import Field, model_validator
 from rayrl.config import Settings
 from rayrl.data.retrieval import Retriever
 from rayrl.errors import DataError
-from rayrl.files import write_whole
+from rayrl.files import folder_made_once, write_whole
 from rayrl.folders import cache_folder, require_writable
 from rayrl.jsonl import Record, encode_line
 from rayrl.synth.chunks import Chunk, characters, cut
@@ -109,7 +107,8 @@ class Filings:
         folder = self._cache / "stores" / sha256(json.dumps(made_of).encode()).hexdigest()[:32]
         if not folder.is_dir():
             pool = [chunk for document in documents for chunk in _pieces(document, settings)]
-            _save(Retriever(pool), folder)
+            with folder_made_once(folder) as made:
+                Retriever(pool).save(made)
         if folder not in self._stores:
             self._stores[folder] = Retriever.load(folder)
         return self._stores[folder]
@@ -127,20 +126,6 @@ def _pieces(document: Document, settings: StoreSettings) -> Iterable[Chunk]:
     for number, (start, end) in enumerate(document.page_spans, 1):
         if text := document.text[start:end].strip():
             yield Chunk(f"{document.name}#{number}", document.name, text, number, number, start, end)
-
-
-def _save(store: Retriever, folder: Path) -> None:
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    made = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".store-"))
-    try:
-        store.save(made)
-        try:
-            made.rename(folder)
-        except OSError:  # another process was first
-            if not folder.is_dir():
-                raise
-    finally:
-        shutil.rmtree(made, ignore_errors=True)
 
 
 class _Pages:
