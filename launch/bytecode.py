@@ -63,8 +63,10 @@ if __name__ == "__main__":
     else:
         environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
         command = [sys.executable, "-W", "ignore", __file__]
-        parts = [
-            subprocess.Popen([*command, part], env=environment, stderr=subprocess.DEVNULL)  # packages' own warnings
+        parts = {
+            part: subprocess.Popen([*command, part], env=environment, stderr=subprocess.DEVNULL)  # packages' warnings
             for part in ("engine", "others")
-        ]
-        sys.exit(max(part.wait() for part in parts))
+        }
+        for part, process in parts.items():
+            if code := process.wait():  # a run compiles what it misses
+                print(f"setup: bytecode of {part!r} ended with exit code {code}; {' '.join([*command, part])} says why")
