@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from rayrl.cli import main
+from tests.conftest import PATIENCE
 
 
 def write(config: dict[str, Any], folder: Path) -> str:
@@ -25,7 +26,7 @@ def test_help_takes_less_than_a_second_and_imports_nothing_heavy() -> None:
     code = "import sys; from rayrl.cli import main\ntry: main(['--help'])\nexcept SystemExit: print(*sys.modules)"
     started = time.monotonic()
     output = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    assert time.monotonic() - started < 1.0
+    assert time.monotonic() - started < 1.0 * PATIENCE
     assert "grpo" in output
     loaded = {name.partition(".")[0] for name in output.splitlines()[-1].split()}
     assert not loaded & {"torch", "ray", "vllm", "transformers", "pydantic", "rich"}

@@ -23,6 +23,7 @@ from rayrl.verify.workers.fork_server import Worker
 from rayrl.verify.workers.jobs import Call, Check, Job, Outcome
 from rayrl.verify.workers.pool import WorkerEnd, WorkerPool
 from rayrl.verify.workers.tasks import Submission, Task
+from tests.conftest import PATIENCE
 
 HERE = "reward_functions:"
 
@@ -51,7 +52,7 @@ def test_the_first_verdict_pays_for_no_import(pool):
     started = time.monotonic()
     outcome = run(pool, [Check("maths", r"\boxed{\sqrt{8}}", r"2\sqrt{2}")])[0]
     assert outcome.value.status == "correct"
-    assert time.monotonic() - started < 1.0
+    assert time.monotonic() - started < 1.0 * PATIENCE
 
 
 def test_functions_get_columns_as_lists_and_options(pool):
@@ -67,11 +68,11 @@ def test_a_loop_in_c_is_killed_at_its_deadline_and_only_it(pool):
     started = time.monotonic()
     outcomes = run(pool, [check(1), Call(HERE + "loops_in_c", ["x"]), check(2), check(3)])
     assert [outcome.kind for outcome in outcomes] == ["done", "timeout", "done", "done"]
-    assert 1.0 <= time.monotonic() - started < 5.0
+    assert 1.0 <= time.monotonic() - started < 5.0 * PATIENCE
     assert "1 s" in outcomes[1].reason
     started = time.monotonic()
     assert all(outcome.kind == "done" for outcome in run(pool, [check(number) for number in range(20)]))
-    assert time.monotonic() - started < 2.0, "replacing a worker must be quick"
+    assert time.monotonic() - started < 2.0 * PATIENCE, "replacing a worker must be quick"
     assert len(before - set(pool.pids())) == 1
 
 
