@@ -14,7 +14,7 @@ from rayrl.verify import choice
 from rayrl.verify.bounds import NotLatexError, TooLargeError, UnreadableError
 from rayrl.verify.equality import same_answer
 from rayrl.verify.extract import Found, marks
-from rayrl.verify.formulas import Formula, parse_latex
+from rayrl.verify.formulas import Formula, parse_latex, without_quantifier
 from rayrl.verify.latex_variants import to_latex
 from rayrl.verify.numbers import Number, parse_number, same_number
 from rayrl.verify.search import find_formula, is_prose
@@ -23,15 +23,15 @@ from rayrl.verify.text import MISSING, after_thoughts, plain, shortened, tidy, w
 MAX_BARE_GOLD = 200
 MAX_WORDS = 6
 
-_LETTER = re.compile(r"\(?\s*([A-J])\s*(?:[).:]+|$)")
+_LETTER = re.compile(r"\(?\s*([A-J])\s*(?:[).:]+\s*|$)")
 _WORDS = re.compile(r"[^\W\d_]+(?:[ ,'/&-]+[^\W\d_]+)*")
 _DIGITS = re.compile(r"\d[\d.,]*")
 _COMMAND = re.compile(r"\\(?!text|mathrm|[$%])[A-Za-z]+|[=<>^_]")
 _ALL_TEXT = re.compile(r"\A\\text\w*\s*\{([^{}]*\d[^{}]*)\}\Z")
-_QUANTIFIER = re.compile(r"(?<=\S)[,\s]*\(?\s*\b[a-z]\s*\\in\s*\\mathbb\s*\{?[ZN]\}?\s*\)?\s*\Z")
 _COMPUTED = re.compile(r"\A\s*\\(?:lim|int|sum|prod|max|min)(?![A-Za-z])[^=]*=(?=[^=]+\Z)")
 _FORMULA = re.compile(r"(?<!\\)(?:\$|\\[(\[])")
 _NAME = re.compile(r"[A-Za-z]+")
+_SENTENCE = re.compile(r"[A-Za-z]{2,}\s|.*[A-Za-z]{3,}\s+[A-Za-z]{2,}\s", re.DOTALL)  # as 'since 3 + 4 is'
 _MARKS_OF_NAME = re.compile(
     r"\\(?:left|right|angle|triangle|measuredangle|overline|overrightarrow|vec|operatorname)(?![A-Za-z])"
 )
@@ -50,18 +50,15 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Gold:
-    """A gold answer, read once. written: all of it, in one notation. letter: of a multiple-choice option. is_words: it
-    is a few words and no formula.
+    """A gold answer, read once. written: all of it, in one notation. is_words: it is a few words and no formula.
+    letter: of a multiple-choice option. option: what stands behind the letter, where that can be read.
     """
 
     answer: Answer
     written: str
-    letter: str | None
     is_words: bool
-
-    @property
-    def is_letter(self) -> bool:
-        return self.letter is not None and self.answer.number is None
+    letter: str | None = None
+    option: "Gold | None" = None
 
 
 def _search(text: str, how: str, anchored: bool = False) -> Answer | None:
@@ -79,7 +76,7 @@ def read_answer(found: Found, is_gold: bool = False) -> Answer:
     Raises:
         TooLargeError: What it holds is too large to parse or compute.
     """
-    text = _COMPUTED.sub("", _QUANTIFIER.sub("", _ALL_TEXT.sub(r"\1", found.text)))
+    text = _COMPUTED.sub("", without_quantifier(_ALL_TEXT.sub(r"\1", found.text)))
     number = parse_number(text)
     if number is not None:
         return Answer(text, found.how, number)
@@ -94,9 +91,10 @@ def read_answer(found: Found, is_gold: bool = False) -> Answer:
         return (_search(text, found.how) if is_lone else None) or Answer(text, found.how)
 
 
-def _letter(answer: str) -> str | None:
-    match = _LETTER.match(plain(answer))
-    return match.group(1) if match else None
+def _behind_letter(text: str) -> tuple[str | None, str]:
+    """The letter of an option that `text` begins with, and what stands behind it: `(B) 12` is B and 12."""
+    match = _LETTER.match(plain(text))
+    return (match[1], plain(text)[match.end() :]) if match else (None, text)
 
 
 @lru_cache(maxsize=4096)
@@ -117,16 +115,26 @@ def read_gold(gold: str) -> Gold:
         )
     bare = words(found.text)
     is_words = bool(_WORDS.fullmatch(bare)) and len(bare.split()) <= MAX_WORDS
-    letter = _letter(found.text)
+    letter, behind = _behind_letter(found.text)
     try:
         answer = read_answer(found, is_gold=True)
     except TooLargeError as error:
         raise DataError(f"gold answer {shortened(found.text)!r} cannot be read: {error}") from error
-    if answer.number is None and answer.formula is None and letter is None and not is_words:
+    if letter is not None:
+        return Gold(answer, found.text, is_words, letter, _option(behind))
+    if answer.number is None and answer.formula is None and not is_words:
         raise DataError(
             f"gold answer {shortened(found.text)!r} cannot be read: no number, no words, no LaTeX expression"
         )
-    return Gold(answer, found.text, letter, is_words)
+    return Gold(answer, found.text, is_words)
+
+
+def _option(text: str) -> Gold | None:
+    """What an option says, where it can be read."""
+    try:
+        return read_gold(text)
+    except DataError:
+        return None
 
 
 def _in_words(answer: str, gold: str) -> bool:
@@ -153,14 +161,30 @@ def _same(answer: Answer, gold: Gold) -> bool:
     wanted = gold.answer
     if answer.text in (wanted.text, gold.written) or (gold.is_words and _in_words(answer.text, wanted.text)):
         return True
-    if gold.letter is not None and (letter := _letter(answer.text)) is not None:
-        return letter == gold.letter
     if answer.number is not None and wanted.number is not None and not _names_differ(answer.text, wanted.text):
         return same_number(answer.number, wanted.number)
     if gold.is_words and answer.number is not None:
         return False
     first, second = answer.formula or parse_latex(answer.text), wanted.formula or parse_latex(wanted.text)
     return same_answer((answer.text, first), (wanted.text, second))
+
+
+def _choice(text: str, gold: Gold, strict: bool) -> Verdict:
+    """The verdict on the letter that `text` chooses; where both say what the option is, they agree on that too.
+
+    `(B) 13` is not `(B) 12`. Of a sentence behind the letter no value is taken.
+    """
+    verdict = choice.verify(text, gold.letter or "", strict=strict)
+    if verdict.status != "correct" or gold.option is None:
+        return verdict
+    found = next(marks(text), None) or Found(tidy(text), "last")
+    letter, behind = _behind_letter(found.text)
+    if letter is None or not behind or (_SENTENCE.match(behind) and parse_number(behind) is None):
+        return verdict
+    answer = read_answer(Found(behind, found.how, is_formula=True))
+    if (answer.number is None and answer.formula is None) or _same(answer, gold.option):
+        return verdict
+    return Verdict(0.0, "incorrect", f"{letter}, but another value", shortened(behind))
 
 
 def find_answer(text: str, strict: bool = False, gold: Gold | None = None) -> Answer | None:
@@ -204,11 +228,12 @@ def verify(response: str, gold: str, *, strict: bool = False) -> Verdict:
     except DataError as error:
         return Verdict(None, "error", str(error))
     text = to_latex(after_thoughts(response))
-    if wanted.is_letter:
-        verdict = choice.verify(text, wanted.letter or "", strict=strict)
-        if verdict.status != "unparseable":
-            return verdict
     try:
+        if wanted.letter is not None:
+            verdict = _choice(text, wanted, strict)
+            if verdict.status != "unparseable":
+                return verdict
+            wanted = wanted.option or wanted
         answer = find_answer(text, strict, wanted)
         if answer is None:
             return Verdict(0.0, "unparseable", "no answer found")

@@ -6,7 +6,7 @@ from functools import cache, partial
 from itertools import groupby
 
 from rayrl.verify.bounds import NotLatexError, TooLargeError, check_cost, check_digits, check_size, sympy
-from rayrl.verify.formulas import Formula, configuration, library, parse_latex, parser
+from rayrl.verify.formulas import Formula, configuration, library, parse_latex, parser, with_named_derivatives
 
 Reader = Callable[[re.Match[str]], Formula | None]
 
@@ -16,6 +16,7 @@ _PROSE = re.compile(r"(?<![\\A-Za-z])[A-Za-z]{3,}\s+[A-Za-z]{2,}(?![A-Za-z{(])")
 _TEXT = re.compile(r"\\(?:text\w*|mathrm|mbox)\s*\{[^{}]*\}")
 _VALUE = r"-?\d+(?:[.,]\d+|(?:,\d{3})+)?(?:\s*/\s*\d+)?"
 _BEHIND = rf"(?:\s*,\s*|\s*,?\s+(?:and|or)\s+){_VALUE}"
+_UNFINISHED = re.compile(r"[ \t]*=")  # `7 + 3 =` repeats the question
 _NOT_THAT = re.compile(r",\s(?:and\s)?not\s\$[^$\n]{1,60}\$")
 _ORDER = r"\s*(?:[<>]|\\(?:[lg]eq?|neq?)(?![A-Za-z]))\s*"
 _WHOLE = re.compile(  # what a number may be a part of: 3 \times 10^{5}; 4, 9 and 12; [2, 5); 101_2; 2 < x < 5
@@ -59,7 +60,11 @@ def _read_latex(match: re.Match[str], anchored: bool) -> Formula | None:
         expression, text = parser().extract_latex(match, configuration(anchored))
     except RecursionError as error:
         raise TooLargeError("nested too deep") from error
-    return None if expression is None else Formula(text, check_cost(expression), ", ".join(contents))
+    return (
+        None
+        if expression is None
+        else Formula(text, check_cost(with_named_derivatives(expression)), ", ".join(contents))
+    )
 
 
 def _read_plain(match: re.Match[str]) -> Formula | None:
@@ -68,6 +73,8 @@ def _read_plain(match: re.Match[str]) -> Formula | None:
     start, end = min(match.start(name) for name in names), max(match.end(name) for name in names)
     whole = _whole(match.string, start, end)
     check_size(match[0])
+    if "expr" in names and _UNFINISHED.match(match.string, end):
+        return None
     if "expr" not in names and whole is None:
         return _number(match)
     return _read_written(whole or match.string[start:end])
@@ -115,8 +122,8 @@ def find_formula(text: str, anchored: bool = False) -> Formula | None:
     """The answer in a text that marks none, by math-verify's patterns: those of the highest priority that find
     anything, and of what they find the last.
 
-    Two guards stand around them: what lies between two prices is no formula, and of a list, an interval or a power of
-    ten that is not in LaTeX all counts, not its last number.
+    Guards stand around them: what lies between two prices is no formula; of a list, an interval or a power of ten that
+    is not in LaTeX all counts, not its last number; a sum with an equals sign and nothing behind it is no answer.
 
     Args:
         text: Only its last `TAIL` characters are searched.
