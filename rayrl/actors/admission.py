@@ -1,18 +1,22 @@
-"""Which training prompt goes out when, and what comes back as the groups of a step.
+"""Which training prompt goes out when, and which groups that come back make a step.
 
-Step s takes stream positions [s P, (s+1) P) and is trained on policy version s.
+Prompts go out in stream order. Step s is trained on policy version s, by P groups that were sent out at version
+s - `max_staleness` or later. Those that come back first make the step, but what would be too old for the next one comes
+along, or is replaced (`stale_groups`). Without staleness that leaves one choice: the P prompts sent out at version s.
 """
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections import Counter
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ray.exceptions import ObjectLostError
 
 from rayrl.actors.deadlines import expect, original
 from rayrl.actors.fleet import Fleet, Turn
+from rayrl.actors.ledger import Ledger
 from rayrl.actors.records import Phase
 from rayrl.config import EvalConfig, GRPOConfig, SFTConfig
 from rayrl.data.order import PromptOrder
@@ -20,21 +24,36 @@ from rayrl.types import Prompt, RolloutGroup, Sampling
 
 
 @dataclass(slots=True)
-class StepClock:
-    """When the groups of one step were sent out, sampled and scored, in seconds of time.monotonic()."""
+class CoordinatorState:
+    """What a checkpoint holds: the step to resume with, and what was drawn ahead of it."""
 
-    first_sent: float
-    last_sampled: float = 0.0
-    last_scored: float = 0.0
+    next_step: int
+    finished: dict[int, RolloutGroup] = field(default_factory=dict)
+    """By stream position, in the order in which steps take them."""
+    in_flight: list[int] = field(default_factory=list)
+    """Positions that were sent out and not back: they go out again, first."""
+    position: int | None = None
+    """The next to be drawn. None: what follows `next_step` steps."""
+    ledger: Ledger = field(default_factory=Ledger)
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """When a group was sent out, sampled and scored, in seconds of time.monotonic()."""
+
+    sent: float
+    sampled: float
+    scored: float
 
 
 @dataclass(slots=True)
 class StepBatch:
-    """The P groups of one step, in stream order, and what they cost."""
+    """The P groups of one step, in stream order, what they cost, and the books so far."""
 
     groups: list[RolloutGroup]
     generate_s: float
     verify_s: float
+    ledger: dict[str, int] = field(default_factory=dict)
 
 
 class Admission:
@@ -42,23 +61,22 @@ class Admission:
 
     def __init__(self, config: GRPOConfig | SFTConfig | EvalConfig, fleet: Fleet) -> None:
         self.config, self.fleet = config, fleet
+        self.size, self.staleness = config.prompts_per_step, config.max_staleness
         self.failure: BaseException | None = None
-        self.finished: dict[int, RolloutGroup] = {}  # by position
         self.open = False  # closed until the run starts
         self._pauses: list[None] = []  # one for each evaluation that runs
-        self._position = 0
-        self._clocks: dict[int, StepClock] = {}  # by step
         self._tasks: set[asyncio.Task[None]] = set()
         self._changed = asyncio.Condition()
         self.hold([])
+        self._begin(CoordinatorState(0))
 
     def hold(self, prompts: list[Prompt]) -> None:
         """Takes the prompts, before any is admitted."""
         self.prompts = prompts
         self.order = PromptOrder(len(prompts), self.config.run.seed)
 
-    async def restart(self, step: int, finished: Mapping[int, RolloutGroup]) -> None:
-        """Goes back, or ahead, to a step: what is in flight is dropped, and drawn again from the stream.
+    async def restart(self, state: CoordinatorState) -> None:
+        """Goes back, or ahead, to a state: what is in flight is dropped, and drawn again from the stream.
 
         Closed until the run starts again: an evaluation of before may still run, and neither opens it nor holds it up.
         """
@@ -67,26 +85,49 @@ class Admission:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks.clear()
-        self._clocks.clear()
-        self.finished = dict(finished)
-        self._position = self._first(step)
+        self._begin(state)
 
-    def finished_from(self, step: int) -> dict[int, RolloutGroup]:
-        """Groups of this step and later ones."""
-        return {at: group for at, group in self.finished.items() if at >= self._first(step)}
+    def _begin(self, state: CoordinatorState) -> None:
+        self.finished = dict(state.finished)  # that no step took, by position, in the order in which they came
+        self.ledger = Ledger(state.ledger.sampled, state.ledger.no_signal, state.ledger.stale)
+        self._step = state.next_step  # the newest that a batch was asked for, or the first to come
+        self._taken: dict[int, dict[int, RolloutGroup]] = {}  # by step: each rank gets them
+        self._in_flight: dict[int, int] = {}  # version at which each position was sent out
+        self._sent: Counter[int] = Counter()  # those in flight by this version
+        self._clocks: dict[int, Clock] = {}
+        self._replacements = self.config.replacements  # left of this step, for groups without signal
+        self._again = list(state.in_flight)
+        self._position = state.next_step * self.size if state.position is None else state.position
+        if state.position is None:
+            self.ledger.sampled = self._position + len(self.finished)
+
+    def state(self, next_step: int) -> CoordinatorState:
+        """To resume with this step: it gets the same groups, as far as they have come."""
+        kept: dict[int, RolloutGroup] = {}
+        for step in sorted(self._taken):
+            if step >= next_step:
+                kept |= self._taken[step]
+        kept |= self.finished
+        ledger = Ledger(self.ledger.sampled, self.ledger.no_signal, self.ledger.stale)
+        waiting = sorted({*self._in_flight, *self._again})
+        return CoordinatorState(next_step, kept, waiting, self._position, ledger)
 
     def admit(self) -> None:
-        """Sends out every prompt that staleness allows. One rule for all: step s may start at version s - staleness."""
-        last_step = min(self.fleet.version + self.config.max_staleness, self.config.steps - 1)
-        end = self._first(last_step + 1)
-        if not self.open or self._pauses or self.failure is not None or self._position >= end:
+        """Sends out every prompt that staleness allows: (version + staleness + 1) P of all, and one more for each group
+        that was replaced."""
+        steps = min(self.fleet.version + self.staleness + 1, self.config.steps)
+        end = steps * self.size + self.ledger.replaced
+        if not self.open or self._pauses or self.failure is not None:
             return
-        positions = [at for at in range(self._position, end) if at not in self.finished]
-        self._position = end
-        turns = [None] * len(positions) if self.config.max_staleness else self.fleet.together(len(positions))
+        positions = [*self._again, *range(self._position, end)]
+        self._again, self._position = [], max(self._position, end)
+        if not positions:
+            return
+        turns = [None] * len(positions) if self.staleness else self.fleet.together(len(positions))
         for at, turn in zip(positions, turns, strict=True):
-            clock = self._clocks.setdefault(at // self.config.prompts_per_step, StepClock(time.monotonic()))
-            task = asyncio.ensure_future(self._sample(at, clock, turn))
+            self._in_flight[at] = self.fleet.version
+            self._sent[self.fleet.version] += 1
+            task = asyncio.ensure_future(self._sample(at, turn))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
@@ -97,7 +138,7 @@ class Admission:
         pauses = self._pauses
         pauses.append(None)
         try:
-            if not self.config.max_staleness and self._tasks:
+            if not self.staleness and self._tasks:
                 await asyncio.wait(self._tasks, timeout=self.fleet.deadline_s)  # `batch` says what did not come
             yield
         finally:
@@ -106,23 +147,25 @@ class Admission:
 
     async def batch(self, step: int) -> StepBatch:
         """As `Coordinator.batch`."""
-        wanted = range(self._first(step), self._first(step + 1))
+        self._step = max(self._step, step)
+        self._replace(self.finished)
 
         async def complete() -> None:
             async with self._changed:
-                await self._changed.wait_for(lambda: self.failure or all(at in self.finished for at in wanted))
+                await self._changed.wait_for(lambda: self.failure or step in self._taken or self._is_complete(step))
 
-        await expect(complete(), f"the {len(wanted)} groups of step {step + 1}", self.fleet.deadline_s)
+        await expect(complete(), f"the {self.size} groups of step {step + 1}", self.fleet.deadline_s)
         if self.failure is not None:
             raise self.failure
-        self.finished = self.finished_from(step)
-        self._clocks = {at: clock for at, clock in self._clocks.items() if at >= step}
-        clock = self._clocks.get(step) or StepClock(0.0)
-        return StepBatch(
-            [self.finished[at] for at in wanted],
-            generate_s=max(0.0, clock.last_sampled - clock.first_sent),
-            verify_s=max(0.0, clock.last_scored - clock.last_sampled),
-        )
+        if step not in self._taken:
+            self._take(step)
+        groups = list(self._taken[step].values())
+        clocks = [self._clocks[at] for at in self._taken[step] if at in self._clocks]
+        sent = min((clock.sent for clock in clocks), default=0.0)
+        sampled = max((clock.sampled for clock in clocks), default=0.0)
+        scored = max((clock.scored for clock in clocks), default=0.0)
+        figures = self.ledger.figures((step + 1) * self.size)
+        return StepBatch(groups, max(0.0, sampled - sent), max(0.0, scored - sampled), figures)
 
     async def fail(self, error: BaseException) -> None:
         """Ends the run with the first error that no restart would mend; it stays."""
@@ -130,7 +173,51 @@ class Admission:
         async with self._changed:
             self._changed.notify_all()
 
-    async def _sample(self, at: int, clock: StepClock, turn: Turn | None) -> None:
+    # -- what makes a step ---------------------------------------------------------------------------------------------
+
+    def _is_complete(self, step: int) -> bool:
+        """Whether enough has come for the step, and nothing is on its way that would be too old for the next."""
+        late = self.config.stale_groups == "wait" and any(version <= step - self.staleness for version in self._sent)
+        return not late and len(self.finished) >= self.size
+
+    def _take(self, step: int) -> None:
+        """Settles which groups make the step: the oldest, of those the ones that came first. Steps before it are over:
+        every rank has taken part in their update."""
+        for over in [earlier for earlier in self._taken if earlier < step]:
+            for at in self._taken.pop(over):
+                self._clocks.pop(at, None)
+        self.ledger.require_balance(min([step, *self._taken]) * self.size, len(self.finished) + self._held())
+        oldest = sorted(self.finished, key=lambda at: _oldest_version(self.finished[at]))
+        self._taken[step] = {at: self.finished.pop(at) for at in sorted(oldest[: self.size])}
+        self._replacements = self.config.replacements
+
+    def _held(self) -> int:
+        """Groups of steps that are not over."""
+        return sum(map(len, self._taken.values()))
+
+    def _replace(self, candidates: Iterable[int]) -> None:
+        """Draws other prompts for groups that are too old, and for those without signal. Of the latter, without
+        staleness, once all are back: so the same ones are replaced whatever finishes first."""
+        stale: list[int] = []
+        if self.config.stale_groups == "drop":
+            oldest = self._step - self.staleness
+            stale = [at for at in candidates if _oldest_version(self.finished[at]) < oldest]
+        flat: list[int] = []
+        if self._replacements and (self.staleness or not self._in_flight):
+            among = candidates if self.staleness else self.finished
+            flat = sorted(at for at in among if at not in stale and not _has_signal(self.finished[at]))
+            flat = flat[: self._replacements]
+        if not stale and not flat:
+            return
+        self._replacements -= len(flat)
+        self.ledger.stale += len(stale)
+        self.ledger.no_signal += len(flat)
+        for at in [*stale, *flat]:
+            del self.finished[at]
+            self._clocks.pop(at, None)
+        self.admit()
+
+    async def _sample(self, at: int, turn: Turn | None) -> None:
         assert isinstance(self.config, GRPOConfig)  # SFT admits no prompts
         settings = self.config.sampling
         sampling = Sampling(
@@ -140,6 +227,7 @@ class Admission:
             n=self.config.group_size,
             seed=self.order.sampling_seed(at),
         )
+        sent = time.monotonic()
         try:
             group = await self.fleet.group(self.prompts[self.order[at]], sampling, turn=turn)
         except ObjectLostError:
@@ -147,16 +235,22 @@ class Admission:
         except Exception as error:
             await self.fail(original(error))
             return
-        clock.last_scored = time.monotonic()
-        clock.last_sampled = max(clock.last_sampled, clock.last_scored - group.verify_s)
+        scored = time.monotonic()
         async with self._changed:
             self.finished[at] = group
+            self._clocks[at] = Clock(sent, scored - group.verify_s, scored)
+            self.ledger.sampled += 1
+            self._sent -= Counter([self._in_flight.pop(at)])
+            self._replace([at])
             self._changed.notify_all()
-        size = self.config.prompts_per_step
-        first = at - at % size
-        done = sum(position in self.finished for position in range(first, first + size))
-        self.fleet.records.phase = Phase("generate", done, size)
+        self.fleet.records.phase = Phase("generate", min(len(self.finished), self.size), self.size)
 
-    def _first(self, step: int) -> int:
-        """The first position of a step."""
-        return step * self.config.prompts_per_step
+
+def _oldest_version(group: RolloutGroup) -> int:
+    """Of the policies that sampled it."""
+    return min(version for rollout in group.rollouts for version in rollout.policy_versions)
+
+
+def _has_signal(group: RolloutGroup) -> bool:
+    """Whether its completions earned different rewards."""
+    return len({reward for reward in group.rewards if reward is not None}) > 1

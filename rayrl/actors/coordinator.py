@@ -7,10 +7,10 @@ generators and verifiers), `Records` (what the driver is to write down).
 import asyncio
 import pickle
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
-from rayrl.actors.admission import Admission, StepBatch
+from rayrl.actors.admission import Admission, CoordinatorState, StepBatch
 from rayrl.actors.deadlines import expect
 from rayrl.actors.evaluation import draw, evaluate_set
 from rayrl.actors.fleet import Fleet
@@ -19,15 +19,7 @@ from rayrl.actors.records import News, Phase, Records
 from rayrl.config import EvalConfig, GRPOConfig, SFTConfig
 from rayrl.generate.engine import TransferStep
 from rayrl.rollout_row import EvaluationRow
-from rayrl.types import Prompt, Rollout, RolloutGroup, Sampling
-
-
-@dataclass(slots=True)
-class CoordinatorState:
-    """What a checkpoint holds: the step to resume with, and groups that were finished ahead of it by position."""
-
-    next_step: int
-    finished: dict[int, RolloutGroup] = field(default_factory=dict)
+from rayrl.types import Prompt, Rollout, Sampling
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +56,7 @@ class Coordinator:
         Raises:
             RayrlError: A generator or verifier did not start.
         """
-        await self.admission.restart(state.next_step, state.finished)
+        await self.admission.restart(state)
         self.hold(prompts)
         self.fleet.version = state.next_step
         await self.fleet.ready()
@@ -81,7 +73,7 @@ class Coordinator:
                 await asyncio.sleep(0.05)
 
         await expect(written(), "the driver to write down the records", self.config.run.deadline_s)
-        return CoordinatorState(next_step, self.admission.finished_from(next_step))
+        return self.admission.state(next_step)
 
     async def start(self) -> None:
         """Opens admission."""

@@ -120,6 +120,8 @@ class EvalConfig(EvaluationConfig):
     steps: ClassVar[int] = 0
     prompts_per_step: ClassVar[int] = 0
     max_staleness: ClassVar[int] = 0
+    stale_groups: ClassVar[str] = "wait"
+    replacements: ClassVar[int] = 0
 
     @model_validator(mode="after")
     def require_sets(self) -> Self:

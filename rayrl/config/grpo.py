@@ -1,6 +1,6 @@
 """The settings of `rayrl grpo`, and which of them go together."""
 
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -34,7 +34,32 @@ class GRPOConfig(TrainingConfig):
     """Optimizer updates made of one step's groups, each of its own share. Above 1 the later ones are clipped against
     the policy before the first, which costs a forward pass over their groups."""
     max_staleness: int = Field(0, ge=0)
-    """Most updates by which the sampling policy may be behind the learner. 0: strictly on-policy."""
+    """Most updates by which the sampling policy may be behind the learner. 0: strictly on-policy. Above 0 a step takes
+    the groups that come back first."""
+    stale_groups: Literal["wait", "drop"] = "wait"
+    """What becomes of a group that would be too old for the next step. wait: this step waits for it. drop: it is
+    replaced by another prompt's and counted; no step waits, but long completions are dropped more often."""
+    dynamic_sampling: float = Field(1.0, ge=1)
+    """Most groups that a step may sample, in multiples of `prompts_per_step`: till then a group whose completions all
+    earn the same is replaced by another prompt's (DAPO, arXiv:2503.14476, section 3.2). 1: none is."""
+
+    @property
+    def replacements(self) -> int:
+        """Most groups of one step that are replaced because they give no signal."""
+        return int(round((self.dynamic_sampling - 1) * self.prompts_per_step, 6))
+
+    @model_validator(mode="after")
+    def require_admission_that_acts(self) -> Self:
+        if self.stale_groups == "drop" and not self.max_staleness:
+            raise ValueError(
+                "stale_groups: drop needs max_staleness above 0: without staleness every step waits for all its groups"
+            )
+        if self.dynamic_sampling > 1 and not self.replacements:
+            raise ValueError(
+                f"dynamic_sampling ({self.dynamic_sampling:g}) replaces not one of {self.prompts_per_step} groups: at "
+                f"least {1 + 1 / self.prompts_per_step:g}, or 1 for none"
+            )
+        return self
 
     @model_validator(mode="after")
     def require_on_policy(self) -> Self:

@@ -23,6 +23,8 @@ class SFTConfig(TrainingConfig):
     prompts_per_step: ClassVar[int] = 0
     """Nothing is sampled to train on."""
     max_staleness: ClassVar[int] = 0
+    stale_groups: ClassVar[str] = "wait"
+    replacements: ClassVar[int] = 0
     steps: int = Field(0, ge=0)
     """Updates. 0: as many as `epochs` makes."""
     epochs: float = Field(1.0, ge=0)

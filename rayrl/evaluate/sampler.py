@@ -11,7 +11,8 @@ from typing import Any
 
 import ray
 
-from rayrl.actors.coordinator import CoordinatorState, PromptSets
+from rayrl.actors.admission import CoordinatorState
+from rayrl.actors.coordinator import PromptSets
 from rayrl.actors.deadlines import LONGER, fetch, fetch_guarded
 from rayrl.actors.records import News
 from rayrl.errors import DeadlineError, RayrlError

@@ -9,7 +9,7 @@ from typing import Any
 import torch.distributed as dist
 from torch.distributed.checkpoint.api import CheckpointException
 
-from rayrl.actors.coordinator import CoordinatorState
+from rayrl.actors.admission import CoordinatorState
 from rayrl.errors import DeadlineError, ResourceError
 from rayrl.learner.learner import Learner
 

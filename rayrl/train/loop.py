@@ -9,8 +9,7 @@ import ray
 import ray.train
 import torch
 
-from rayrl.actors.admission import StepBatch
-from rayrl.actors.coordinator import CoordinatorState
+from rayrl.actors.admission import CoordinatorState, StepBatch
 from rayrl.actors.deadlines import fetch, fetch_guarded
 from rayrl.config import GRPOConfig, SFTConfig
 from rayrl.errors import SyncError

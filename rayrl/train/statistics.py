@@ -51,6 +51,7 @@ def rollout_statistics(batch: StepBatch, step: int, objective: ObjectiveSettings
     for status in STATUSES:
         if verdicts:
             result[f"verify/{status}_frac"] = _share(verdict.status == status for verdict in verdicts)
+    result |= batch.ledger
     result["samples"] = [training_rows(group, step + 1) for group in groups]
     return result
 

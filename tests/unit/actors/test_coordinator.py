@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 from ray.exceptions import ActorDiedError, OwnerDiedError
 
-from rayrl.actors.coordinator import Coordinator, CoordinatorState, PromptSets
+from rayrl.actors.admission import CoordinatorState
+from rayrl.actors.coordinator import Coordinator, PromptSets
 from rayrl.config import GRPOConfig
 from rayrl.errors import DeadlineError, RayrlError, RewardError, SyncError
 from rayrl.types import Prompt, Rollout, Sampling, Verdict
@@ -139,6 +140,7 @@ async def test_groups_come_in_stream_order_whatever_finishes_first() -> None:
 async def test_no_prompt_goes_out_after_the_last_step() -> None:
     coordinator, generator, _ = make(steps=2, max_staleness=3)
     await coordinator.start()
+    await coordinator.batch(0)
     await coordinator.batch(1)
     await coordinator.publish(1, ["packet"])
     await asyncio.sleep(0.05)

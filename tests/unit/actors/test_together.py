@@ -4,7 +4,8 @@ import asyncio
 
 import pytest
 
-from rayrl.actors.coordinator import Coordinator, CoordinatorState
+from rayrl.actors.admission import CoordinatorState
+from rayrl.actors.coordinator import Coordinator
 from rayrl.config import GRPOConfig
 from tests.unit.actors.test_coordinator import PROMPTS, Generator, Verifier, make
 

@@ -72,6 +72,8 @@ def test_overrides_are_read_as_yaml_and_beat_the_file() -> None:
         ({"steps": -1}, ["steps", "greater than or equal to 0", "value -1"]),
         ({"steps": "many"}, ["steps", "valid integer", "'many'"]),
         ({"updates_per_step": 5}, ["prompts_per_step (24)", "multiple of updates_per_step (5)"]),
+        ({"stale_groups": "drop"}, ["stale_groups: drop", "max_staleness above 0"]),
+        ({"dynamic_sampling": 1.01}, ["dynamic_sampling (1.01)", "24 groups", "at least 1.04167"]),
         ({"rewards": [{"function": "math"}]}, ["rewards", "'math'", "neither built in", "maths"]),
         ({"rewards": []}, ["rewards", "at least 1"]),
         ({"adapter.dropout": 0.1}, ["adapter.dropout (0.1) must be 0"]),

@@ -9,7 +9,7 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from rayrl.actors.coordinator import CoordinatorState
+from rayrl.actors.admission import CoordinatorState
 from rayrl.cli import main
 from rayrl.config import LoRASettings
 from rayrl.divergence.token_kl import compare_tokens

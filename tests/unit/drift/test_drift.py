@@ -9,7 +9,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from rayrl.actors.coordinator import CoordinatorState
+from rayrl.actors.admission import CoordinatorState
 from rayrl.cli import main
 from rayrl.config import FreezeSettings, LoRASettings
 from rayrl.drift import weights

@@ -12,7 +12,7 @@ import torch
 import torch.multiprocessing as mp
 from torch.distributed.checkpoint.filesystem import FileSystemWriter
 
-from rayrl.actors.coordinator import CoordinatorState
+from rayrl.actors.admission import CoordinatorState
 from rayrl.config import ObjectiveSettings
 from rayrl.errors import DeadlineError, ResourceError
 from rayrl.learner.learner import Learner

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 import torch.multiprocessing as mp
 
-from rayrl.actors.coordinator import CoordinatorState
+from rayrl.actors.admission import CoordinatorState
 from rayrl.config import ObjectiveSettings
 from rayrl.learner.batch import Tree, sft_tree
 from rayrl.learner.objectives import Objective, grpo_objective, sft_objective
