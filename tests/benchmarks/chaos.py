@@ -1,0 +1,147 @@
+"""A GRPO run on two learner ranks of which something is killed again and again, against the same run left alone.
+
+    python -m tests.benchmarks.chaos [--kills 20] [--seed 0] [--max_staleness 0]
+
+Kills by SIGKILL: generators, verifiers, their worker processes, the coordinator, learner ranks, in turn. Then: did
+the run end by itself, do the books balance, was each step trained once, are the weights those of the run left alone
+(without staleness), and does a run resumed from a copy of the folder end alike. The model is tiny, its engine plain
+transformers; Ray, Ray Train, verifiers and checkpoints are real. Ends with 1 where any of this is not so.
+"""
+
+import argparse
+import os
+import random
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import psutil
+import torch
+from safetensors.torch import load_file
+
+from tests.conftest import PATIENCE, Command, commands, tiny
+from tests.fakes.model import make_model
+
+KINDS = ("GeneratorActor", "VerifierActor", "worker", "CoordinatorActor", "RayTrainWorker")
+WAIT_S = 300 * PATIENCE
+
+
+def processes(run: Command) -> list[psutil.Process]:
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.environ().get("RAYRL_TEST_MARK") == run.mark.partition("=")[2]:
+                found.append(process)
+        except psutil.Error:
+            continue
+    return found
+
+
+def title(process: psutil.Process) -> str:
+    try:
+        return " ".join(process.cmdline())
+    except psutil.Error:
+        return ""
+
+
+def victims(run: Command, kind: str) -> list[psutil.Process]:
+    """Processes of a kind; `worker`: those that a verifier scores in."""
+    ours = processes(run)
+    if kind != "worker":
+        return [process for process in ours if title(process).startswith(f"ray::{kind}")]
+    servers = [child for process in victims(run, "VerifierActor") for child in process.children()]
+    return [worker for server in servers for worker in server.children()]
+
+
+def disturb(run: Command, kills: int, draw: random.Random) -> Counter[str]:
+    """Kills one process after the other, each once a step was trained since the one before."""
+    done: Counter[str] = Counter()
+    while sum(done.values()) < kills:
+        seen = len(run.records("step"))
+        end = time.monotonic() + WAIT_S
+        while len(run.records("step")) == seen:
+            if run.process.poll() is not None:
+                return done
+            if time.monotonic() > end:
+                raise SystemExit(f"no step in {WAIT_S} s after {dict(done)}")
+            time.sleep(0.1)
+        kind = KINDS[sum(done.values()) % len(KINDS)]
+        found = victims(run, kind)
+        if not found:
+            continue
+        victim = draw.choice(found)
+        try:
+            os.kill(victim.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            continue
+        done[kind] += 1
+        print(f"{time.monotonic() - run.started:5.0f} s  step {seen}: killed a {kind} ({victim.pid})", flush=True)
+    return done
+
+
+def weights(run: Command) -> dict[str, torch.Tensor]:
+    return load_file(run.run_dir / "model" / "model.safetensors")
+
+
+def same(first: Command, second: Command) -> bool:
+    left, right = weights(first), weights(second)
+    return left.keys() == right.keys() and all(torch.equal(left[name], right[name]) for name in left)
+
+
+def books(run: Command) -> str:
+    """The last step's."""
+    figures = {name: int(value) for name, value in run.records("step")[-1].items() if name.startswith("groups/")}
+    return ", ".join(f"{name} {value}" for name, value in figures.items())
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description="A run that is killed again and again")
+    parser.add_argument("--kills", type=int, default=20)
+    parser.add_argument("--steps", type=int, default=60)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--max_staleness", type=int, default=0)
+    known = parser.parse_args(arguments)
+    options: list[Any] = ["--steps", known.steps, "--learner.workers", 2, "--learner.cpus_per_worker", 0.5]
+    options += ["--generator.replicas", 2, "--verifier.replicas", 2, "--max_staleness", known.max_staleness]
+    options += ["--run.max_failures", known.kills, "--generator.cpus", 0.5, "--verifier.cpus", 0.25]
+    wrong: list[str] = []
+    with tempfile.TemporaryDirectory() as name, commands(Path(name)) as start:
+        folder = Path(name)
+        config = tiny(make_model(folder / "tiny"), folder)
+        calm = start("grpo", config | {"run": config["run"] | {"name": "calm"}}, *options)
+        if calm.wait(WAIT_S):
+            raise SystemExit(f"the run left alone failed: {calm.stderr[-2000:]}")
+        print(f"{time.monotonic() - calm.started:.0f} s left alone", flush=True)
+        run = start("grpo", config | {"run": config["run"] | {"name": "chaos"}}, *options)
+        done = disturb(run, known.kills, random.Random(known.seed))
+        copy = folder / "runs" / "copy"
+        shutil.copytree(run.run_dir, copy, ignore=shutil.ignore_patterns("*.tmp", ".*"))
+        code = run.wait(WAIT_S)
+        print(f"{time.monotonic() - run.started:.0f} s with {sum(done.values())} kills: {dict(done)}; exit code {code}")
+        if code:
+            wrong.append(f"exit code {code}: {run.stderr[-2000:]}")
+        steps = [record["step"] for record in run.records("step")]
+        if sorted(set(steps)) != list(range(1, known.steps + 1)):
+            wrong.append(f"steps {steps}")
+        print("books:", books(run))
+        resumed = start("grpo", config | {"run": config["run"] | {"name": "copy"}}, *options, "--run.resume", "true")
+        if resumed.wait(WAIT_S):
+            wrong.append(f"the copy does not resume: {resumed.stderr[-2000:]}")
+        elif known.max_staleness == 0:
+            wrong += [
+                f"{what} ends with other weights"
+                for what, one in (("chaos", run), ("copy", resumed))
+                if not code and not same(one, calm)
+            ]
+    print("\n".join(wrong) or "all as it was left alone")
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
