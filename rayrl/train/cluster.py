@@ -3,8 +3,9 @@
 import logging
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import ray
@@ -15,6 +16,8 @@ from rayrl.errors import ResourceError
 # Of actors and tasks: in a trial they are scheduled as anywhere else, not in the room that Ray Tune keeps for it
 # (github.com/ray-project/ray/issues/25239).
 ANYWHERE = "DEFAULT"
+
+MANY = 1 << 30
 
 STARTS = 3
 """Times that Ray is started on this machine before a run gives up."""
@@ -36,9 +39,21 @@ QUIET = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """free: resources of all nodes together, by kind. nodes: what each has, free or not."""
+
+    free: dict[str, float]
+    nodes: list[dict[str, float]]
+
+
+def _cluster(free: dict[str, float]) -> Cluster:
+    return Cluster(free, [node["Resources"] for node in ray.nodes() if node["Alive"]])
+
+
 @contextmanager
-def connect() -> Iterator[dict[str, float]]:
-    """Yields the cluster's free resources.
+def connect() -> Iterator[Cluster]:
+    """Yields the cluster.
 
     A trial of a study is connected already, to a cluster that the study has divided: all of it counts as free. A
     cluster named by RAY_ADDRESS (as in a Ray job) is used and left running; without one, Ray starts here and is shut
@@ -48,7 +63,7 @@ def connect() -> Iterator[dict[str, float]]:
         ResourceError: No such cluster, or Ray did not start.
     """
     if ray.is_initialized():
-        yield ray.cluster_resources()
+        yield _cluster(ray.cluster_resources())
         return
     verbose = os.environ.get("RAYRL_VERBOSE") == "1"
     for name, value in QUIET.items():
@@ -63,7 +78,7 @@ def connect() -> Iterator[dict[str, float]]:
     for name in ("ray.train", "ray.tune", "ray"):
         logging.getLogger(name).setLevel(level)
     try:
-        yield ray.available_resources()
+        yield _cluster(ray.available_resources())
     finally:
         ray.shutdown()
 
@@ -95,8 +110,42 @@ def _knock(address: str) -> None:
         socket.create_connection((host, int(port)), timeout=10).close()
 
 
-def require_resources(config: EvaluationConfig, available: dict[str, float]) -> None:
+def _require_nodes(config: EvaluationConfig, nodes: Sequence[Mapping[str, float]]) -> None:
+    """Raises ResourceError where Ray would wait for a node that is not there: for a process that fits none, such as a
+    generator over more GPUs than one node has, or for as many of a kind as fit on none together."""
+    for what, count, setting, bundle in _bundles(config):
+        room = sum(_times(bundle, node) for node in nodes)
+        if room < count:
+            asked = " and ".join(f"{amount:g} {kind}s" for kind, amount in bundle.items() if amount)
+            have = "; ".join(", ".join(f"{node.get(kind, 0):g} {kind}s" for kind in ("CPU", "GPU")) for node in nodes)
+            raise ResourceError(
+                f"each {what} asks for {asked} of one node, and {count} of them are asked for: the cluster's nodes "
+                f"({have}) have room for {room}; lower {setting}, or add nodes"
+            )
+
+
+def _bundles(config: EvaluationConfig) -> Iterator[tuple[str, int, str, dict[str, float]]]:
+    """(what, how many, by which settings, what each reserves) of a run's processes."""
+    generator = {"CPU": float(config.generator.cpus), "GPU": float(config.generator.gpus)}
+    yield "generator", generator_replicas(config), "generator.gpus, generator.cpus or generator.replicas", generator
+    yield "verifier", verifier_actors(config), "verifier.cpus or verifier.actors", {"CPU": float(config.verifier.cpus)}
+    if isinstance(config, TrainingConfig):
+        learner = config.learner
+        rank = {"CPU": float(learner.cpus_per_worker), "GPU": float(learner.gpus_per_worker)}
+        fields = "learner.gpus_per_worker, learner.cpus_per_worker or learner.workers"
+        yield "learner rank", learner_ranks(config), fields, rank
+
+
+def _times(bundle: Mapping[str, float], node: Mapping[str, float]) -> int:
+    """How often a bundle fits a node; Ray counts in ten-thousandths."""
+    fits = [round(1e4 * node.get(kind, 0.0)) // round(1e4 * amount) for kind, amount in bundle.items() if amount]
+    return min(fits, default=MANY)
+
+
+def require_resources(config: EvaluationConfig, cluster: Cluster) -> None:
     """Raises ResourceError where the cluster can never give what the run asks for."""
+    _require_nodes(config, cluster.nodes)
+    available = cluster.free
     needed = needed_resources(config)
     for kind, amount in needed.items():
         if amount > available.get(kind, 0.0):

@@ -1,9 +1,13 @@
-"""Ray that does not start at once."""
+"""Ray that does not start at once, and clusters that have no room."""
+
+import re
+from typing import Any
 
 import pytest
 
+from rayrl.config import GRPOConfig
 from rayrl.errors import ResourceError
-from rayrl.train.cluster import STARTS, start_ray
+from rayrl.train.cluster import STARTS, Cluster, require_resources, start_ray
 
 
 @pytest.fixture
@@ -40,3 +44,37 @@ def test_a_cluster_that_is_named_is_asked_once(starts: list[str], monkeypatch: p
     with pytest.raises(ResourceError, match="on auto: no such cluster; check RAY_ADDRESS"):
         start_ray(num_cpus=2)
     assert starts == ["not asked for"]
+
+
+def cluster(*nodes: tuple[int, int]) -> Cluster:
+    """Of nodes with so many (CPUs, GPUs), all free."""
+    return Cluster(
+        {"CPU": float(sum(node[0] for node in nodes)), "GPU": float(sum(node[1] for node in nodes))},
+        [{"CPU": float(cpus), "GPU": float(gpus)} for cpus, gpus in nodes],
+    )
+
+
+def split_over(gpus: int, replicas: int = 1, **changes: Any) -> GRPOConfig:
+    settings: dict[str, Any] = {"model": {"path": "m"}, "train_data": {"source": "t"}}
+    settings |= {"rewards": [{"function": "maths"}], "steps": 1}
+    settings |= {"generator": {"gpus": gpus, "tensor_parallel_size": max(1, gpus), "replicas": replicas}}
+    return GRPOConfig.model_validate(settings | changes)
+
+
+def test_a_generator_over_more_gpus_than_a_node_has_is_refused_though_the_cluster_has_them() -> None:
+    require_resources(split_over(4), cluster((8, 4), (8, 2)))
+    said = "each generator asks for 1 CPUs and 4 GPUs of one node, and 1 of them are asked for: the cluster's nodes "
+    said += "(8 CPUs, 3 GPUs; 8 CPUs, 3 GPUs) have room for 0; lower generator.gpus"
+    with pytest.raises(ResourceError, match=re.escape(said)):
+        require_resources(split_over(4), cluster((8, 3), (8, 3)))
+
+
+def test_as_many_as_fit_on_the_nodes_are_counted_node_by_node() -> None:
+    require_resources(split_over(2, replicas=2), cluster((8, 3), (8, 3)))
+    with pytest.raises(ResourceError, match=r"3 of them are asked for: .* have room for 2"):
+        require_resources(split_over(2, replicas=3), cluster((8, 3), (8, 3)))
+    ranks = {"learner": {"workers": 3, "gpus_per_worker": 1}}
+    with pytest.raises(ResourceError, match=r"each learner rank asks for 1 CPUs and 1 GPUs .* have room for 2"):
+        require_resources(split_over(0, **ranks), cluster((8, 0), (8, 2)))
+    half = {"generator": {"gpus": 0.5, "tensor_parallel_size": 1}, "learner": {"gpus_per_worker": 0.5}}
+    require_resources(split_over(0, **half), cluster((8, 1)))

@@ -10,6 +10,7 @@ import pytest
 from rayrl.config import GRPOConfig
 from rayrl.errors import ResourceError, SyncError
 from rayrl.train import driver
+from rayrl.train.cluster import Cluster
 
 
 @pytest.mark.parametrize("ended_by", [SyncError("the run's own error"), KeyboardInterrupt(), None])
@@ -20,8 +21,8 @@ def test_a_report_that_cannot_be_written_hides_nothing(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     @contextmanager
-    def connect() -> Iterator[dict[str, float]]:
-        yield {"CPU": 8.0}
+    def connect() -> Iterator[Cluster]:
+        yield Cluster({"CPU": 8.0}, [{"CPU": 8.0}])
 
     def end(config: Any, plan: Any, folder: Path, writer: driver.Writer, *_: object) -> None:
         writer.write({"kind": "eval", "step": 0, "rows": {}})
