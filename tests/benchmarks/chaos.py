@@ -107,8 +107,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--max_staleness", type=int, default=0)
     known = parser.parse_args(arguments)
-    options: list[Any] = ["--steps", known.steps, "--learner.workers", 2, "--learner.cpus_per_worker", 0.5]
-    options += ["--generator.replicas", 2, "--verifier.replicas", 2, "--max_staleness", known.max_staleness]
+    options: list[Any] = ["--steps", known.steps, "--learner.workers", 2, "--learner.cpus_per_worker", 0.25]
+    options += ["--generator.replicas", 2, "--verifier.actors", 2, "--max_staleness", known.max_staleness]
     options += ["--run.max_failures", known.kills, "--generator.cpus", 0.5, "--verifier.cpus", 0.25]
     wrong: list[str] = []
     with tempfile.TemporaryDirectory() as name, commands(Path(name)) as start:
