@@ -16,18 +16,22 @@ Rows = Mapping[str, Sequence[dict[str, Any]]]
 
 @dataclass(frozen=True)
 class ModelResults:
-    """Of one model. warnings: what to say of completions that were cut off."""
+    """Of one model, by benchmark. warnings: what to say of completions that were cut off. scored_by: the metric of
+    lm-eval that is the score."""
 
     label: str
     figures: Mapping[str, Mapping[str, Figure]]
     warnings: Mapping[str, str]
+    scored_by: Mapping[str, str]
 
     def record(self) -> dict[str, dict[str, dict[str, Any]]]:
         """What results.json holds: {benchmark: {metric: {value, low, high, n}}}; a share cut off that is too large has
-        a `warning` beside."""
+        a `warning` beside, the accuracy of a task of lm-eval the `metric` that it is."""
         found = {name: {metric: asdict(one) for metric, one in own.items()} for name, own in self.figures.items()}
         for name, warning in self.warnings.items():
             found[name]["truncated_frac"]["warning"] = warning
+        for name, metric in self.scored_by.items():
+            found[name]["accuracy"]["metric"] = metric
         return found
 
 
@@ -54,7 +58,13 @@ def model_results(label: str, rows: Rows, k: Mapping[str, Iterable[int]]) -> Mod
     """Figures of the rows of one model; `k` of pass@k and maj@k, by benchmark."""
     figures = {name: summarize(own, k[name]) | harness_metrics(own) for name, own in rows.items()}
     said = {name: cut_off_warning(name, own) for name, own in figures.items()}
-    return ModelResults(label, figures, {name: warning for name, warning in said.items() if warning})
+    scored_by = {name: {row.get("asked", {}).get("metric") for row in own} for name, own in rows.items()}
+    return ModelResults(
+        label,
+        figures,
+        {name: warning for name, warning in said.items() if warning},
+        {name: str(*metrics) for name, metrics in scored_by.items() if len(metrics) == 1 and None not in metrics},
+    )
 
 
 def compare(models: Mapping[str, Rows]) -> list[PairedResult]:

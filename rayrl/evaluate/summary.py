@@ -110,16 +110,14 @@ def _measures(items: Sequence[Item], samples: int) -> dict[str, Figure]:
         own = [row.get("measures", {}) for row in item.rows]
         for name in dict.fromkeys(name for one in own for name in one):
             values.setdefault(name, []).append(fmean(one[name] for one in own if name in one))
-    return {
-        name: _shares(found, samples) if all(0 <= value <= 1 for value in found) else _mean(found)
-        for name, found in values.items()
-    }
+    return {name: _share_or_mean(found, samples) for name, found in values.items()}
 
 
 def harness_metrics(rows: Sequence[Row]) -> dict[str, Figure]:
-    """Of a task of lm-evaluation-harness: the mean over its documents of each of its metrics that is a number."""
+    """Of a task of lm-evaluation-harness: the mean over its documents of each of its metrics that is a number; within
+    0..1 it is taken as a share."""
     names = dict.fromkeys(name for row in rows for name in row.get("metrics", {}))
-    return {name: _mean([row["metrics"][name] for row in rows if name in row["metrics"]]) for name in names}
+    return {name: _share_or_mean([row["metrics"][name] for row in rows if name in row["metrics"]], 1) for name in names}
 
 
 def cut_off_warning(name: str, figures: Mapping[str, Figure]) -> str | None:
@@ -144,6 +142,10 @@ def _shares(values: Iterable[float | None], draws: float) -> Figure:
         return Figure(None, None, None, 0)
     found = share(np.array(known), draws)
     return Figure(found.mean, found.low, found.high, found.items)
+
+
+def _share_or_mean(values: Sequence[float], draws: float) -> Figure:
+    return _shares(values, draws) if all(0 <= value <= 1 for value in values) else _mean(values)
 
 
 def _mean(values: Sequence[float]) -> Figure:

@@ -1,9 +1,10 @@
-"""The page of an evaluation: figures of every model, models side by side, and how samples add up."""
+"""The page of an evaluation: a table of all, then every benchmark, models side by side, and how samples add up."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from rayrl.report.eval_table import table_lines
 from rayrl.report.html import render_page, write_page
 from rayrl.report.sample_curves import Results, sample_curves
 from rayrl.report.text import printable
@@ -28,10 +29,12 @@ def write_eval_report(
         name=folder.name,
         models=models,
         benchmarks=benchmarks,
+        table=table_lines(models, pairs),
         of_k={name: _common(name, models.values(), lambda metric: "@" in metric) for name in benchmarks},
         further={name: _common(name, models.values(), is_measure) for name in benchmarks},
         pairs=pairs,
         notes=notes,
+        warned=any("warning" in one["truncated_frac"] for results in models.values() for one in results.values()),
         curves=sample_curves(models),
         config_text=printable(config_text, 100_000, 0),
     )
