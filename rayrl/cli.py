@@ -97,8 +97,15 @@ def _eval_options(command: argparse.ArgumentParser) -> None:
         "without a model the config's own is evaluated"
     )
     command.add_argument("models", nargs="+", metavar="CONFIG|CHECKPOINT", help=named)
+    names: dict[str, Any] = {"type": _names, "action": "extend", "default": [], "metavar": "NAME[,NAME]"}
+    command.add_argument("--only", "--tasks", **names, help="these benchmarks of the config; * stands for any text")
+    command.add_argument("--without", **names, help="all benchmarks but these")
     dry_run = "print settings and what would be sampled; start nothing"
     command.add_argument("--dry-run", action="store_true", help=dry_run)
+
+
+def _names(text: str) -> list[str]:
+    return text.split(",")
 
 
 def _verify_options(command: argparse.ArgumentParser) -> None:

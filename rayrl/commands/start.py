@@ -47,10 +47,12 @@ def _train(known: Namespace, rest: list[str], settings: "type[TrainingConfig]") 
 
 def evaluate(known: Namespace, rest: list[str]) -> int:
     from rayrl.commands.eval import print_request, run_eval
+    from rayrl.evaluate.chosen import choose
     from rayrl.evaluate.request import read_request
 
-    request = read_request(known.models, rest)
-    return print_request(*request) if known.dry_run else run_eval(*request)
+    config, models = read_request(known.models, rest)
+    chosen = choose(config, known.only, known.without)
+    return print_request(chosen, models) if known.dry_run else run_eval(chosen, models)
 
 
 def study(known: Namespace, rest: list[str]) -> int:

@@ -58,6 +58,13 @@ SETS = {
 }
 
 
+def check_options(settings: DatasetSettings, field: str) -> None:
+    """Raises ConfigError where the options of a set that has a name here are wrong. Reads no row."""
+    known = SETS.get(settings.source.partition(":")[0])
+    if known:
+        validated(known.options, f"{field}.options of {settings.source.partition(':')[0]}", settings.options)
+
+
 def read_set(settings: DatasetSettings, field: str) -> Iterator[Row | LeftOut]:
     """Rows of `SETS[name]` or `SETS[name]:file`, with those that its filters remove.
 

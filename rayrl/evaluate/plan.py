@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from functools import cached_property
 
 from rayrl.config import EvalConfig
+from rayrl.evaluate.chosen import check_set_options, saying_what_to_leave_out
 from rayrl.evaluate.draws import Draw, list_draws
 from rayrl.evaluate.imported import ImportPlan, plan_import
 from rayrl.evaluate.logged_samples import LoggedModel, find_logged
@@ -78,6 +79,12 @@ def check_models(config: EvalConfig, targets: Sequence[EvaluatedModel | LoggedMo
     Raises:
         RayrlError: A model, a set or a setting cannot be used; names field, value and fix.
     """
+    with saying_what_to_leave_out(config):
+        check_set_options(config)
+        return _checked(config, targets)
+
+
+def _checked(config: EvalConfig, targets: Sequence[EvaluatedModel | LoggedModel]) -> list[EvalPlan | ImportPlan]:
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     plans = {target.label: EvalPlan(config, target) for target in targets if isinstance(target, EvaluatedModel)}
     for plan in plans.values():

@@ -49,6 +49,19 @@ def test_a_dry_run_says_what_would_be_sampled_of_which_model(
     assert not (tmp_path / "runs").exists()
 
 
+def test_a_benchmark_that_cannot_be_had_is_left_out_by_the_option_that_the_error_names(
+    settings: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings["benchmarks"]["lost"] = settings["benchmarks"]["sums"] | {"data": {"source": str(tmp_path / "lost.jsonl")}}
+    assert evaluate(settings, tmp_path, "--dry-run") == 3
+    assert "lost.jsonl' does not exist\nor leave it out: --without lost\n" in capsys.readouterr().err
+    for rest in (["--without", "lost"], ["--only", "sums"]):
+        assert evaluate(settings, tmp_path, "--dry-run", *rest) == 0
+        assert " lost " not in capsys.readouterr().out
+    assert evaluate(settings, tmp_path, "--dry-run", "--only", "sum") == 2
+    assert "--only sum: no such benchmark; did you mean 'sums'? known are lost, sums" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("rest", "code", "message"),
     [
