@@ -49,6 +49,9 @@ class Journal:
     def __contains__(self, key: str) -> bool:
         return key in self._places
 
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._places)
+
     def __getitem__(self, key: str) -> Record:
         self._file.seek(self._places[key])
         record: Record = json.loads(self._file.readline())

@@ -6,7 +6,7 @@ generators and verifiers), `Records` (what the driver is to write down).
 
 import asyncio
 import pickle
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +18,7 @@ from rayrl.actors.harness import Harness, HarnessResult
 from rayrl.actors.records import News, Phase, Records
 from rayrl.config import EvalConfig, GRPOConfig, SFTConfig
 from rayrl.generate.engine import TransferStep
+from rayrl.jsonl import Record
 from rayrl.rollout_row import EvaluationRow
 from rayrl.types import Prompt, Rollout, Sampling
 
@@ -150,14 +151,18 @@ class Coordinator:
         chosen = next(one for one in self.config.evaluation_sets if one.name == name)
         return await draw(chosen, self.evaluated[name][index], sample, self.config.run.seed, self.fleet)
 
-    async def evaluate_harness(self, names: Sequence[str] | None = None) -> HarnessResult:
+    async def evaluate_harness(
+        self, names: Sequence[str] | None = None, known: Mapping[str, Record] | None = None
+    ) -> HarnessResult:
         """The benchmarks of these names that are tasks of lm-evaluation-harness, or all; meanwhile as in `evaluate`.
+
+        known: as of `Harness.evaluate`.
 
         Raises:
             RayrlError: A task failed, or generators.
         """
         async with self.admission.pause():
-            return await self.harness.evaluate(names)
+            return await self.harness.evaluate(names, known)
 
     async def ping(self) -> None:
         """Answers that it is there."""

@@ -1,18 +1,21 @@
 """`rayrl eval`: models on benchmarks, one after the other, without a learner. Nothing is evaluated twice."""
 
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 
 from rich.console import Console
 from rich.progress import TaskID
 from rich.table import Table
 
+from rayrl.actors.records import Phase
 from rayrl.commands.progress import progress_bars
 from rayrl.config import EvalConfig, dump_config
 from rayrl.errors import INTERRUPTED, ConfigError
+from rayrl.evaluate.answers import AnswerFile
 from rayrl.evaluate.draws import Draw, record_of
 from rayrl.evaluate.imported import ImportPlan
-from rayrl.evaluate.outputs import ITEMS, SETTINGS, notes_of, write_results
+from rayrl.evaluate.outputs import ANSWERS, ITEMS, SETTINGS, notes_of, write_results
 from rayrl.evaluate.plan import EvalPlan, check_models, find_targets
 from rayrl.files import write_whole
 from rayrl.folders import clear, only_one, require_writable
@@ -45,7 +48,7 @@ def _evaluate(config: EvalConfig, plans: Sequence[EvalPlan | ImportPlan], folder
     try:
         with terminated_as_interrupt():
             _import(plans, journal)
-            events = _sample_missing([plan for plan in plans if isinstance(plan, EvalPlan)], journal, console)
+            events = _sample_missing([plan for plan in plans if isinstance(plan, EvalPlan)], journal, folder, console)
         write_results(folder, plans, journal, events)
     except KeyboardInterrupt:
         console.print("interrupted; the same command goes on where this one ended")
@@ -94,7 +97,7 @@ def _import(plans: Sequence[EvalPlan | ImportPlan], journal: Journal) -> None:
             journal.append(record)
 
 
-def _sample_missing(plans: Sequence[EvalPlan], journal: Journal, console: Console) -> list[str]:
+def _sample_missing(plans: Sequence[EvalPlan], journal: Journal, folder: Path, console: Console) -> list[str]:
     """Appends what is not in the journal yet, model by model; returns what happened meanwhile, in words."""
     missing = [(plan, [draw for draw in plan.draws if draw.key not in journal]) for plan in plans]
     total, left = sum(len(plan.draws) for plan in plans), sum(len(draws) for _, draws in missing)
@@ -110,7 +113,7 @@ def _sample_missing(plans: Sequence[EvalPlan], journal: Journal, console: Consol
         events.append(f"{event}: {detail}")
         console.print(events[-1], markup=False)
 
-    with connect() as cluster, progress_bars(console) as progress:
+    with connect() as cluster, closing(AnswerFile(folder / ANSWERS)) as answers, progress_bars(console) as progress:
         for plan, draws in missing:
             require_resources(plan.config, cluster)
             done = len(plan.draws) - len(draws)
@@ -121,6 +124,10 @@ def _sample_missing(plans: Sequence[EvalPlan], journal: Journal, console: Consol
                 journal.append(record_of(draw, row, label))
                 progress.advance(task)
 
+            def show(phase: Phase, label: str = plan.target.label, task: TaskID = task) -> None:
+                of_many = f": {phase}" if phase.total else ""
+                progress.update(task, description=f"{label}{of_many}")
+
             if new:
-                sample(plan, new, take, tell)
+                sample(plan, new, take, tell, answers, show)
     return events

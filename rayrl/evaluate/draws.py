@@ -1,7 +1,5 @@
 """Samples that a model is to give, each with a key of all that decides the answer: what has it is not sampled again."""
 
-import hashlib
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -10,6 +8,7 @@ from typing import Any
 
 from rayrl.actors.evaluation import sampling_of
 from rayrl.config import EvalConfig, EvaluationSet
+from rayrl.evaluate.digests import digest
 from rayrl.rollout_row import cut_off, identity
 from rayrl.types import Prompt
 
@@ -75,6 +74,6 @@ def record_of(draw: Draw, row: Mapping[str, Any], label: str) -> dict[str, Any]:
     return {**about, "cut": cut_off(row) if row["finish_reason"] else None, **row}
 
 
-def digest(parts: list[Any]) -> str:
-    """Of all that decides an answer."""
-    return hashlib.blake2b(json.dumps(parts, sort_keys=True, default=str).encode(), digest_size=16).hexdigest()
+def model_key(config: EvalConfig, fingerprint: str) -> str:
+    """Of all that decides what a model answers to a request."""
+    return digest([fingerprint, (config.generator.engine, config.generator.options)])

@@ -6,7 +6,8 @@ from typing import Any
 
 from rayrl.config import EvalConfig
 from rayrl.errors import ConfigError
-from rayrl.evaluate.draws import Draw, digest, record_of
+from rayrl.evaluate.digests import digest
+from rayrl.evaluate.draws import Draw, record_of
 from rayrl.evaluate.harness_tasks import HarnessTask
 from rayrl.evaluate.logged_samples import LoggedModel, logged_rows
 from rayrl.jsonl import Record

@@ -16,7 +16,7 @@ from rayrl.files import write_whole
 from rayrl.jsonl import Journal
 from rayrl.report.eval_page import write_eval_report
 
-ITEMS, SETTINGS = "items.jsonl", "eval.yaml"
+ITEMS, ANSWERS, SETTINGS = "items.jsonl", "answers.jsonl", "eval.yaml"
 
 
 Plan = EvalPlan | ImportPlan

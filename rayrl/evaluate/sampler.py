@@ -6,6 +6,7 @@ dies is revived by the coordinator's fleet, as in any run.
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -13,20 +14,27 @@ import ray
 
 from rayrl.actors.admission import CoordinatorState
 from rayrl.actors.coordinator import PromptSets
-from rayrl.actors.deadlines import LONGER, fetch, fetch_guarded
-from rayrl.actors.records import News
+from rayrl.actors.deadlines import LONGER, fetch
+from rayrl.actors.records import News, Phase
 from rayrl.errors import DeadlineError, RayrlError
-from rayrl.evaluate.draws import Draw
+from rayrl.evaluate.answers import ANSWER, AnswerFile
+from rayrl.evaluate.draws import Draw, model_key
 from rayrl.evaluate.plan import EvalPlan, in_flight
 from rayrl.generate.packets import pack
+from rayrl.jsonl import Record
 from rayrl.rollout_row import EvaluationRow
 from rayrl.train.run_actors import RunActors
 
 TakeRow = Callable[[Draw, EvaluationRow], None]
 TakeEvent = Callable[[str, str], None]
+ShowPhase = Callable[[Phase], None]
+POLL_S = 1.0
+"""Between two looks at what the coordinator has: what it has not passed on yet is lost where the command is killed."""
 
 
-def sample(plan: EvalPlan, draws: Sequence[Draw], take: TakeRow, tell: TakeEvent) -> None:
+def sample(
+    plan: EvalPlan, draws: Sequence[Draw], take: TakeRow, tell: TakeEvent, answers: AnswerFile, show: ShowPhase
+) -> None:
     """Samples `draws`. Ray must be connected.
 
     Args:
@@ -34,6 +42,8 @@ def sample(plan: EvalPlan, draws: Sequence[Draw], take: TakeRow, tell: TakeEvent
         draws: What to sample, in any order.
         take: Called with each row, in the order in which they come.
         tell: Called with each event (an actor was lost) and its detail.
+        answers: Holds what tasks of lm-evaluation-harness have asked already, and takes what they ask now.
+        show: Called with how far such a task is.
 
     Raises:
         RayrlError: What made a generator or verifier fail; no actor is left running.
@@ -41,7 +51,8 @@ def sample(plan: EvalPlan, draws: Sequence[Draw], take: TakeRow, tell: TakeEvent
     """
     deadline_s, tasks = plan.config.run.deadline_s, plan.config.harness_tasks
     with _actors(plan) as actors:
-        events = _Events(actors.coordinator, tell)
+        model = model_key(plan.config, plan.target.fingerprint)
+        news = _News(actors.coordinator, tell, partial(answers.keep, model), show)
         todo, waiting = (draw for draw in draws if draw.benchmark not in tasks), dict[Any, Draw]()
         while True:
             for draw in islice(todo, in_flight(plan.config) - len(waiting)):
@@ -51,15 +62,16 @@ def sample(plan: EvalPlan, draws: Sequence[Draw], take: TakeRow, tell: TakeEvent
             for reference in _next(list(waiting), deadline_s):
                 draw = waiting.pop(reference)
                 take(draw, fetch(reference, f"sample {draw.sample} of {draw.benchmark}-{draw.index}", deadline_s))
-            events.pass_on()
+            news.pass_on()
         for name in dict.fromkeys(draw.benchmark for draw in draws if draw.benchmark in tasks):
-            asked = actors.coordinator.evaluate_harness.remote([name])
-            ping = actors.coordinator.ping.remote
-            rows = fetch_guarded(asked, f"the evaluation of {name}", deadline_s, ping).rows[name]
+            asked = actors.coordinator.evaluate_harness.remote([name], answers.known(model))
+            while not ray.wait([asked], timeout=POLL_S)[0]:  # the coordinator has the deadline
+                news.pass_on()
+            rows = fetch(asked, f"the evaluation of {name}", deadline_s).rows[name]
             for draw in draws:
                 if draw.benchmark == name:
                     take(draw, rows[draw.index])
-            events.pass_on()
+            news.pass_on()
 
 
 @contextmanager
@@ -91,16 +103,20 @@ def _next(waiting: list[Any], deadline_s: float) -> list[Any]:
     return found
 
 
-class _Events:
-    """Those of the coordinator, each passed on once."""
+class _News:
+    """Events and answers that the coordinator has, each passed on once."""
 
-    def __init__(self, coordinator: Any, tell: TakeEvent) -> None:
-        self._coordinator, self._tell = coordinator, tell
+    def __init__(self, coordinator: Any, tell: TakeEvent, keep: Callable[[Record], None], show: ShowPhase) -> None:
+        self._coordinator, self._tell, self._keep, self._show = coordinator, tell, keep, show
         self._seen, self._token = 0, ""
 
     def pass_on(self) -> None:
         asked = self._coordinator.poll.remote(self._seen, self._token)
         news: News = fetch(asked, "the coordinator's records", 60, "its machine may have too much to do")
         self._seen, self._token = self._seen + len(news.records), news.token
+        self._show(news.phase)
         for record in news.records:
-            self._tell(record["event"], record["detail"])
+            if record["kind"] == ANSWER:
+                self._keep(record)
+            else:
+                self._tell(record["event"], record["detail"])

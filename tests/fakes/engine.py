@@ -1,5 +1,7 @@
 """An inference engine in plain transformers, slow and small: it drives the full loop without vLLM."""
 
+import asyncio
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -88,3 +90,25 @@ class FailsAtSecondLoad(TransformersEngine):
             Path(self.settings.options["mark"]).touch()
             raise RuntimeError("no room for the weights")
         await super().load_weights(version, packets)
+
+
+class CountedEngine(TransformersEngine):
+    """Answers one request after the other, each after `options.seconds`; writes its process down in `options.asked`."""
+
+    async def start(self) -> None:
+        await super().start()
+        self._turn = asyncio.Lock()
+
+    async def generate(self, prompt_token_ids: list[int], sampling: Sampling) -> list[Rollout]:
+        await self._wait()
+        return await super().generate(prompt_token_ids, sampling)
+
+    async def score(self, prompt_token_ids: list[int], continuations: Sequence[list[int]]) -> list[Score]:
+        await self._wait()
+        return await super().score(prompt_token_ids, continuations)
+
+    async def _wait(self) -> None:
+        async with self._turn:
+            await asyncio.sleep(self.settings.options["seconds"])
+            with Path(self.settings.options["asked"]).open("a") as asked:
+                asked.write(f"{os.getpid()}\n")

@@ -1,6 +1,9 @@
 """Likelihoods by the fleet: asked for again where an actor dies, for one's own sets and for lm-evaluation-harness."""
 
 import asyncio
+import math
+from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,6 +16,7 @@ from rayrl.actors.harness import FleetGenerators
 from rayrl.actors.records import Records
 from rayrl.config import DatasetSettings, EvaluationSet, GRPOConfig, PromptSettings, RewardSettings
 from rayrl.errors import DeadlineError
+from rayrl.evaluate.answers import AnswerFile, Answers
 from rayrl.types import Prompt, Rollout, Sampling, Score
 
 
@@ -100,6 +104,41 @@ async def test_another_thread_asks_for_all_at_once_and_gets_it_in_order() -> Non
     rollouts = await asyncio.to_thread(generators.generate, [([size], sampling) for size in range(40)])
     assert [rollout.token_ids for rollout in rollouts] == [[size] for size in range(40)]
     assert str(asked.records.phase) == "evaluate mmlu 40/40"
+
+
+async def test_what_was_answered_is_not_asked_again_and_comes_back_as_it_was(tmp_path: Path) -> None:
+    """Through the records that the driver writes down, and its file; another model's answers are not taken."""
+    asked = fleet(Generator())
+    loop, sampling = asyncio.get_running_loop(), Sampling(1.0, 1.0, 4)
+    prompts = [([size], sampling) for size in range(4)] + [([0], replace(sampling, seed=1))]
+    scored = [([1], [[1] * size, [2]]) for size in range(1, 4)]
+    first = FleetGenerators(asked, loop, "x", Answers({}, asked.records.add))
+    before = await asyncio.to_thread(first.generate, prompts), await asyncio.to_thread(first.score, scored)
+    path = tmp_path / "answers.jsonl"
+    for _ in range(2):  # told twice, as after the restart of a coordinator
+        file = AnswerFile(path)
+        for record in asked.records.after(0, ""):
+            file.keep("model", record)
+        file.close()
+    assert len(path.read_text().splitlines()) == 8
+    file = AnswerFile(path)
+    assert file.known("mode") == {}
+    nobody = fleet(Generator(hangs=True), deadline_s=0.2)
+    second = FleetGenerators(nobody, loop, "x", Answers(file.known("model"), nobody.records.add))
+    after = await asyncio.to_thread(second.generate, prompts), await asyncio.to_thread(second.score, scored)
+    assert after[1] == before[1]
+    parts = [[(one.text, one.token_ids, one.finish_reason) for one in found] for found in (before[0], after[0])]
+    assert parts[0] == parts[1]
+    assert (len(nobody.records), str(nobody.records.phase)) == (0, "evaluate x 3/3")
+    with pytest.raises(DeadlineError):
+        await asyncio.to_thread(second.generate, [([0], replace(sampling, max_tokens=5))])
+    file.close()
+
+
+def test_likelihoods_that_json_has_no_number_for_are_asked_again() -> None:
+    kept: list[Any] = []
+    Answers({}, kept.append).add("r", [Score([-1.0], True), Score([-math.inf], False)])
+    assert kept == []
 
 
 async def test_the_other_thread_waits_no_longer_than_the_deadline() -> None:

@@ -3,6 +3,8 @@
 import asyncio
 import json
 import os
+import signal
+from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from pathlib import Path
@@ -283,6 +285,44 @@ def test_rayrl_eval_evaluates_tasks_and_choices_and_nothing_twice(
     assert json.loads((folder / "results.json").read_text()) == results
 
 
+def test_a_task_that_is_killed_asks_only_what_is_missing_and_ends_with_the_same_result(
+    rayrl: Start, tiny_config: dict[str, Any], tasks: dict[str, str], choices: str, tmp_path: Path
+) -> None:
+    """No document is whole before all of its task are."""
+    rows = [json.loads(Path(choices).read_text().splitlines()[0]) | {"question": f"{n} + 1?"} for n in range(20)]
+    write(Path(choices), rows)
+    asked = tmp_path / "asked"
+    config = {name: tiny_config[name] for name in ("run", "model", "prompt")}
+    options = {"seconds": 0.3, "asked": str(asked)}
+    config["generator"] = {"engine": "tests.fakes.engine:CountedEngine", "options": options}
+    drawn = {"do_sample": True, "temperature": 1.0}
+    config["benchmarks"] = {
+        "sums": {"lm_eval": {"task": tasks["sums"], "max_length": 100, "gen_kwargs": drawn}},
+        "letters": {"lm_eval": {"task": tasks["letters"], "max_length": 100}},
+    }
+    run = rayrl("eval", config, env=PATHS)
+    file = run.run_dir / "answers.jsonl"
+
+    def kept() -> int:
+        return file.read_bytes().count(b"\n") if file.exists() else 0
+
+    run.wait_for(lambda: kept() >= 5, 300, "five answers")
+    os.killpg(run.process.pid, signal.SIGKILL)
+    run.process.wait(60)
+    there = kept()
+    assert 5 <= there < 20
+    assert (run.run_dir / "items.jsonl").read_text() == ""
+    again = rayrl("eval", config, env=PATHS)
+    assert again.wait(300) == 0, again.stderr
+    assert list(Counter(asked.read_text().split()).values())[1:] == [40 - there]
+    keys = [json.loads(line)["key"] for line in (again.run_dir / "answers.jsonl").read_text().splitlines()]
+    assert len(keys) == len(set(keys)) == 40
+    whole = rayrl("eval", config | {"run": config["run"] | {"name": "whole"}}, env=PATHS)
+    assert whole.wait(300) == 0, whole.stderr
+    for name in ("results.json", "items.jsonl"):
+        assert (whole.run_dir / name).read_text() == (again.run_dir / name).read_text(), name
+
+
 def logged_by_lm_eval(model: Path, tasks: dict[str, str], folder: Path) -> Path:
     """As `lm_eval --model hf --tasks letters,sums --log_samples --output_path` leaves it, by lm-eval's own code."""
     from lm_eval import simple_evaluate
@@ -306,7 +346,7 @@ def logged_by_lm_eval(model: Path, tasks: dict[str, str], folder: Path) -> Path:
     return folder
 
 
-def sample_here(plan: EvalPlan, draws: Sequence[Draw], take: TakeRow, tell: TakeEvent) -> None:
+def sample_here(plan: EvalPlan, draws: Sequence[Draw], take: TakeRow, tell: TakeEvent, *_: Any) -> None:
     """In the place of generators on Ray: the same engine in this process."""
     from rayrl.evaluate.harness_model import GeneratorLM
 
