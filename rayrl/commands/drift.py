@@ -10,12 +10,12 @@ from rich.console import Console
 from rich.progress import TaskProgressColumn
 
 from rayrl.commands.output import open_output
-from rayrl.commands.progress import progress_bars
 from rayrl.drift.checkpoint_rows import Pairing, measure_checkpoint, pair_tensors
 from rayrl.drift.model_paths import find_model, open_base, open_tuned
 from rayrl.drift.spectrum import Spectra
 from rayrl.drift.tables import kind_table, layer_table
 from rayrl.drift.weights import SafetensorsFolder, Tuned
+from rayrl.progress import progress_bars
 
 
 @dataclass(frozen=True, slots=True)

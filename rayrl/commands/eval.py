@@ -9,7 +9,6 @@ from rich.progress import TaskID
 from rich.table import Table
 
 from rayrl.actors.records import Phase
-from rayrl.commands.progress import progress_bars
 from rayrl.config import EvalConfig, dump_config
 from rayrl.errors import INTERRUPTED, ConfigError
 from rayrl.evaluate.answers import AnswerFile
@@ -20,6 +19,7 @@ from rayrl.evaluate.plan import EvalPlan, check_models, find_targets
 from rayrl.files import write_whole
 from rayrl.folders import clear, only_one, require_writable
 from rayrl.jsonl import Journal, read_jsonl
+from rayrl.progress import progress_bars
 from rayrl.rollout_row import EvaluationRow
 from rayrl.train.interrupt import terminated_as_interrupt
 

@@ -9,10 +9,10 @@ from typing import Any
 
 from rich.console import Console
 
-from rayrl.commands.progress import progress_bars
 from rayrl.config import dump_config
 from rayrl.files import write_whole
 from rayrl.folders import require_writable
+from rayrl.progress import progress_bars
 from rayrl.synth.chunks import Ruler, characters
 from rayrl.synth.documents.files import find_files
 from rayrl.synth.filters.triplet_filters import check_languages

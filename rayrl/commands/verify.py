@@ -15,10 +15,10 @@ from rich.table import Table
 
 from rayrl.commands.agreement import agreement_table
 from rayrl.commands.output import require_output
-from rayrl.commands.progress import progress_bars
 from rayrl.config import RewardSettings, VerifierSettings
 from rayrl.errors import ConfigError, DataError, DeadlineError, listed
 from rayrl.folders import require_writable
+from rayrl.progress import progress_bars
 from rayrl.types import STATUSES, Decider, Verdict
 from rayrl.verify.files import Row, VerdictFile, check_rows, fingerprint, read_rows
 from rayrl.verify.finance.judge import read_rubric

@@ -5,7 +5,7 @@ makes another, and processes that make the same one do not disturb each other. I
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 from hashlib import sha256
 from importlib.metadata import version
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Literal, Self
 
 from pydantic import Field, model_validator
+from rich.console import Console
 
 from rayrl.config import Settings
 from rayrl.data.retrieval import Retriever
@@ -20,8 +21,9 @@ from rayrl.errors import DataError
 from rayrl.files import folder_made_once, write_whole
 from rayrl.folders import cache_folder, require_writable
 from rayrl.jsonl import Record, encode_line
+from rayrl.progress import progress_bars
 from rayrl.synth.chunks import Chunk, characters, cut
-from rayrl.synth.documents.files import SUFFIXES, Document, read_all
+from rayrl.synth.documents.files import SUFFIXES, Document, Reading, read_all
 from rayrl.synth.settings import SynthDocuments
 
 STORE = 1
@@ -82,7 +84,7 @@ class Filings:
         wanted = list(names)
         kept = _Pages(self._cache / "documents")
         new = {name: self.files[name] for name in wanted if name not in self._read}
-        for found in read_all(new, SynthDocuments(), kept):
+        for found in _shown(read_all(new, SynthDocuments(), kept), len(self._read), len(self.files)) if new else ():
             if found.problem is not None:
                 file = self.files[found.name]
                 raise DataError(f"options.documents: {str(file)!r} cannot be read: {found.problem}; mend or remove it")
@@ -126,6 +128,15 @@ def _pieces(document: Document, settings: StoreSettings) -> Iterable[Chunk]:
     for number, (start, end) in enumerate(document.page_spans, 1):
         if text := document.text[start:end].strip():
             yield Chunk(f"{document.name}#{number}", document.name, text, number, number, start, end)
+
+
+def _shown(readings: Iterable[Reading], before: int, total: int) -> Iterator[Reading]:
+    """With a bar of the folder's documents, `before` of which are read: the first time takes seconds for each."""
+    with progress_bars(Console(stderr=True), transient=True) as bars:
+        task = bars.add_task("reading filings", total=total, completed=before)
+        for one in readings:
+            yield one
+            bars.advance(task)
 
 
 class _Pages:

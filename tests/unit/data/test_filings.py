@@ -1,5 +1,6 @@
 """Stores of filings: kept on disk, made again when a document or a setting changes, undisturbed by another maker."""
 
+import io
 import shutil
 import subprocess
 import sys
@@ -7,6 +8,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from rayrl.data.filings import Filings, StoreSettings
 from rayrl.data.retrieval import Retriever
@@ -51,6 +53,22 @@ def test_what_is_in_the_cache_is_neither_read_nor_indexed_again(folder: Path, mo
     again = Filings(folder).store(["A"], StoreSettings())
     assert again.pool == first.pool
     assert [one.id for one in again.search("apples")] == [one.id for one in first.search("apples")] == ["A#0"]
+
+
+def test_a_terminal_shows_how_many_filings_are_read(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = io.StringIO()
+    monkeypatch.setattr("rayrl.data.filings.Console", lambda **_: Console(file=shown, force_terminal=True, width=100))
+    filings = Filings(folder)
+    filings.read(["A"])
+    first = shown.getvalue()
+    assert "reading filings" in first
+    assert "1/2" in first
+    assert "2/2" not in first
+    filings.read(["A", "B"])
+    assert "2/2" in shown.getvalue()
+    before = shown.getvalue()
+    filings.read(["A", "B"])
+    assert shown.getvalue() == before, "nothing is read"
 
 
 def test_another_document_or_setting_makes_another_store(folder: Path) -> None:
