@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from hashlib import sha256
 from numbers import Real
-from typing import Any
+from typing import Any, NotRequired
 
 from rayrl.errors import ConfigError
 from rayrl.jsonl import encode_line
@@ -22,6 +22,9 @@ class HarnessRow(EvaluationRow):
     task: str
     metrics: dict[str, float]
     """`METRIC,FILTER` -> this document's, where it is a number."""
+    parts: NotRequired[dict[str, list[bool]]]
+    """`METRIC,FILTER` -> which parts of this document are right, where it says so of each, as IFEval does of
+    instructions."""
     asked: dict[str, Any]
     """How: the task's `version`, `num_fewshot`, `generation_kwargs`, the prompt's SHA-256, and the `metric` that is the
     score."""
@@ -56,12 +59,18 @@ def harness_rows(
             for name in sample["metrics"]
             if isinstance(sample[name], Real)
         }
+        parts = {
+            f"{name},{sample['filter']}": sample[name]
+            for sample in own
+            for name in sample["metrics"]
+            if isinstance(sample[name], list) and all(isinstance(part, bool) for part in sample[name])
+        }
         chosen = _chosen(metrics, metric, task)
         score = metrics[chosen] if chosen else None
         shown = next((one for one in own if chosen and chosen.endswith(f",{one['filter']}")), own[0])
         written = rollouts.get((task, number), ())
         completion, extracted = _answer(shown, written)
-        yield {
+        row: HarnessRow = {
             "prompt_id": f"{task}-{number}",
             "prompt": json.loads(encode_line({"doc": shown["doc"]}))["doc"],
             "gold": str(shown["target"]),
@@ -83,6 +92,9 @@ def harness_rows(
                 "metric": chosen,
             },
         }
+        if parts:
+            row["parts"] = parts
+        yield row
 
 
 def figures(results: Mapping[str, Mapping[str, Any]], top: str) -> dict[str, float]:

@@ -11,7 +11,7 @@ import numpy as np
 
 from rayrl.evaluate.estimators import majority_at_k, pass_at_k
 from rayrl.intervals import mean_interval
-from rayrl.report.inference import share
+from rayrl.report.inference import share, share_of_parts
 from rayrl.report.results import share_cut_off
 from rayrl.rollout_row import correct, cut_off, identity, share_correct
 from rayrl.types import Status
@@ -115,9 +115,18 @@ def _measures(items: Sequence[Item], samples: int) -> dict[str, Figure]:
 
 def harness_metrics(rows: Sequence[Row]) -> dict[str, Figure]:
     """Of a task of lm-evaluation-harness: the mean over its documents of each of its metrics that is a number; within
-    0..1 it is taken as a share."""
+    0..1 it is taken as a share. Of a metric of parts (instructions) the share of all parts, whose number is `n`; its
+    interval is over documents, as parts of one are not independent."""
     names = dict.fromkeys(name for row in rows for name in row.get("metrics", {}))
-    return {name: _share_or_mean([row["metrics"][name] for row in rows if name in row["metrics"]], 1) for name in names}
+    figures = {
+        name: _share_or_mean([row["metrics"][name] for row in rows if name in row["metrics"]], 1) for name in names
+    }
+    for name in dict.fromkeys(name for row in rows for name in row.get("parts", {})):
+        parts = [row["parts"][name] for row in rows if row.get("parts", {}).get(name)]
+        if parts:
+            found = share_of_parts(np.array(list(map(sum, parts)), float), np.array(list(map(len, parts)), float))
+            figures[name] = Figure(found.mean, found.low, found.high, found.items)
+    return figures
 
 
 def cut_off_warning(name: str, figures: Mapping[str, Figure]) -> str | None:

@@ -50,6 +50,27 @@ def share(item_means: Array, seeds: float) -> Share:
     return Share(mean, *wilson_interval(min(mean * count, count), count), items)
 
 
+def share_of_parts(right: Array, sizes: Array) -> Share:
+    """Share of all parts of items that are right, with a Wilson interval; `items` are the parts.
+
+    Parts of one item are not independent: the interval is that of as many independent parts as would vary like the
+    ratio of both sums over items does (linearized: Cochran 1977, 6.4; Korn & Graubard 1998), at most all. With one part
+    an item it is Wilson's own.
+
+    Args:
+        right: [I] parts of each item that are right; I >= 1.
+        sizes: [I] parts of each, >= 0; not all 0.
+    """
+    total = int(sizes.sum())
+    mean = float(right.sum()) / total
+    squares, binomial = float(((right - mean * sizes) ** 2).sum()), mean * (1 - mean)
+    if binomial == 0:
+        items = int(np.count_nonzero(sizes))
+        return Share(mean, *wilson_interval(mean * items, items), total)
+    count = total * min(1.0, total * binomial / squares if squares > 0 else math.inf)
+    return Share(mean, *wilson_interval(min(mean * count, count), count), total)
+
+
 def difference(per_item: Sequence[Array]) -> Difference:
     """Mean over benchmarks of the mean of `per_item` (one array [I] of differences a benchmark, I >= 1).
 

@@ -53,6 +53,16 @@ def test_a_choice_is_a_row_with_the_likelihoods_that_decided() -> None:
     assert identity(first) != identity(second)
 
 
+def test_a_metric_of_parts_is_kept_beside_those_that_are_numbers() -> None:
+    """As IFEval's; a pair of numbers is no list of parts."""
+    followed = {"prompt_level": False, "inst_level": [True, False], "mcc": (0, 1), "f1": [0, 1]}
+    (row,) = harness_rows("ifeval", [written(0, "none", "7", **followed)], {}, None, {})
+    assert (row["score"], row["metrics"]) == (0.0, {"prompt_level,none": 0.0})
+    assert row["parts"] == {"inst_level,none": [True, False]}
+    (other,) = harness_rows("arc", [choice(0, 0, acc=1.0)], {}, None, {})
+    assert "parts" not in other
+
+
 def test_a_metric_of_ones_own_choice_is_the_score() -> None:
     samples = [choice(0, 0, acc=1.0, acc_norm=0.0)]
     (row,) = harness_rows("arc", samples, {}, "acc_norm", {})

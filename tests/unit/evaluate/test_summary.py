@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from rayrl.evaluate.summary import Figure, cut_off_warning, summarize
+from rayrl.evaluate.summary import Figure, cut_off_warning, harness_metrics, summarize
 from rayrl.intervals import wilson_interval
 from rayrl.metric_table import find_metric
 from rayrl.train.statistics import evaluation_statistics
@@ -78,6 +78,30 @@ def test_samples_without_a_score_are_left_out_and_items_with_too_few_too() -> No
 def test_no_majority_where_nothing_says_what_was_answered() -> None:
     rows = [row(0, score, status=None) for score in (1.0, 0.0)]
     assert not [name for name in summarize(rows, (1, 2)) if name.startswith("maj")]
+
+
+def instructions(followed: list[list[bool]]) -> list[dict[str, Any]]:
+    return [
+        row(item, float(all(own)), metrics={"prompt,none": float(all(own))}, parts={"inst,none": own})
+        for item, own in enumerate(followed)
+    ]
+
+
+def test_instructions_are_counted_each_and_their_interval_is_over_documents() -> None:
+    """Documents whose three instructions are all right or all wrong say no more than one instruction each."""
+    alike = harness_metrics(instructions([[item < 12] * 3 for item in range(40)]))
+    assert alike["prompt,none"] == Figure(0.3, *wilson_interval(12, 40), 40)
+    low, high = wilson_interval(12, 40)
+    assert alike["inst,none"] == Figure(0.3, pytest.approx(low), pytest.approx(high), 120)
+    single = harness_metrics(instructions([[item < 12] for item in range(40)]))
+    assert single["inst,none"] == Figure(0.3, *wilson_interval(12, 40), 40)
+    mixed = harness_metrics(instructions([[True], [False, True, True], [False] * 4, []]))["inst,none"]
+    assert (mixed.value, mixed.n) == (3 / 8, 8)
+    squares = (1 - 3 / 8) ** 2 + (2 - 9 / 8) ** 2 + (12 / 8) ** 2
+    count = 8 * min(1, 8 * (3 / 8) * (5 / 8) / squares)
+    assert (mixed.low, mixed.high) == pytest.approx(wilson_interval(3 / 8 * count, count))
+    never = harness_metrics(instructions([[False, False]] * 5))["inst,none"]
+    assert (never.value, never.low, never.high, never.n) == (0.0, *wilson_interval(0, 5), 10)
 
 
 def test_the_share_cut_off_stands_beside_the_accuracy_and_warns_above_five_percent() -> None:

@@ -359,6 +359,42 @@ def sample_here(plan: EvalPlan, draws: Sequence[Draw], take: TakeRow, tell: Take
                 take(draw, rows[draw.index])
 
 
+def test_instructions_of_a_document_stand_in_the_results_with_their_number(
+    tiny_config: dict[str, Any], tasks: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A task that says of each instruction whether it was followed, as IFEval does, aggregated by lm-eval."""
+    monkeypatch.setattr("rayrl.evaluate.sampler.sample", sample_here)
+    monkeypatch.setattr("rayrl.train.cluster.connect", nullcontext)
+    monkeypatch.setattr("rayrl.train.cluster.require_resources", lambda *_: None)
+    (tmp_path / "checker.py").write_text(
+        "def check(doc, results):\n"
+        "    followed = [number <= doc['answer'] for number in (0, 1, 3)][: doc['answer'] + 1]\n"
+        "    return {'prompt_level': all(followed), 'inst_level': followed}\n\n\n"
+        "def pooled(items):\n"
+        "    flat = [one for own in items for one in own]\n"
+        "    return sum(flat) / len(flat)\n"
+    )
+    path = Path(tasks["sums"])
+    task = yaml.safe_load(path.read_text()) | {"metric_list": []}
+    metrics = [
+        "metric_list:",
+        "- {metric: prompt_level, aggregation: mean, higher_is_better: true}",
+        "- {metric: inst_level, aggregation: !function checker.pooled, higher_is_better: true}",
+        "process_results: !function checker.check",
+    ]
+    path.write_text(yaml.safe_dump(task).replace("metric_list: []", "\n".join(metrics)))
+    config = {name: tiny_config[name] for name in ("run", "model", "prompt", "generator")}
+    config["benchmarks"] = {"own": {"lm_eval": {"task": str(path), "max_length": 100}}}
+    (tmp_path / "c.yaml").write_text(yaml.safe_dump(config))
+    assert main(["eval", str(tmp_path / "c.yaml")]) == 0
+    results = json.loads((tmp_path / "runs/tiny/results.json").read_text())["own"]
+    # Answers 0, 1, 2, 3, 0, 1: 1, 2, 3, 3, 1, 2 instructions, all followed but one of the third document.
+    figures = {name: (results[name]["value"], results[name]["n"]) for name in ("prompt_level,none", "inst_level,none")}
+    assert figures == {"prompt_level,none": (pytest.approx(5 / 6), 6), "inst_level,none": (pytest.approx(11 / 12), 12)}
+    assert results["inst_level,none"]["low"] < 11 / 12 < results["inst_level,none"]["high"]
+    assert "inst_level,none" in (tmp_path / "runs/tiny/report.html").read_text()
+
+
 def test_samples_that_lm_eval_logged_itself_are_paired_with_our_own(
     tiny_config: dict[str, Any],
     tiny_model: Path,
