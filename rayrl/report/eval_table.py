@@ -61,18 +61,16 @@ def _lines(
     benchmark: str, models: Mapping[str, Results], changes: Mapping[tuple[str, str], Mapping[str, Any]]
 ) -> Iterator[Line]:
     found = {label: results.get(benchmark, {}) for label, results in models.items()}
-    for metric in _metrics(list(found.values())):
-        accuracy = metric == "accuracy"
-        cells = [
-            Cell(own[metric], own["truncated_frac"] if accuracy else None, changes.get((label, benchmark)))
-            if accuracy and metric in own
-            else Cell(own[metric], None, None)
-            if metric in own
-            else None
-            for label, own in found.items()
-        ]
-        figures = [cell.figure for cell in cells if cell]
-        yield Line(_name(metric, list(found.values())), _is_share(metric, figures), cells)
+    every = list(found.values())
+    for metric in _metrics(every):
+        cells = [_cell(metric, own, changes.get((label, benchmark))) for label, own in found.items()]
+        yield Line(_name(metric, every), _is_share(metric, [cell.figure for cell in cells if cell]), cells)
+
+
+def _cell(metric: str, own: Mapping[str, Mapping[str, Any]], change: Mapping[str, Any] | None) -> Cell | None:
+    if metric not in own:
+        return None
+    return Cell(own[metric], own["truncated_frac"], change) if metric == "accuracy" else Cell(own[metric], None, None)
 
 
 def _metrics(found: Sequence[Mapping[str, Mapping[str, Any]]]) -> list[str]:
