@@ -62,6 +62,7 @@ def parser() -> argparse.ArgumentParser:
         "print settings and the files found; write nothing",
         "make questions with answers from documents, to train and test on",
     )
+    _k8s_options(add("k8s", start.k8s, "print a KubeRay manifest that is sized from a config", OVERRIDES))
     _verify_options(add("verify", start.verify, "judge the answers of a file, as training would"))
     _drift_options(add("drift", start.drift, "how far each matrix of a checkpoint has moved from its base"))
     _divergence_options(
@@ -106,6 +107,27 @@ def _eval_options(command: argparse.ArgumentParser) -> None:
 
 def _names(text: str) -> list[str]:
     return text.split(",")
+
+
+def _k8s_options(command: argparse.ArgumentParser) -> None:
+    option = command.add_argument
+    option("config", type=Path, metavar="CONFIG", help="YAML file of rayrl grpo or rayrl sft")
+    option(
+        "--kind", choices=("RayJob", "RayCluster"), default="RayJob", help="a run (default), or a cluster that stays"
+    )
+    option("--name", help="of the object; default: rayrl- and the run's name")
+    option("--namespace", help="default: that of kubectl")
+    option("--image", help="default: rayrl:VERSION-cuda, or -cpu; k8s/Dockerfile makes both")
+    option("--claim", default="rayrl-runs", help="persistent volume claim, mounted as /runs (rayrl-runs)")
+    secret = "with HF_TOKEN and WANDB_API_KEY, if it is there (rayrl-tokens)"
+    option("--secret", default="rayrl-tokens", help=secret)
+    option("--nodes", type=int, metavar="N", help="GPU nodes that there are: more are refused")
+    option("--gpus-per-node", type=int, metavar="N", help="default: estimate.gpus_per_node (8)")
+    option("--gpu-memory", type=float, metavar="GB", help="of one GPU; default: estimate.hbm_gb (80)")
+    autoscale = "a pod for each generator, which goes while it is idle and comes when it is asked for"
+    option("--autoscale-generators", action="store_true", help=autoscale)
+    model = "where config.json of the model is found here, if model.path is a folder of the cluster"
+    option("--model", metavar="FOLDER", help=model)
 
 
 def _verify_options(command: argparse.ArgumentParser) -> None:
@@ -158,7 +180,8 @@ def _divergence_options(command: argparse.ArgumentParser) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point; returns the exit code (0, the error's own, 130 after Ctrl-C)."""
-    known, rest = parser().parse_known_args(arguments)
+    words = sys.argv[1:] if arguments is None else list(arguments)
+    known, rest = parser().parse_known_args(words, argparse.Namespace(words=words))
     try:
         if rest and not known.overrides:
             raise ConfigError(

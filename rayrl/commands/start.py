@@ -147,6 +147,27 @@ def divergence(known: Namespace, rest: list[str]) -> int:
     )
 
 
+def k8s(known: Namespace, rest: list[str]) -> int:
+    from rayrl.commands.k8s import run_k8s
+    from rayrl.k8s.options import Options
+
+    node = {"estimate.gpus_per_node": known.gpus_per_node, "estimate.hbm_gb": known.gpu_memory}
+    options = Options(
+        config=known.config,
+        kind=known.kind,
+        name=known.name,
+        namespace=known.namespace,
+        image=known.image,
+        claim=known.claim,
+        secret=known.secret,
+        nodes=known.nodes,
+        model=known.model,
+        autoscale=known.autoscale_generators,
+    )
+    given = {name: value for name, value in node.items() if value is not None}
+    return run_k8s(options, given, rest, known.words)
+
+
 def report(known: Namespace, rest: list[str]) -> int:
     from rayrl.folders import require_writable
 

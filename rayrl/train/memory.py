@@ -26,8 +26,8 @@ class RunMemory:
     """Bytes of a run's processes, all on one machine; parts that lie on a GPU are not counted.
 
     learners: of all ranks, with activations (`learner.memory`). generators: weights in the generator's dtype and the KV
-    cache of each. sync: what trains, in the learner's compute dtype, on its way: this version and the one before in
-    Ray's object store, and a file for each generator, all of it in shared memory. processes: interpreters with what
+    cache of each. sync: weights on their way, all of it in shared memory: `stored_bytes` once, `file_bytes` for each
+    generator. processes: interpreters with what
     they import (driver, ranks, and two for each generator), Ray's own, verifiers. checkpoints: all ranks' copies of
     what is written in the background, wherever they compute.
     """
@@ -48,13 +48,15 @@ class PartMemory:
     """Bytes of one of each of a run's parts.
 
     learner: one rank, without `mapped_bytes`. generator: one. sent: one version of what trains, as it is sent. copied:
-    what one rank copies to write it in the background.
+    what one rank copies to write it in the background. base: weights that the learner rounded to 4 bits, as they are
+    sent, once.
     """
 
     learner: int
     generator: int
     sent: int
     copied: int = 0
+    base: int = 0
 
 
 def run_memory(config: EvaluationConfig, parts: PartMemory) -> RunMemory:
@@ -66,10 +68,21 @@ def run_memory(config: EvaluationConfig, parts: PartMemory) -> RunMemory:
     return RunMemory(
         learners=0 if on_gpu else ranks * parts.learner,
         generators=0 if config.generator.gpus else replicas * parts.generator,
-        sync=(2 + replicas) * parts.sent if replicas else 0,
+        sync=stored_bytes(parts) + replicas * file_bytes(parts) if replicas else 0,
         processes=RAY + IMPORTED * (1 + ranks + 2 * replicas) + VERIFIER * verifiers,
         checkpoints=ranks * parts.copied,
     )
+
+
+def stored_bytes(parts: PartMemory) -> int:
+    """Of weights in Ray's object store: this version and the one before, and the base, which is kept for generators
+    that start again."""
+    return 2 * parts.sent + parts.base
+
+
+def file_bytes(parts: PartMemory) -> int:
+    """Of weights that one generator is to load, as files in /dev/shm: at the most a version and the base at once."""
+    return parts.sent + parts.base
 
 
 def mapped_bytes(config: TrainingConfig, sent_bytes: int) -> int:
@@ -127,18 +140,24 @@ def memory_available() -> int:
 
 
 def largest_microbatch(config: TrainingConfig, data: Datasets) -> int:
-    """Most packed tokens that a learner rank can have to hold at once, each completion being as long as it may.
+    """Most packed tokens that a learner rank can have to hold at once, each completion being as long as it may."""
+    if isinstance(config, GRPOConfig):
+        return microbatch_of(config, max(len(prompt.token_ids) for prompt in data.train))
+    assert data.examples is not None
+    return microbatch_of(config, int(data.examples.lengths().max()))
+
+
+def microbatch_of(config: TrainingConfig, longest: int) -> int:
+    """As `largest_microbatch`, where the longest prompt, in SFT the longest example, has `longest` tokens.
 
     Trees are cut to `microbatch_tokens`, but no row is.
     """
     if isinstance(config, GRPOConfig):
-        longest = max(len(prompt.token_ids) for prompt in data.train)
         row, tree = (longest + count * config.sampling.max_tokens for count in (1, config.group_size))
         trees = config.prompts_per_step // config.updates_per_step
     else:
         assert isinstance(config, SFTConfig)
-        assert data.examples is not None
-        row = tree = int(data.examples.lengths().max())
+        row = tree = longest
         trees = config.examples_per_step
     share = math.ceil(trees / config.learner.workers)
     return min(share * tree, max(config.learner.microbatch_tokens, row))

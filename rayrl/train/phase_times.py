@@ -94,6 +94,13 @@ def splits(config: TrainingConfig) -> Iterator[tuple[int, int]]:
             yield workers, replicas
 
 
+def cache_room(config: TrainingConfig, weights: int) -> float:
+    """Bytes that the GPUs of one generator have for its KV cache, beside its weights; negative: none, not even for
+    these."""
+    gpus, generator = max(1.0, config.generator.gpus), config.generator
+    return gpus * config.estimate.hbm_gb * GB * generator.gpu_memory_utilization - weights
+
+
 def _generate_s(config: GRPOConfig, structure: Structure, load: StepLoad, parts: PartMemory) -> float:
     """Prefill by FLOPs, once a group; then a token step for all sequences at once, which reads the weights and the
     cache, or multiplies, whichever takes longer. Sequences without room in the cache wait for one that ends."""
@@ -102,8 +109,7 @@ def _generate_s(config: GRPOConfig, structure: Structure, load: StepLoad, parts:
     groups = math.ceil(load.prompts / generator.replicas)
     cached = 2 * structure.key_value_width  # bytes of a token, bfloat16
     each = max(1.0, cached * (load.prompt / load.group + load.completion))  # a model without attention caches little
-    room = gpus * rates.hbm_gb * GB * generator.gpu_memory_utilization - parts.generator
-    fitting = int(room / each)
+    fitting = int(cache_room(config, parts.generator) / each)
     sequences = groups * load.group
     active = min(sequences, generator.max_sequences, generator.max_concurrent_prompts * load.group, fitting)
     if active < 1:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from rayrl.config import EvaluationConfig, FreezeSettings, SFTConfig, TrainingConfig
 from rayrl.learner.freeze_table import FreezeRow, freeze_rows
 from rayrl.learner.memory import Memory, MemoryEstimator
+from rayrl.learner.model_files import FILE_BYTES
 from rayrl.learner.structure import Structure, read_structure
 from rayrl.models import resolve_model
 from rayrl.processor import compute_dtype
@@ -108,6 +109,16 @@ class RunPlan(ModelPlan):
         return self._estimator.for_batch(self.largest_microbatch) if self._trains else 0
 
     @property
+    def exporting_bytes(self) -> int:
+        """What rank 0 holds of the exported model in host memory at once: a file, with an adapter all of it, merged
+        beside the base. Models that `transformers` stores in another layout than it computes with take more: a rank
+        holds them whole."""
+        exported, adapter = self._exported_bytes, self.config.adapter
+        if adapter:
+            return 2 * exported if adapter.merge else exported
+        return min(FILE_BYTES, exported)
+
+    @property
     def learner_bytes(self) -> int:
         """Of one learner rank, with activations, and on CPU with what it maps of the object store and copies."""
         copied = 0 if self.config.learner.gpus_per_worker else self._copied_bytes
@@ -117,12 +128,17 @@ class RunPlan(ModelPlan):
     @property
     def memory_without_batch(self) -> RunMemory:
         """As `memory`, as far as it is known without the data."""
-        return self._run_memory(0)
+        return run_memory(self.config, self._parts(0))
 
     @property
     def memory(self) -> RunMemory:
         """Of the whole run, where all of it is on this machine."""
-        return self._run_memory(self.activation_bytes)
+        return run_memory(self.config, self.parts)
+
+    @property
+    def parts(self) -> PartMemory:
+        """Of one of each of the run's parts, with activations."""
+        return self._parts(self.activation_bytes)
 
     @property
     def phase_times(self) -> PhaseTimes | None:
@@ -186,10 +202,15 @@ class RunPlan(ModelPlan):
         """Of the part of a checkpoint that one rank copies in host memory, where it is written in the background."""
         return self.state_bytes // self.config.learner.shards if self.config.checkpoint.background else 0
 
-    def _run_memory(self, batch_bytes: int) -> RunMemory:
+    @property
+    def _base_bytes(self) -> int:
+        """Of the weights that the learner rounds to 4 bits, as it sends them."""
+        packed = sum(parameter.size for parameter in self.structure.parameters if parameter.nf4)
+        return _width(self.config.model.compute_dtype) * packed
+
+    def _parts(self, batch_bytes: int) -> PartMemory:
         learner = self.learner_memory.total + batch_bytes
-        parts = PartMemory(learner, self.generator_bytes, self._sent_bytes, self._copied_bytes)
-        return run_memory(self.config, parts)
+        return PartMemory(learner, self.generator_bytes, self._sent_bytes, self._copied_bytes, self._base_bytes)
 
     @property
     def _estimator(self) -> MemoryEstimator:

@@ -2,10 +2,10 @@
 
 import copy
 import re
+import shlex
 import subprocess
 import tomllib
 from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +13,10 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
+from rayrl.cli import main
 from rayrl.config import GRPOConfig, load_config, parse_overrides
+from tests.unit.launch.kuberay import ROOT, errors, strict
 
-ROOT = Path(__file__).resolve().parents[3]
-CRDS = ROOT.parent / "shared" / "data" / "kuberay"
 IMAGE_ROOT = "/opt/rayrl"  # the checkout inside the image (k8s/Dockerfile)
 MANIFESTS = sorted(path.name for path in (ROOT / "k8s").glob("ray*.yaml"))
 JOBS = [name for name in MANIFESTS if name.startswith("rayjob")]
@@ -25,47 +25,6 @@ JOBS = [name for name in MANIFESTS if name.startswith("rayjob")]
 def read(name: str) -> dict[str, Any]:
     manifest: dict[str, Any] = yaml.safe_load((ROOT / "k8s" / name).read_text())
     return manifest
-
-
-def strict(schema: Any) -> Any:
-    """The JSON schema of a structural openAPIV3Schema in which fields that it does not name are errors."""
-    if isinstance(schema, list):
-        return [strict(item) for item in schema]
-    if not isinstance(schema, dict):
-        return schema
-    result = {key: strict(value) for key, value in schema.items() if key not in ("properties", "default", "enum")}
-    if "enum" in schema:
-        result["enum"] = [*schema["enum"], None] if schema.get("nullable") else schema["enum"]
-    if "properties" in schema:
-        result["properties"] = {name: strict(child) for name, child in schema["properties"].items()}
-        if "additionalProperties" not in schema and not schema.get("x-kubernetes-preserve-unknown-fields"):
-            result["additionalProperties"] = False
-    if schema.get("x-kubernetes-int-or-string"):
-        result.pop("type", None)
-        result["anyOf"] = [{"type": "integer"}, {"type": "string"}]
-    elif schema.get("nullable") and "type" in schema:
-        result["type"] = [schema["type"], "null"]
-    return result
-
-
-@cache
-def validator(kind: str) -> Draft202012Validator:
-    path = CRDS / f"{kind.lower()}s.crd.yaml"
-    if not path.is_file():
-        pytest.skip(f"no KubeRay schemas at {path}")
-    crd = yaml.load(path.read_text(), Loader=yaml.CSafeLoader)
-    (version,) = (v for v in crd["spec"]["versions"] if v["name"] == "v1")
-    schema = strict(version["schema"]["openAPIV3Schema"])
-    # A CRD leaves its own metadata to the API server.
-    names = ("name", "namespace", "labels", "annotations")
-    schema["properties"]["metadata"] |= {"required": ["name"], "properties": {key: {} for key in names}}
-    schema["properties"]["metadata"]["additionalProperties"] = False
-    return Draft202012Validator(schema)
-
-
-def errors(manifest: dict[str, Any]) -> list[str]:
-    found = validator(manifest["kind"]).iter_errors(manifest)
-    return [f"{'.'.join(map(str, error.absolute_path))}: {error.message}" for error in found]
 
 
 def cluster(manifest: dict[str, Any]) -> dict[str, Any]:
@@ -92,6 +51,18 @@ def locked(kind: str, package: str) -> str:
 
 def test_manifests_exist() -> None:
     assert MANIFESTS == ["raycluster-cpu.yaml", "rayjob-demo-cpu.yaml", "rayjob-gpu.yaml"]
+
+
+@pytest.mark.parametrize("name", MANIFESTS)
+def test_manifest_is_what_the_command_in_its_first_line_prints(
+    name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(ROOT)
+    text = (ROOT / "k8s" / name).read_text()
+    program, *words = shlex.split(text.partition("\n")[0].removeprefix("# "))
+    assert (program, words[0]) == ("rayrl", "k8s")
+    assert main(words) == 0
+    assert capsys.readouterr().out == text
 
 
 @pytest.mark.parametrize("name", MANIFESTS)

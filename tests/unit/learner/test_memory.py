@@ -163,3 +163,15 @@ def test_the_largest_microbatch_is_what_a_step_can_give_a_rank(learner: dict[str
     )
     prompts = [Prompt(id=str(size), text="", token_ids=list(range(size)), columns={}) for size in (3, 7)]
     assert largest_microbatch(config, Datasets(prompts, None, {}, {}, 1, {})) == tokens
+
+
+def test_a_base_that_was_rounded_is_sent_beside_each_version_and_kept() -> None:
+    settings = {
+        "model": {"path": "x"},
+        "train_data": {"source": "reasoning_gym:chain_sum"},
+        "rewards": [{"function": "maths"}],
+        "steps": 1,
+        "generator": {"replicas": 3},
+    }
+    parts = PartMemory(learner=5, generator=7, sent=11, base=100)
+    assert run_memory(GRPOConfig.model_validate(settings), parts).sync == (2 * 11 + 100) + 3 * (11 + 100)

@@ -23,7 +23,7 @@ def plan(config: dict[str, Any], **changes: Any) -> RunPlan:
 
 @pytest.mark.parametrize(("dtype", "width"), [("bfloat16", 2), ("float32", 4)])
 def test_the_export_is_a_peft_folder_or_a_model_in_its_files_own_type(
-    dtype: str, width: int, tiny_config: dict[str, Any], tmp_path: Path
+    dtype: str, width: int, tiny_config: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = make_model(tmp_path / "model")
     settings = json.loads((folder / "config.json").read_text())
@@ -36,6 +36,11 @@ def test_the_export_is_a_peft_folder_or_a_model_in_its_files_own_type(
     merged = plan(tiny_config, adapter={"rank": 4, "merge": True})
     assert merged.kept_bytes == 12 * merged.structure.trained_size + width * merged.structure.base_size
     assert plan(tiny_config, steps=0).kept_bytes == 0
+    assert whole.exporting_bytes == width * whole.structure.base_size
+    assert with_adapter.exporting_bytes == 4 * with_adapter.structure.trained_size
+    assert merged.exporting_bytes == 2 * width * merged.structure.base_size, "the base, and what is merged"
+    monkeypatch.setattr(plans, "FILE_BYTES", 1000)
+    assert whole.exporting_bytes == 1000, "one file at a time"
 
 
 @pytest.mark.parametrize(
@@ -93,7 +98,12 @@ def test_nf4_with_rows_that_it_cannot_hold_is_refused_before_anything_starts(
     with pytest.raises(ModelError, match="whole blocks of 64"):
         _ = plan(tiny_config, adapter=adapter).structure
     wide = make_model(tmp_path / "wide", width=128)
-    assert plan(tiny_config, model={"path": str(wide)}, adapter=adapter).structure.trained_size
+    held = plan(tiny_config, model={"path": str(wide)}, adapter=adapter)
+    assert held.structure.trained_size
+    packed = sum(parameter.size for parameter in held.structure.parameters if parameter.nf4)
+    width = 2 if held.config.model.compute_dtype == "bfloat16" else 4
+    assert held.parts.base == width * packed > 0
+    assert plan(tiny_config, model={"path": str(wide)}, adapter={"rank": 4}).parts.base == 0
 
 
 def test_the_time_of_a_step_is_estimated_where_all_runs_on_gpus_and_all_weights_multiply(
