@@ -58,11 +58,11 @@ def anchors(page: Path) -> set[str]:
 
 
 def commands(page: Path) -> Iterator[list[str]]:
-    """Each command of the page's shell blocks, in words; without assignments before it and a `&` behind it."""
+    """Each command of the page's shell blocks, in words; without assignments before it, and a `&` or `> FILE` behind."""
     for block in blocks(page, "sh"):
         for line in block.text.replace("\\\n", " ").splitlines():
             words = shlex.split(line, comments=True)
             while words and re.fullmatch(r"\w+=.*", words[0]):
                 words = words[1:]
             if words:
-                yield [word for word in words if word != "&"]
+                yield [word for word in words[: words.index(">") if ">" in words else None] if word != "&"]

@@ -29,6 +29,7 @@ from rayrl.config import (
 )
 from rayrl.data.registry import SETS
 from rayrl.errors import RayrlError
+from rayrl.k8s.plan import kind_of
 from rayrl.learner.freeze import PRESETS
 from rayrl.study.settings import StudyConfig, SweepConfig
 from rayrl.synth.settings import SynthConfig
@@ -38,6 +39,7 @@ CONFIGS: dict[str, type[Settings]] = {
     "demo": GRPOConfig,
     "eval": EvalConfig,
     "grpo": GRPOConfig,
+    "k8s": GRPOConfig,
     "sft": SFTConfig,
     "study": StudyConfig,
     "sweep": SweepConfig,
@@ -124,7 +126,7 @@ def test_commands_are_what_the_command_line_takes(words: list[str]) -> None:
     path = Path(known.models[0]) if known.command == "eval" else known.config
     if path.parts[0] == "runs" or str(path).isupper():  # of a run of the reader's
         return
-    load_config(ROOT / path, overrides, settings)
+    load_config(ROOT / path, overrides, kind_of(ROOT / path) if known.command == "k8s" else settings)
 
 
 def test_other_commands_name_targets_files_and_options_that_exist() -> None:

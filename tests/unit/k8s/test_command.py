@@ -185,6 +185,35 @@ def test_every_sum_in_the_comments_adds_up(printed: Command, llama_70b: str) -> 
         assert sum(found) == pytest.approx(float(total), abs=0.06 * len(found))
 
 
+def test_the_table_of_sizes_is_what_is_printed(printed: Command, olmo2_7b: str, llama_70b: str) -> None:
+    text = (ROOT / "k8s/README.md").read_text()
+    lines = text[text.index("| | 135M, CPU |") :].partition("\n\n")[0].splitlines()[2:]
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    table = {name: cells for name, *cells in rows}
+    given = [
+        (DEMO, *THREADS),
+        (MATHS, "--model", olmo2_7b, *FOUR_AND_FOUR, "--max_staleness", "1"),
+        (LLAMA, "--model", llama_70b),
+        (LLAMA, "--model", llama_70b, *SIXTEEN),
+    ]
+    for column, words in enumerate(given):
+        shown = printed(*words)
+        groups = cluster(yaml.safe_load(shown))["workerGroupSpecs"]
+        size = amounts(groups[0])
+        cells = {name: cells[column] for name, cells in table.items()}
+        assert cells["worker pods"] == str(sum(group["replicas"] for group in groups))
+        assert (cells["GPUs of each"], cells["CPUs of each"]) == (str(size["gpu"]), str(size["cpu"]))
+        assert cells["limits: memory, `/dev/shm`"] == f"{size['memory']}Gi, {size['shm']}Gi"
+        workers = shown.partition("workerGroupSpecs")[2]
+        assert f"# /dev/shm: {cells['= `/dev/shm`']} GB" in workers
+        assert f"# memory: {cells['= memory']} GB" in workers
+        assert f"#   {cells['+ 10 %']} GB  10% more" in workers
+        assert f"comes to hold {cells['comes to lie on the claim']} GB" in shown
+        assert cells["of a GPU: a learner rank"] in shown
+        adds = [float(cells[name]) for name in cells if name.startswith(("object store", "+ "))]
+        assert sum(adds) == pytest.approx(float(cells["= memory"]), abs=0.3)
+
+
 def test_tokens_come_from_a_secret_that_need_not_be_there(manifest: Print) -> None:
     found = cluster(manifest(DEMO, *THREADS, "--secret", "mine"))
     for group in [found["headGroupSpec"], *found["workerGroupSpecs"]]:
