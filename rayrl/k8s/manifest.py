@@ -13,6 +13,7 @@ from rayrl.k8s.layout import Group, groups, nodes_of, require_nodes
 from rayrl.k8s.options import Options
 from rayrl.k8s.plan import SettingsPlan, require_gpu_memory
 from rayrl.k8s.sizes import GIB, LOGS, Sum, claim_size, counted, head_size, pod_size
+from rayrl.train.cluster import MOST
 from rayrl.units import GB
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -43,6 +44,7 @@ def render(options: Options, plan: SettingsPlan, settings: list[str], command_li
         loader=FileSystemLoader(Path(__file__).parent), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters |= {"cores": _cores, "gb": _gb, "one_line": _one_line, "sizes": _sizes}
+    sizes = [(group, _about(group), pod_size(plan, group)) for group in workers]
     return environment.get_template("manifest.yaml.j2").render(
         options.names(config, gpus),
         command_line=command_line,
@@ -54,7 +56,12 @@ def render(options: Options, plan: SettingsPlan, settings: list[str], command_li
         cuda=gpus,
         nodes=counted(nodes_of(workers, config.estimate.gpus_per_node), "node"),
         head=head_size(plan),
-        groups=[(group, _about(group), pod_size(plan, group)) for group in workers],
+        groups=sizes,
+        most_name=MOST,
+        most={
+            "CPU": sum(group.pods * size.cpus.rounded for group, _, size in sizes),
+            "GPU": sum(group.pods * group.gpus for group in workers),
+        },
         plan=plan,
         claimed=claim_size(plan),
         logs_gib=LOGS // GIB,

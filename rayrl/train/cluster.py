@@ -1,5 +1,6 @@
 """The Ray cluster of a run: the one that is there, or one on this machine for its duration."""
 
+import json
 import logging
 import os
 import socket
@@ -11,13 +12,16 @@ from typing import Any
 import ray
 
 from rayrl.config import EvaluationConfig, TrainingConfig
-from rayrl.errors import ResourceError
+from rayrl.errors import ConfigError, ResourceError
 
 # Of actors and tasks: in a trial they are scheduled as anywhere else, not in the room that Ray Tune keeps for it
 # (github.com/ray-project/ray/issues/25239).
 ANYWHERE = "DEFAULT"
 
 MANY = 1 << 30
+
+MOST = "RAYRL_CLUSTER_MOST"
+"""Environment variable: what a cluster with an autoscaler can grow to, as JSON. Ray itself does not say it."""
 
 STARTS = 3
 """Times that Ray is started on this machine before a run gives up."""
@@ -41,14 +45,15 @@ QUIET = {
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """free: resources of all nodes together, by kind. nodes: what each has, free or not."""
+    """free: resources of all nodes together, by kind, with what it can grow by (`MOST`). nodes: what each has, free or
+    not; None: others may come."""
 
     free: dict[str, float]
-    nodes: list[dict[str, float]]
+    nodes: list[dict[str, float]] | None
 
 
 def _cluster(free: dict[str, float]) -> Cluster:
-    return Cluster(free, [node["Resources"] for node in ray.nodes() if node["Alive"]])
+    return Cluster(free, None if MOST in os.environ else [node["Resources"] for node in ray.nodes() if node["Alive"]])
 
 
 @contextmanager
@@ -78,9 +83,26 @@ def connect() -> Iterator[Cluster]:
     for name in ("ray.train", "ray.tune", "ray"):
         logging.getLogger(name).setLevel(level)
     try:
-        yield _cluster(ray.available_resources())
+        yield _cluster(reachable_resources())
     finally:
         ray.shutdown()
+
+
+def reachable_resources() -> dict[str, float]:
+    """What is free in the cluster, and what nodes may bring that its autoscaler can still add.
+
+    Raises:
+        ConfigError: `MOST` holds no numbers by names of resources.
+    """
+    free: dict[str, float] = ray.available_resources()
+    has: dict[str, float] = ray.cluster_resources()
+    try:
+        most = {str(kind): float(amount) for kind, amount in json.loads(os.environ.get(MOST, "{}")).items()}
+    except (ValueError, TypeError, AttributeError) as error:
+        raise ConfigError(
+            f'{MOST}={os.environ[MOST]!r}: write it as \'{{"CPU": 64, "GPU": 8}}\', or unset it'
+        ) from error
+    return free | {kind: free.get(kind, 0.0) + max(0.0, most[kind] - has.get(kind, 0.0)) for kind in most}
 
 
 def start_ray(**options: Any) -> None:
@@ -144,7 +166,8 @@ def _times(bundle: Mapping[str, float], node: Mapping[str, float]) -> int:
 
 def require_resources(config: EvaluationConfig, cluster: Cluster) -> None:
     """Raises ResourceError where the cluster can never give what the run asks for."""
-    _require_nodes(config, cluster.nodes)
+    if cluster.nodes is not None:
+        _require_nodes(config, cluster.nodes)
     available = cluster.free
     needed = needed_resources(config)
     for kind, amount in needed.items():

@@ -58,7 +58,7 @@ def anchors(page: Path) -> set[str]:
 
 
 def commands(page: Path) -> Iterator[list[str]]:
-    """Each command of the page's shell blocks, in words; without assignments before it, and a `&` or `> FILE` behind."""
+    """Each command of the page's shell blocks, in words; without assignments before it, `&` and `> FILE` behind it."""
     for block in blocks(page, "sh"):
         for line in block.text.replace("\\\n", " ").splitlines():
             words = shlex.split(line, comments=True)

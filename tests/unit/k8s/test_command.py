@@ -1,5 +1,6 @@
 """`rayrl k8s`: manifests of all sizes are valid, hold what the estimates say, and say what they do not fit."""
 
+import json
 import math
 import re
 import subprocess
@@ -14,6 +15,7 @@ from rayrl.cli import main
 from rayrl.config import GRPOConfig, load_config, parse_overrides
 from rayrl.k8s.sizes import CUDA, GIB, IN_SHM, IN_STORE, MARGIN
 from rayrl.learner.model_files import FILE_BYTES
+from rayrl.train.cluster import MOST
 from rayrl.train.memory import IMPORTED, RAY, VERIFIER
 from rayrl.units import GB
 from tests.unit.launch.kuberay import ROOT, errors
@@ -227,6 +229,13 @@ def test_generators_scale_between_none_and_all(manifest: Print, olmo2_7b: str) -
     for kind, first in (("RayJob", 4), ("RayCluster", 0)):
         found = cluster(manifest(*given, kind))
         assert found["enableInTreeAutoscaling"] is True
+        (most,) = (one["value"] for one in container(found["headGroupSpec"])["env"] if one["name"] == MOST)
+        sizes = [(one["maxReplicas"], amounts(one)) for one in found["workerGroupSpecs"]]
+        assert json.loads(most) == {
+            "CPU": sum(pods * size["cpu"] for pods, size in sizes),
+            "GPU": sum(pods * size["gpu"] for pods, size in sizes),
+        }
+        assert json.loads(most)["GPU"] == 8
         learners, generators = found["workerGroupSpecs"]
         assert (learners["replicas"], learners["minReplicas"], learners["maxReplicas"]) == (1, 1, 1)
         assert (generators["replicas"], generators["minReplicas"], generators["maxReplicas"]) == (first, 0, 4)

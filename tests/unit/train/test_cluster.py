@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from rayrl.config import GRPOConfig
-from rayrl.errors import ResourceError
-from rayrl.train.cluster import STARTS, Cluster, require_resources, start_ray
+from rayrl.config import EvalConfig, GRPOConfig
+from rayrl.errors import ConfigError, ResourceError
+from rayrl.train.cluster import MOST, STARTS, Cluster, reachable_resources, require_resources, start_ray
 
 
 @pytest.fixture
@@ -78,3 +78,29 @@ def test_as_many_as_fit_on_the_nodes_are_counted_node_by_node() -> None:
         require_resources(split_over(0, **ranks), cluster((8, 0), (8, 2)))
     half = {"generator": {"gpus": 0.5, "tensor_parallel_size": 1}, "learner": {"gpus_per_worker": 0.5}}
     require_resources(split_over(0, **half), cluster((8, 1)))
+
+
+def test_a_cluster_that_can_grow_is_counted_as_it_can_become(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another run has three of its four GPUs; four more can come."""
+    monkeypatch.setattr("ray.available_resources", lambda: {"CPU": 2.0, "GPU": 1.0})
+    monkeypatch.setattr("ray.cluster_resources", lambda: {"CPU": 8.0, "GPU": 4.0})
+    monkeypatch.delenv(MOST, raising=False)
+    assert reachable_resources() == {"CPU": 2.0, "GPU": 1.0}
+    monkeypatch.setenv(MOST, '{"CPU": 8, "GPU": 8}')
+    assert reachable_resources() == {"CPU": 2.0, "GPU": 5.0}
+    run = {"model": {"path": "m"}, "eval_data": {"source": "d"}}
+    fits, large = (
+        EvalConfig.model_validate(run | {"generator": {"replicas": n, "gpus": 1, "cpus": 0}}) for n in (5, 6)
+    )
+    require_resources(fits, Cluster(reachable_resources(), None))
+    with pytest.raises(ResourceError, match=r"asks for 6 GPUs .* has 5 free"):
+        require_resources(large, Cluster(reachable_resources(), None))
+
+
+@pytest.mark.parametrize("value", ["8", "{", '{"GPU": "many"}', "[]"])
+def test_what_it_can_grow_to_is_numbers_by_names(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ray.available_resources", dict)
+    monkeypatch.setattr("ray.cluster_resources", dict)
+    monkeypatch.setenv(MOST, value)
+    with pytest.raises(ConfigError, match=f"{MOST}=.*unset it"):
+        reachable_resources()
