@@ -32,6 +32,8 @@ class RunSettings(OutputSettings):
     """Prompts whose completions are written to rollouts/ each step."""
     wandb_project: str | None = None
     """Weights & Biases project; None: metrics.jsonl only."""
+    tensorboard: bool = False
+    """Also write the metrics to `tensorboard/` in the run's folder: `tensorboard --logdir runs` shows all runs."""
 
 
 class CheckpointSettings(Settings):

@@ -11,6 +11,7 @@ from rayrl.errors import ConfigError
 
 ELSEWHERE = (  # where and how fast a run computes, not what
     *("run.dir", "run.resume", "run.overwrite", "run.max_failures", "run.deadline_s", "run.wandb_project"),
+    "run.tensorboard",
     *("generator", "verifier.actors", "verifier.processes_per_actor", "verifier.cpus"),
     *("learner.workers", "learner.cpus_per_worker", "learner.gpus_per_worker", "learner.threads"),
     *("learner.microbatch_tokens", "learner.activation_checkpointing", "estimate"),

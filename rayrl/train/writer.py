@@ -1,4 +1,4 @@
-"""Records of a run, put where they belong: metrics.jsonl, rollouts/, benchmarks.jsonl, Weights & Biases."""
+"""Records of a run, put where they belong: metrics.jsonl, rollouts/, benchmarks.jsonl, W&B, TensorBoard."""
 
 import os
 import time
@@ -12,7 +12,7 @@ from rayrl.rollout_row import EvaluationRow, identity
 
 
 class Writer:
-    """Appends to the files of the run in `folder`, and to Weights & Biases when it is configured."""
+    """Appends to the files of the run in `folder`, and to Weights & Biases and TensorBoard where they are asked for."""
 
     def __init__(self, folder: Path, config: TrainingConfig) -> None:
         self.folder = folder
@@ -37,6 +37,11 @@ class Writer:
                 mode=mode,
                 config=config.model_dump(),
             )
+        self.board = None
+        if config.run.tensorboard:
+            from rayrl.train.tensorboard import TensorBoard
+
+            self.board = TensorBoard(folder / "tensorboard")
         if config.run.resume:
             self.event("resumed", "")
 
@@ -55,10 +60,11 @@ class Writer:
                 write_jsonl(self.folder / "rollouts" / f"step_{self.step:06d}.jsonl", rows)
         values["elapsed_s"] = round(time.monotonic() - self.started, 3)
         self.log.append(kind, self.step, values)
+        figures = {key: value for key, value in values.items() if "/" in key and value is not None}
         if self.tracker is not None:
-            self.tracker.log(
-                {key: value for key, value in values.items() if "/" in key and value is not None}, step=self.step
-            )
+            self.tracker.log(figures, step=self.step)
+        if self.board is not None and figures:
+            self.board.log(figures, self.step)
 
     def _write_evaluation(self, sets: dict[str, list[EvaluationRow]]) -> None:
         """Completions of each set to rollouts/; what each item scored to benchmarks.jsonl."""
@@ -76,6 +82,8 @@ class Writer:
         self.items.close()
         if self.tracker is not None:
             self.tracker.finish()  # the next run of this process would log into it
+        if self.board is not None:
+            self.board.close()
 
     def event(self, event: str, detail: str) -> None:
         self.write({"kind": "event", "event": event, "detail": detail})

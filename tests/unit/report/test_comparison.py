@@ -202,7 +202,7 @@ def test_a_problem_is_its_row_of_the_data(other: dict[str, str], same: bool) -> 
 
 def evaluated(folder: Path, asked: list[tuple[str, str]]) -> list[dict[str, object]]:
     """Rows of benchmarks.jsonl as a run writes them for (number, question) of a set; all are answered correctly."""
-    settings = SimpleNamespace(run=SimpleNamespace(wandb_project=None, resume=False))
+    settings = SimpleNamespace(run=SimpleNamespace(wandb_project=None, tensorboard=False, resume=False))
     (folder / "rollouts").mkdir(parents=True)
     writer = Writer(folder, settings)
     rows = [
