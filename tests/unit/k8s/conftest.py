@@ -5,6 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from rayrl.config import FreezeSettings, LoRASettings
+from rayrl.learner.structure import Structure, read_structure
+
 OLMO2_7B = {
     "model_type": "olmo2",
     "dtype": "bfloat16",
@@ -44,3 +47,19 @@ def llama_70b(tmp_path_factory: pytest.TempPathFactory) -> str:
 def _model(folder: Path, settings: dict[str, object]) -> str:
     (folder / "config.json").write_text(json.dumps(settings))
     return str(folder)
+
+
+READ: dict[str, Structure] = {}
+
+
+@pytest.fixture(autouse=True)
+def each_structure_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """That of a 70B model with adapters takes ten seconds."""
+
+    def read(path: str, freeze: FreezeSettings, adapter: LoRASettings | None) -> Structure:
+        key = f"{path} {freeze!r} {adapter!r}"
+        if key not in READ:
+            READ[key] = read_structure(path, freeze, adapter)
+        return READ[key]
+
+    monkeypatch.setattr("rayrl.train.plan.read_structure", read)

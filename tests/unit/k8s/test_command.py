@@ -164,18 +164,15 @@ def test_70b_with_qlora_is_sized_by_the_base_that_generators_are_given(
 
 
 def test_on_cpu_the_pod_holds_the_run_as_a_dry_run_estimates_it(
-    printed: Command, manifest: Print, capsys: pytest.CaptureFixture[str], tmp_path: Path
+    manifest: Print, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     given = (DEMO, *THREADS, "--model.compute_dtype", "float32", "--generator.options.dtype", "float32")
-    found = manifest(*given)
+    (group,) = cluster(manifest(*given))["workerGroupSpecs"]
+    monkeypatch.setenv("RAY_ADDRESS", "auto")  # this machine's memory is not asked for
     assert main(["grpo", *given, "--run.dir", str(tmp_path), "--dry-run"]) == 0
     (estimate,) = re.findall(r"^memory +about ([\d.]+) GB in all", capsys.readouterr().out, re.MULTILINE)
-    (group,) = cluster(found)["workerGroupSpecs"]
     assert float(estimate) * GB < amounts(group)["memory"] * GIB
     assert amounts(group)["cpu"] == 4
-    text = printed(*given)
-    lines = [float(line) for line in re.findall(r"#   ([\d.]+) GB ", text.partition("groupName")[2])]
-    assert lines, "the arithmetic is there"
 
 
 def test_every_sum_in_the_comments_adds_up(printed: Command, llama_70b: str) -> None:
