@@ -121,7 +121,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         run = start("grpo", config | {"run": config["run"] | {"name": "chaos"}}, *options)
         done = disturb(run, known.kills, random.Random(known.seed))
         copy = folder / "runs" / "copy"
-        shutil.copytree(run.run_dir, copy, ignore=shutil.ignore_patterns("*.tmp", ".*"))
+        shutil.copytree(run.run_dir, copy, ignore=shutil.ignore_patterns("*.tmp"))
         code = run.wait(WAIT_S)
         print(f"{time.monotonic() - run.started:.0f} s with {sum(done.values())} kills: {dict(done)}; exit code {code}")
         if code:
