@@ -20,6 +20,7 @@ from rayrl.actors.ledger import Ledger
 from rayrl.actors.records import Phase
 from rayrl.config import EvalConfig, GRPOConfig, SFTConfig
 from rayrl.data.order import PromptOrder
+from rayrl.errors import RayrlError
 from rayrl.types import Prompt, RolloutGroup, Sampling
 
 
@@ -67,6 +68,7 @@ class Admission:
         self._pauses: list[None] = []  # one for each evaluation that runs
         self._tasks: set[asyncio.Task[None]] = set()
         self._changed = asyncio.Condition()
+        self._starts = 0  # of the learner: who waits since one before gets nothing
         self.hold([])
         self._begin(CoordinatorState(0))
 
@@ -85,9 +87,12 @@ class Admission:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks.clear()
-        self._begin(state)
+        async with self._changed:
+            self._begin(state)
+            self._changed.notify_all()
 
     def _begin(self, state: CoordinatorState) -> None:
+        self._starts += 1
         self.finished = dict(state.finished)  # that no step took, by position, in the order in which they came
         self.ledger = Ledger(state.ledger.sampled, state.ledger.no_signal, state.ledger.stale)
         self._step = state.next_step  # the newest that a batch was asked for, or the first to come
@@ -147,16 +152,22 @@ class Admission:
 
     async def batch(self, step: int) -> StepBatch:
         """As `Coordinator.batch`."""
+        start = self._starts
         self._step = max(self._step, step)
         self._replace(self.finished)
 
-        async def complete() -> None:
-            async with self._changed:
-                await self._changed.wait_for(lambda: self.failure or step in self._taken or self._is_complete(step))
+        def is_over() -> bool:
+            return self.failure is not None or self._starts != start or step in self._taken or self._is_complete(step)
 
-        await expect(complete(), f"the {self.size} groups of step {step + 1}", self.fleet.deadline_s)
+        async def settled() -> None:
+            async with self._changed:
+                await self._changed.wait_for(is_over)
+
+        await expect(settled(), f"the {self.size} groups of step {step + 1}", self.fleet.deadline_s)
         if self.failure is not None:
             raise self.failure
+        if self._starts != start:
+            raise RayrlError(f"the learner that asked for step {step + 1} was started again since")
         if step not in self._taken:
             self._take(step)
         groups = list(self._taken[step].values())
@@ -248,7 +259,7 @@ class Admission:
 
 def _oldest_version(group: RolloutGroup) -> int:
     """Of the policies that sampled it."""
-    return min(version for rollout in group.rollouts for version in rollout.policy_versions)
+    return min((version for rollout in group.rollouts for version in rollout.policy_versions), default=0)
 
 
 def _has_signal(group: RolloutGroup) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 import ray
 import ray.train
 import torch
+import torch.distributed as dist
 
 from rayrl.actors.admission import CoordinatorState, StepBatch
 from rayrl.actors.deadlines import fetch, fetch_guarded
@@ -82,6 +83,7 @@ class Rank:
         state = self.checkpoints.restore(self.learner)
         if self.first:
             self._wait(self.coordinator.restore.remote(state, self.job.prompts), "the coordinator to restore its state")
+        dist.barrier()  # no rank asks for a step of the start before
         self._publish(state.next_step, self.learner.rounded_base())
         if state.next_step == 0:
             self._begin()

@@ -183,6 +183,26 @@ def test_a_state_within_a_step_gives_that_step_the_same_groups() -> None:
     run_virtually(main())
 
 
+def test_a_rank_of_a_learner_that_died_takes_nothing_from_the_one_that_was_started_again() -> None:
+    """It waits for a step ahead of the checkpoint: what comes back for an earlier one is not its own."""
+    fleet = SlowFleet(lambda _: 1.0)
+    admission = make(fleet)
+
+    async def main() -> None:
+        await train(admission, range(2))
+        state = admission.state(2)
+        await train(admission, range(2, 5))
+        dead = asyncio.ensure_future(admission.batch(5))
+        await asyncio.sleep(0.1)
+        await admission.restart(state)
+        taken = await train(admission, range(2, 5))
+        assert taken == {step: list(range(step * P, step * P + P)) for step in (2, 3, 4)}
+        with pytest.raises(RayrlError, match="step 6 was started again"):
+            await dead
+
+    run_virtually(main())
+
+
 def test_books_that_do_not_balance_end_the_run() -> None:
     Ledger(sampled=9, no_signal=1, stale=1).require_balance(trained=4, waiting=3)
     with pytest.raises(RayrlError, match="9 sampled, but 4 trained on, 1 without signal, 1 too old and 2 waiting"):
