@@ -86,7 +86,8 @@ class Fleet:
 
     async def prepare_transfer(self) -> bool:
         """Whether every generator is in the group that `transfer` opened last; those that died are up again."""
-        await asyncio.gather(*map(self._started, self._generators.handles))
+        starts = asyncio.gather(*map(self._started, self._generators.handles))
+        await expect(starts, "generators to be up for a transfer of weights", self.deadline_s)
         return self._all_joined
 
     async def transfer(self, step: TransferStep, fields: dict[str, Any]) -> None:

@@ -11,7 +11,7 @@ from rayrl.actors.coordinator import Coordinator
 from rayrl.actors.fleet import Fleet
 from rayrl.actors.records import Records
 from rayrl.config import GRPOConfig
-from rayrl.errors import SyncError
+from rayrl.errors import DeadlineError, SyncError
 
 
 class Generator:
@@ -90,6 +90,15 @@ async def test_a_transfer_gives_each_generator_its_ranks_and_one_that_was_lost_m
     assert not await preparing
     assert generators[1].loaded == [4]
     assert generators[0].loaded == []
+
+
+async def test_a_generator_that_does_not_come_up_before_a_transfer_is_not_waited_for_without_end() -> None:
+    generator = Generator()
+    fleet = Fleet(config(), [generator], [], Records())
+    fleet.deadline_s = 0.05
+    generator.start.remote = lambda: asyncio.sleep(60)
+    with pytest.raises(DeadlineError, match=r"waited 0\.05 s for generators to be up for a transfer of weights"):
+        await fleet.prepare_transfer()
 
 
 async def test_a_generator_that_dies_in_a_transfer_ends_the_run_with_a_reason() -> None:
