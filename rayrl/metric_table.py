@@ -40,6 +40,7 @@ STEP = (
     Metric("groups/no_signal", "groups", "All completions earned the same: replaced (`dynamic_sampling`), since then."),
     Metric("groups/stale", "groups", "Too old for their step: replaced (`stale_groups: drop`), since then."),
     Metric("groups/waiting", "groups", "Back, and kept for later steps."),
+    Metric("groups/skipped", "prompts", "Draws that `difficulty_filter` passed over, since then."),
     Metric("generate/completion_tokens", "tokens", "Tokens of all completions of the step."),
     Metric("generate/mean_tokens", "tokens", "Mean length of a completion."),
     Metric("generate/truncated_frac", "share", "Completions cut at `sampling.max_tokens`."),

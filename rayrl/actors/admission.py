@@ -6,11 +6,12 @@ along, or is replaced (`stale_groups`). Without staleness that leaves one choice
 """
 
 import asyncio
+import random
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ray.exceptions import ObjectLostError
 
@@ -36,6 +37,8 @@ class CoordinatorState:
     position: int | None = None
     """The next to be drawn. None: what follows `next_step` steps."""
     ledger: Ledger = field(default_factory=Ledger)
+    flat: frozenset[int] = frozenset()
+    """Prompts, by index, whose completions all earned the same the last time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +97,8 @@ class Admission:
     def _begin(self, state: CoordinatorState) -> None:
         self._starts += 1
         self.finished = dict(state.finished)  # that no step took, by position, in the order in which they came
-        self.ledger = Ledger(state.ledger.sampled, state.ledger.no_signal, state.ledger.stale)
+        self.ledger = replace(state.ledger)
+        self._flat = set(state.flat)
         self._step = state.next_step  # the newest that a batch was asked for, or the first to come
         self._taken: dict[int, dict[int, RolloutGroup]] = {}  # by step: each rank gets them
         self._in_flight: dict[int, int] = {}  # version at which each position was sent out
@@ -113,9 +117,8 @@ class Admission:
             if step >= next_step:
                 kept |= self._taken[step]
         kept |= self.finished
-        ledger = Ledger(self.ledger.sampled, self.ledger.no_signal, self.ledger.stale)
         waiting = sorted({*self._in_flight, *self._again})
-        return CoordinatorState(next_step, kept, waiting, self._position, ledger)
+        return CoordinatorState(next_step, kept, waiting, self._position, replace(self.ledger), frozenset(self._flat))
 
     def admit(self) -> None:
         """Sends out every prompt that staleness allows: (version + staleness + 1) P of all, and one more for each group
@@ -124,8 +127,13 @@ class Admission:
         end = steps * self.size + self.ledger.replaced
         if not self.open or self._pauses or self.failure is not None:
             return
-        positions = [*self._again, *range(self._position, end)]
-        self._again, self._position = [], max(self._position, end)
+        positions, self._again = self._again, []
+        while self._position - self.ledger.skipped < end:
+            if self._is_taken(self._position):
+                positions.append(self._position)
+            else:
+                self.ledger.skipped += 1
+            self._position += 1
         if not positions:
             return
         turns = [None] * len(positions) if self.staleness else self.fleet.together(len(positions))
@@ -135,6 +143,13 @@ class Admission:
             task = asyncio.ensure_future(self._sample(at, turn))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
+
+    def _is_taken(self, at: int) -> bool:
+        """Whether the prompt at a position is sampled; a pure function of the seed, the position and `_flat`."""
+        share = self.config.difficulty_filter
+        if share == 1 or self.order[at] not in self._flat:
+            return True
+        return random.Random(f"{self.config.run.seed}/{at}/difficulty").random() < share
 
     @asynccontextmanager
     async def pause(self) -> AsyncIterator[None]:
@@ -249,6 +264,7 @@ class Admission:
         scored = time.monotonic()
         async with self._changed:
             self.finished[at] = group
+            (self._flat.discard if _has_signal(group) else self._flat.add)(self.order[at])
             self._clocks[at] = Clock(sent, scored - group.verify_s, scored)
             self.ledger.sampled += 1
             self._sent -= Counter([self._in_flight.pop(at)])

@@ -15,6 +15,8 @@ class Ledger:
     """All completions earned the same: replaced by another prompt's (`dynamic_sampling`)."""
     stale: int = 0
     """Too old when their turn came: replaced (`stale_groups: drop`)."""
+    skipped: int = 0
+    """Not sampled: prompts that `difficulty_filter` passed over."""
 
     @property
     def replaced(self) -> int:
@@ -29,6 +31,7 @@ class Ledger:
             "groups/no_signal": self.no_signal,
             "groups/stale": self.stale,
             "groups/waiting": waiting,
+            "groups/skipped": self.skipped,
         }
 
     def require_balance(self, trained: int, waiting: int) -> None:

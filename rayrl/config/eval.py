@@ -122,6 +122,7 @@ class EvalConfig(EvaluationConfig):
     max_staleness: ClassVar[int] = 0
     stale_groups: ClassVar[str] = "wait"
     replacements: ClassVar[int] = 0
+    difficulty_filter: ClassVar[float] = 1.0
 
     @model_validator(mode="after")
     def require_sets(self) -> Self:

@@ -43,6 +43,10 @@ class GRPOConfig(TrainingConfig):
     """Most groups that a step may sample, in multiples of `prompts_per_step`: till then a group whose completions all
     earn the same is replaced by another prompt's (DAPO, arXiv:2503.14476, section 3.2). 1: none is."""
 
+    difficulty_filter: float = Field(1.0, gt=0, le=1)
+    """Share of its draws in which a prompt is taken whose completions all earned the same the last time. Below 1, what
+    is too easy or too hard comes less often (online difficulty filtering, arXiv:2504.03380). 1: all are taken."""
+
     @property
     def replacements(self) -> int:
         """Most groups of one step that are replaced because they give no signal."""

@@ -25,6 +25,7 @@ class SFTConfig(TrainingConfig):
     max_staleness: ClassVar[int] = 0
     stale_groups: ClassVar[str] = "wait"
     replacements: ClassVar[int] = 0
+    difficulty_filter: ClassVar[float] = 1.0
     steps: int = Field(0, ge=0)
     """Updates. 0: as many as `epochs` makes."""
     epochs: float = Field(1.0, ge=0)

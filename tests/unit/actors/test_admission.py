@@ -183,6 +183,42 @@ def test_a_state_within_a_step_gives_that_step_the_same_groups() -> None:
     run_virtually(main())
 
 
+class Epochs(PromptOrder):
+    """Eight prompts, again and again in the same order."""
+
+    def __getitem__(self, position: int) -> int:
+        return position % 8
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_prompts_that_gave_no_signal_come_less_often_and_the_same_ones_after_a_restart(seed: int) -> None:
+    """Prompts 0 to 3 never give any: after the first epoch they are taken in about a quarter of their draws."""
+    delays = random.Random(seed)
+    fleet = SlowFleet(lambda _: delays.uniform(0.1, 5), lambda number: number > 3)
+    settings = {"steps": 25, "difficulty_filter": 0.25}
+
+    def admission() -> Admission:
+        made = make(fleet, **settings)
+        made.order = Epochs(8, 0)
+        return made
+
+    async def twice() -> tuple[dict[int, list[int]], dict[int, list[int]], int]:
+        whole = admission()
+        taken = await train(whole, range(25))
+        first = admission()
+        again = await train(first, range(10))
+        state = pickle.loads(pickle.dumps(first.state(10)))
+        second = admission()
+        await second.restart(state)
+        return taken, again | await train(second, range(10, 25)), whole.ledger.skipped
+
+    taken, again, skipped = run_virtually(twice())
+    assert taken == again
+    drawn = [prompt for step in taken.values() for prompt in step]
+    assert 0.1 < sum(prompt < 4 for prompt in drawn) / len(drawn) < 0.3
+    assert skipped > 20
+
+
 def test_a_rank_of_a_learner_that_died_takes_nothing_from_the_one_that_was_started_again() -> None:
     """It waits for a step ahead of the checkpoint: what comes back for an earlier one is not its own."""
     fleet = SlowFleet(lambda _: 1.0)
