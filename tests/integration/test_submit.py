@@ -15,6 +15,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from rayrl.train.cluster import STARTS
 from tests.conftest import PATIENCE
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -33,40 +34,50 @@ def free_port() -> int:
 @pytest.fixture(scope="module")
 def address() -> Iterator[str]:
     """The dashboard of a cluster of this module's own; beside other Rays of the machine, and stopped by its group."""
+    # Not tmp_path: Ray's sockets allow 107 characters.
+    with tempfile.TemporaryDirectory(prefix="rs", dir="/tmp", ignore_cleanup_errors=True) as folder:
+        for start in range(STARTS):  # Ray gives its processes 30 s, which a busy machine can miss
+            url, ray, log = start_cluster(Path(folder) / str(start))
+            try:
+                if wait_for_agent(url, ray, log):
+                    yield url
+                    return
+            finally:
+                # Its own SIGTERM handler takes half a minute; everything it started descends from it.
+                family = psutil.Process(ray.pid).children(recursive=True) if ray.poll() is None else []
+                for process in (*family, ray):
+                    with contextlib.suppress(psutil.NoSuchProcess):
+                        process.kill()
+                ray.wait(10)
+        raise AssertionError(log.read_text())
+
+
+def start_cluster(folder: Path) -> tuple[str, "subprocess.Popen[bytes]", Path]:
+    """(the dashboard's address, the process of `ray start`, its log)."""
     gcs, dashboard, agent, client = (free_port() for _ in range(4))
     command = [str(Path(sys.executable).parent / "ray"), "start", "--head", "--block", "--num-cpus=2", f"--port={gcs}"]
     command += ["--dashboard-host=127.0.0.1", f"--dashboard-port={dashboard}", "--include-dashboard=true"]
     command += [f"--dashboard-agent-listen-port={agent}", f"--ray-client-server-port={client}"]
+    command += [f"--temp-dir={folder}/ray", "--disable-usage-stats"]
     environment = {key: value for key, value in os.environ.items() if not key.startswith("RAY_")}
-    # Not tmp_path: Ray's sockets allow 107 characters.
-    with tempfile.TemporaryDirectory(prefix="rs", dir="/tmp", ignore_cleanup_errors=True) as folder:
-        with open(Path(folder) / "log", "wb") as log:
-            ray = subprocess.Popen(
-                [*command, f"--temp-dir={folder}/ray", "--disable-usage-stats"],
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                env=environment,
-                start_new_session=True,
-            )
-        url = f"http://127.0.0.1:{dashboard}"
-        try:
-            wait_for_agent(url, ray, Path(folder) / "log")
-            yield url
-        finally:
-            # Its own SIGTERM handler takes half a minute; everything it started descends from it.
-            family = psutil.Process(ray.pid).children(recursive=True)
-            for process in (*family, ray):
-                with contextlib.suppress(psutil.NoSuchProcess):
-                    process.kill()
-            ray.wait(10)
+    folder.mkdir()
+    log = folder / "log"
+    with log.open("wb") as output:
+        ray = subprocess.Popen(
+            command, stdout=output, stderr=subprocess.STDOUT, env=environment, start_new_session=True
+        )
+    return f"http://127.0.0.1:{dashboard}", ray, log
 
 
-def wait_for_agent(url: str, ray: "subprocess.Popen[bytes]", log: Path) -> None:
+def wait_for_agent(url: str, ray: "subprocess.Popen[bytes]", log: Path) -> bool:
+    """Whether the job server took a job before Ray ended."""
     deadline = time.monotonic() + 240 * PATIENCE
     while submit(url, "--no-wait", entrypoint="true").returncode != 0:
-        assert ray.poll() is None, log.read_text()
+        if ray.poll() is not None:
+            return False
         assert time.monotonic() < deadline, f"no job server at {url} after 240 s\n{log.read_text()}"
         time.sleep(1)
+    return True
 
 
 def environment(address: str, entrypoint: str | None) -> dict[str, str]:
