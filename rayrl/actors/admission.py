@@ -151,6 +151,12 @@ class Admission:
             return True
         return random.Random(f"{self.config.run.seed}/{at}/difficulty").random() < share
 
+    def _note_signal(self, prompt: int, group: RolloutGroup) -> None:
+        if _has_signal(group):
+            self._flat.discard(prompt)
+        else:
+            self._flat.add(prompt)
+
     @asynccontextmanager
     async def pause(self) -> AsyncIterator[None]:
         """No prompt is admitted within. Without staleness, those in flight come first: so what an evaluation computes
@@ -264,7 +270,7 @@ class Admission:
         scored = time.monotonic()
         async with self._changed:
             self.finished[at] = group
-            (self._flat.discard if _has_signal(group) else self._flat.add)(self.order[at])
+            self._note_signal(self.order[at], group)
             self._clocks[at] = Clock(sent, scored - group.verify_s, scored)
             self.ledger.sampled += 1
             self._sent -= Counter([self._in_flight.pop(at)])

@@ -182,14 +182,10 @@ def require_resources(config: EvaluationConfig, cluster: Cluster) -> None:
 
 def needed_resources(config: EvaluationConfig) -> dict[str, float]:
     """What all actors of a run reserve."""
-    generator, verifier = config.generator, config.verifier
-    replicas = generator_replicas(config)
-    needed = {"CPU": replicas * generator.cpus + verifier_actors(config) * verifier.cpus}
-    needed["GPU"] = replicas * generator.gpus
-    if isinstance(config, TrainingConfig):
-        learner, ranks = config.learner, learner_ranks(config)
-        needed["CPU"] += ranks * learner.cpus_per_worker
-        needed["GPU"] += ranks * learner.gpus_per_worker
+    needed = {"CPU": 0.0, "GPU": 0.0}
+    for _, count, _, bundle in _bundles(config):
+        for kind, amount in bundle.items():
+            needed[kind] += count * amount
     return needed
 
 

@@ -27,9 +27,8 @@ class RunMemory:
 
     learners: of all ranks, with activations (`learner.memory`). generators: weights in the generator's dtype and the KV
     cache of each. sync: weights on their way, all of it in shared memory: `stored_bytes` once, `file_bytes` for each
-    generator. processes: interpreters with what
-    they import (driver, ranks, and two for each generator), Ray's own, verifiers. checkpoints: all ranks' copies of
-    what is written in the background, wherever they compute.
+    generator. processes: interpreters with what they import (driver, ranks, and two for each generator), Ray's own,
+    verifiers. checkpoints: all ranks' copies of what is written in the background, wherever they compute.
     """
 
     learners: int
