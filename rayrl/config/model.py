@@ -17,8 +17,8 @@ class ModelSettings(Settings):
     model gets it."""
     attention: Literal["auto", "blocks", "varlen", "flex"] = "auto"
     """Attention of the learner. blocks: plain matmuls over what each segment sees; varlen: FlashAttention over each
-    segment's path (CUDA, bfloat16); flex: FlexAttention (CUDA). auto: blocks on CPU and in float32; on CUDA varlen, or
-    flex for models that cap their scores (Gemma 2)."""
+    segment's path (CUDA, bfloat16); flex: FlexAttention (CUDA), compiled first. auto: varlen on CUDA; blocks on
+    CPU, in float32, and for models that cap their scores (Gemma 2)."""
     compute_dtype: Literal["bfloat16", "float32"] = Field(default_factory=processor.compute_dtype)
     """Type of forward and backward. Weights that train, and the optimizer, are float32. Left out: bfloat16, but float32
     on x86 processors without AVX-512, whose bfloat16 is slow (generators on them do likewise)."""

@@ -133,9 +133,7 @@ def choose(setting: str, device: torch.device, dtype: torch.dtype, softcap: floa
     """What `model.attention: auto` means: FlashAttention has no cap of scores and no float32, and needs CUDA."""
     if setting != "auto":
         return cast(Kernel, setting)
-    if device.type != "cuda" or dtype == torch.float32:
-        return "blocks"
-    return "varlen" if softcap is None else "flex"
+    return "varlen" if device.type == "cuda" and dtype != torch.float32 and softcap is None else "blocks"
 
 
 class Forest:
@@ -155,7 +153,7 @@ class Forest:
 
 
 def flex_block_mask(batch: Batch, window: int | None = None) -> Any:
-    """FlexAttention's BlockMask of the same rule (CUDA)."""
+    """FlexAttention's BlockMask of the same rule. On CUDA compiled, once: else [N, N] would be laid out."""
     from torch.nn.attention.flex_attention import create_block_mask
 
     n = len(batch.token_ids)
@@ -163,7 +161,8 @@ def flex_block_mask(batch: Batch, window: int | None = None) -> Any:
     def rule(_b: torch.Tensor, _h: torch.Tensor, query: torch.Tensor, key: torch.Tensor) -> torch.Tensor:
         return visible(query, key, batch.subtree_end, batch.position_ids, window)
 
-    return create_block_mask(rule, None, None, n, n, device=str(batch.token_ids.device))
+    make: Any = _compiled("create_block_mask") if batch.token_ids.is_cuda else create_block_mask
+    return make(rule, None, None, n, n, device=str(batch.token_ids.device))
 
 
 _MAKERS: dict[Kernel, Callable[[Batch, int | None], Any]] = {
@@ -184,10 +183,11 @@ def _capped_score(softcap: float) -> Any:
 
 
 @cache
-def _compiled_flex() -> Any:
-    from torch.nn.attention.flex_attention import flex_attention
+def _compiled(name: str) -> Any:
+    """A function of torch's FlexAttention, compiled for all sizes at its first call."""
+    from torch.nn.attention import flex_attention
 
-    return torch.compile(flex_attention, dynamic=True)
+    return torch.compile(getattr(flex_attention, name), dynamic=True)
 
 
 def forest_attention(
@@ -210,11 +210,12 @@ def forest_attention(
     mask = forest.mask(sliding_window)
     if forest.kernel == "varlen":
         if softcap is not None:
-            raise ValueError("model.attention: varlen has no cap of scores, which this model needs; use flex")
+            raise ValueError("model.attention: varlen has no cap of scores, which this model needs; use blocks or flex")
         return _varlen(query[0], key[0], value[0], mask, scaling, sliding_window)[None], None
     if forest.kernel == "flex":
         score = None if softcap is None else _capped_score(softcap)
-        out = _compiled_flex()(query, key, value, score_mod=score, block_mask=mask, scale=scaling, enable_gqa=True)
+        attend = _compiled("flex_attention")
+        out = attend(query, key, value, score_mod=score, block_mask=mask, scale=scaling, enable_gqa=True)
         return out.transpose(1, 2).contiguous(), None
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
     out = _BlockAttention.apply(query[0], key[0], value[0], mask, scale, softcap)  # type: ignore[no-untyped-call]

@@ -5,10 +5,12 @@ token sees its own segment causally and its ancestors in full. Segments lie in d
 alone tells who sees whom.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
+from itertools import accumulate, chain, compress
 from typing import Any, Literal
 
+import numpy as np
 import torch
 
 from rayrl.types import Example, RolloutGroup
@@ -223,67 +225,72 @@ class Batch:
 
 
 def make_batch(trees: Sequence[Tree], indices: Sequence[int]) -> Batch:
-    """Lays `trees[i] for i in indices` one after the other."""
-    tokens: list[int] = []
-    positions: list[int] = []
-    subtree_end: list[int] = []
-    segment_ids: list[int] = []
-    targets: list[tuple[int, int, int, Segment, int]] = []  # source, token id, segment id, segment, offset
-    spans = []
-    segments = 0
+    """Lays `trees[i] for i in indices` one after the other.
+
+    Raises:
+        ValueError: Some segments with a loss have log-probabilities of a kind and others do not.
+    """
+    segments = [segment for index in indices for segment in trees[index].segments]
+    sizes = [len(segment.token_ids) for segment in segments]
+    ends = list(accumulate(sizes))
+    begins = [end - size for end, size in zip(ends, sizes, strict=True)]
+    first: list[int] = []  # a segment's first position
+    before: list[int] = []  # the place of what predicts a segment's first token
+    reach, spans = list(ends), []
     for tree in (trees[index] for index in indices):
-        start = len(tokens)
-        begins: list[int] = []
-        ends: list[int] = []
+        root = len(first)
         for segment in tree.segments:
-            begin, length = len(tokens), len(segment.token_ids)
-            parent_end = ends[segment.parent] if begins else begin
-            first = positions[parent_end - 1] + 1 if begins else 0
-            for offset in range(length):
-                if segment.loss_mask[offset]:
-                    source = begin + offset - 1 if offset else parent_end - 1
-                    targets.append((source, segment.token_ids[offset], segments, segment, offset))
-            tokens.extend(segment.token_ids)
-            positions.extend(range(first, first + length))
-            segment_ids.extend([segments] * length)
-            begins.append(begin)
-            ends.append(begin + length)
-            segments += 1
-        below = list(ends)
-        for index in range(len(tree.segments) - 1, 0, -1):
-            parent = tree.segments[index].parent
-            below[parent] = max(below[parent], below[index])
-        for end, segment in zip(below, tree.segments, strict=True):
-            subtree_end.extend([end] * len(segment.token_ids))
-        spans.append((start, len(tokens)))
+            parent = root + segment.parent
+            is_root = segment.parent < 0
+            first.append(0 if is_root else first[parent] + sizes[parent])
+            before.append(0 if is_root else ends[parent] - 1)
+        for index in range(len(first) - 1, root, -1):
+            parent = root + segments[index].parent
+            reach[parent] = max(reach[parent], reach[index])
+        spans.append((begins[root], ends[len(first) - 1]))
+
+    token_ids = _end_to_end((segment.token_ids for segment in segments), np.int64)
+    bears_loss = _end_to_end((segment.loss_mask for segment in segments), np.bool_)
+    segment_ids = torch.arange(len(segments)).repeat_interleave(torch.tensor(sizes))
+    places = torch.arange(len(token_ids))
+    predictors = places - 1
+    predictors[begins] = torch.tensor(before)
+    loss_places = bears_loss.nonzero()[:, 0]
+    target_segments = segment_ids[loss_places]
+    bearing = [any(segment.loss_mask) for segment in segments]
+    in_bearing = bears_loss[torch.tensor(bearing)[segment_ids]]
 
     def column(name: str) -> torch.Tensor | None:
-        lists = [(getattr(segment, name), offset) for *_, segment, offset in targets]
-        if all(values is None for values, _ in lists):
+        lists = [getattr(segment, name) for segment in compress(segments, bearing)]
+        if all(values is None for values in lists):
             return None
-        if any(values is None for values, _ in lists):
+        if any(values is None for values in lists):
             raise ValueError(f"{name}: either all segments with a loss have them or none")
-        return torch.tensor([values[offset] for values, offset in lists], dtype=torch.float32)
+        return _end_to_end(lists, np.float32)[in_bearing]
 
-    def integers(values: list[int]) -> torch.Tensor:
-        return torch.tensor(values, dtype=torch.int64)
+    def by_segment(values: Iterable[float]) -> torch.Tensor:
+        return torch.tensor(list(values), dtype=torch.float32)[target_segments]
 
     return Batch(
-        token_ids=integers(tokens),
-        position_ids=integers(positions),
-        subtree_end=integers(subtree_end),
-        segment_ids=integers(segment_ids),
-        sources=integers([source for source, *_ in targets]),
-        targets=integers([token for _, token, *_ in targets]),
-        target_segments=integers([segment for _, _, segment, *_ in targets]),
-        advantages=torch.tensor([segment.advantage for *_, segment, _ in targets], dtype=torch.float32),
-        weights=torch.tensor([segment.weight for *_, segment, _ in targets], dtype=torch.float32),
+        token_ids=token_ids,
+        position_ids=places + (torch.tensor(first) - torch.tensor(begins))[segment_ids],
+        subtree_end=torch.tensor(reach)[segment_ids],
+        segment_ids=segment_ids,
+        sources=predictors[loss_places],
+        targets=token_ids[loss_places],
+        target_segments=target_segments,
+        advantages=by_segment(segment.advantage for segment in segments),
+        weights=by_segment(segment.weight for segment in segments),
         generator_logprobs=column("generator_logprobs"),
         old_logprobs=column("old_logprobs"),
         reference_logprobs=column("reference_logprobs"),
         spans=spans,
         trees=list(indices),
     )
+
+
+def _end_to_end(lists: Iterable[Sequence[float]], dtype: type[np.generic]) -> torch.Tensor:
+    return torch.from_numpy(np.fromiter(chain.from_iterable(lists), dtype))
 
 
 def idle_batch() -> Batch:

@@ -1,14 +1,16 @@
-"""Decoder layers by torch.compile: one small region, compiled once, that all layers share."""
+"""By torch.compile: a decoder layer, compiled once and shared by all layers, and what the head does to logits."""
 
 import os
 import shutil
+from collections.abc import Callable
+from typing import Any
 
 import torch
-from transformers import PreTrainedModel
 
 from rayrl.errors import ConfigError
 from rayrl.learner import attention
-from rayrl.learner.model import decoder_layers
+from rayrl.learner.head import Kernels
+from rayrl.learner.model import PolicyModule, decoder_layers
 
 BACKEND = "inductor"
 VARIANTS = 64
@@ -23,13 +25,18 @@ def require_compiler() -> None:
         raise ConfigError(f"learner.compile: there is no C++ compiler {name!r} here; install one, or set it to false")
 
 
-def compile_layers(model: PreTrainedModel) -> None:
-    """Compiles each layer's forward when it is first called; after activation checkpointing and before `shard`, whose
-    hooks stay outside. Sizes are dynamic: no batch compiles anew. Attention, which depends on each batch's segments,
-    is left as it is."""
+def compile_policy(policy: PolicyModule) -> None:
+    """Compiles each decoder layer's forward, and what runs over the logits, when they are first called; after
+    activation checkpointing and before `shard`, whose hooks stay outside. Sizes are dynamic: no batch compiles anew.
+    Attention, which depends on each batch's segments, is left as it is."""
     from torch._dynamo import config  # seconds to import, and needed by few runs
 
     config.recompile_limit = VARIANTS
     attention.leave_uncompiled()
-    for layer in decoder_layers(model):
-        layer.forward = torch.compile(layer.forward, backend=BACKEND, dynamic=True)
+    for layer in decoder_layers(policy.model):
+        layer.forward = _compiled(layer.forward)
+    policy.kernels = Kernels(*map(_compiled, policy.kernels))
+
+
+def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+    return torch.compile(function, backend=BACKEND, dynamic=True)

@@ -17,7 +17,7 @@ from rayrl.errors import FreezeError
 from rayrl.learner import adapter, checkpoint
 from rayrl.learner.backend import collectives
 from rayrl.learner.batch import Batch, Tree, idle_batch, make_batch, with_logprobs
-from rayrl.learner.compilation import compile_layers, require_compiler
+from rayrl.learner.compilation import compile_policy, require_compiler
 from rayrl.learner.metrics import MetricSums
 from rayrl.learner.model import PolicyModule, meta_model, shard, stored_buffers
 from rayrl.learner.model_files import gather
@@ -82,7 +82,7 @@ class Learner:
         self.policy = PolicyModule(model, model_settings, learner_settings.activation_checkpointing)
         if learner_settings.compile:
             require_compiler()
-            compile_layers(model)
+            compile_policy(self.policy)
         shard(self.policy, _mesh(device, learner_settings.replicate), self.compute_dtype)
         materialize(model, model_settings.path, device, quantization)
         self.reference = Reference(self._trained().values(), self.compute_dtype) if keep_reference else None

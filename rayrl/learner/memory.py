@@ -6,7 +6,7 @@ from itertools import dropwhile
 
 from rayrl.config import LearnerSettings, LoRASettings, ModelSettings
 from rayrl.learner.adapter import nf4_scale_bytes
-from rayrl.learner.head import CHUNK_LOGITS, CPU_LOGITS
+from rayrl.learner.head import CPU_GRADIENTS, CPU_LOGITS, GPU_LOGITS
 from rayrl.learner.structure import ParameterShape
 
 CPU_OVERHEAD = 400_000_000  # libraries that come with a model, and what malloc keeps of loading it: 0.3-0.6 GB measured
@@ -81,7 +81,8 @@ class MemoryEstimator:
             gathered_gradients=width * (gradient_root + max(gradient_layers)),
             head_gradient=4 * self._head_size if self.model.compute_dtype == "bfloat16" else 0,
             unpacked=width * max(packed, default=0),
-            logits=3 * 4 * (CPU_LOGITS if self._on_cpu else CHUNK_LOGITS) + width * CHUNK_LOGITS,
+            logits=3 * 4 * (CPU_LOGITS if self._on_cpu else GPU_LOGITS)
+            + width * (CPU_GRADIENTS if self._on_cpu else GPU_LOGITS),
             overhead=CPU_OVERHEAD if self._on_cpu else 0,
             reference=width * trained // ranks if self.reference else 0,
         )

@@ -17,7 +17,7 @@ from rayrl.config import ModelSettings
 from rayrl.errors import ModelError
 from rayrl.learner import attention
 from rayrl.learner.batch import Batch
-from rayrl.learner.head import Head, TargetStatistics, target_logprobs
+from rayrl.learner.head import Head, Kernels, TargetStatistics, target_logprobs
 
 _PARAMS_4BIT = ("blocksize", "compress_statistics", "quant_type", "quant_storage")
 
@@ -123,6 +123,7 @@ class PolicyModule(nn.Module):
         self.model = model
         self.attention, self.dtype = settings.attention, getattr(torch, settings.compute_dtype)
         self.forest = model.config._attn_implementation == attention.NAME
+        self.kernels = Kernels()
         self.softcap: float | None = getattr(model.config, "final_logit_softcapping", None)
         if activation_checkpointing:
             model.gradient_checkpointing_enable({"use_reentrant": False})
@@ -141,7 +142,7 @@ class PolicyModule(nn.Module):
         """
         states = self.hidden(batch)
         weight, bias, softcap = self.head()
-        return target_logprobs(states, weight, batch.targets, temperature, softcap, bias)
+        return target_logprobs(states, weight, batch.targets, temperature, softcap, bias, self.kernels)
 
     def hidden(self, batch: Batch) -> torch.Tensor:
         """[K, H]: what the head sees where each target is predicted."""

@@ -1,9 +1,11 @@
 """Each kernel of attention over a forest: its error against plain float32 rows, and its time.
 
-    python -m tests.benchmarks.attention_gpu [--kernels varlen flex blocks] [--device cuda] [--tokens 16384]
+    python -m tests.benchmarks.attention_gpu [--models full window cap] [--kernels varlen flex blocks] [--device cuda]
+        [--tokens 16384]
 
-The error is that of all gradients of a small Qwen3 (bfloat16) on groups of uneven completions, over the norm of those
+The error is that of all gradients of a small model (bfloat16) on groups of uneven completions, over the norm of those
 of the same model in float32 on plain rows, without our attention. `blocks`, plain matmuls, says what bfloat16 costs.
+`full` is a Qwen3, `window` one with a sliding window of 128 in each layer, `cap` a Gemma 2 (soft cap, windows).
 """
 
 import argparse
@@ -12,25 +14,31 @@ import tempfile
 import time
 
 import torch
-from transformers import AutoModelForCausalLM, Qwen3Config
+from transformers import AutoModelForCausalLM, Gemma2Config, PreTrainedConfig, Qwen3Config
 
 from rayrl.config import ModelSettings
 from rayrl.learner.batch import Segment, Tree, make_batch
 from rayrl.learner.model import PolicyModule, load_model
 
+SIZES = {
+    "vocab_size": 4096,
+    "hidden_size": 1024,
+    "intermediate_size": 2048,
+    "num_hidden_layers": 4,
+    "num_attention_heads": 8,
+    "num_key_value_heads": 2,
+    "head_dim": 128,
+    "dtype": torch.bfloat16,
+}
+MODELS: dict[str, PreTrainedConfig] = {
+    "full": Qwen3Config(**SIZES),
+    "window": Qwen3Config(**SIZES, use_sliding_window=True, sliding_window=128, max_window_layers=0),
+    "cap": Gemma2Config(**SIZES, sliding_window=128, attn_logit_softcapping=5.0, query_pre_attn_scalar=128),
+}
 
-def make_folder(folder: str) -> None:
+
+def make_folder(folder: str, config: PreTrainedConfig) -> None:
     torch.manual_seed(0)
-    config = Qwen3Config(
-        vocab_size=4096,
-        hidden_size=1024,
-        intermediate_size=2048,
-        num_hidden_layers=4,
-        num_attention_heads=8,
-        num_key_value_heads=2,
-        head_dim=128,
-        dtype=torch.bfloat16,
-    )
     AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16).save_pretrained(folder)
 
 
@@ -83,17 +91,21 @@ def measure(folder: str, kernel: str, expected: dict[str, torch.Tensor], tokens:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--models", nargs="+", default=list(MODELS), choices=list(MODELS))
     parser.add_argument("--kernels", nargs="+", default=["blocks", "varlen", "flex"])
     parser.add_argument("--tokens", type=int, default=16384)
     parser.add_argument("--device", default="cuda")
     arguments = parser.parse_args()
     device = torch.device(arguments.device)
-    with tempfile.TemporaryDirectory() as folder:
-        make_folder(folder)
-        expected = reference(folder, make_trees(4000), device)
-        print("| kernel | largest error of a tensor | mean | ms a step |\n|---|---|---|---|", flush=True)
-        for kernel in arguments.kernels:
-            print(f"| {kernel} | {measure(folder, kernel, expected, arguments.tokens, device)} |", flush=True)
+    print("| model | kernel | largest error of a tensor | mean | ms a step |\n|---|---|---|---|---|", flush=True)
+    for name in arguments.models:
+        with tempfile.TemporaryDirectory() as folder:
+            make_folder(folder, MODELS[name])
+            expected = reference(folder, make_trees(4000), device)
+            for kernel in arguments.kernels:
+                if (name, kernel) != ("cap", "varlen"):  # FlashAttention has no cap of scores here
+                    row = measure(folder, kernel, expected, arguments.tokens, device)
+                    print(f"| {name} | {kernel} | {row} |", flush=True)
 
 
 if __name__ == "__main__":

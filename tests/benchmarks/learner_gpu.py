@@ -16,6 +16,7 @@ import platform
 import random
 import tempfile
 import time
+from functools import cache
 from itertools import product
 
 import torch
@@ -129,8 +130,13 @@ def measure(
     count = len(batch.token_ids)
     rows = sum(len(tree.segments[at].token_ids) for tree in trees for path in tree.rows() for at in path)
     memory = f"{learner.peak_bytes() / 1e9:.1f} | {subject.estimate(learner_settings, count) / 1e9:.1f}"
-    mfu = subject.floor(batch).total / seconds / matmul_ceiling(device, 8192 if device.type == "cuda" else 512)
+    mfu = subject.floor(batch).total / seconds / _ceiling(device)
     return f"{count} | {rows / seconds:.0f} | {100 * mfu:.0f} % | {memory}"
+
+
+@cache
+def _ceiling(device: torch.device) -> float:
+    return matmul_ceiling(device, 8192 if device.type == "cuda" else 512)
 
 
 def main() -> None:
@@ -141,6 +147,7 @@ def main() -> None:
     parser.add_argument("--completions", type=int, nargs="+", default=[8])
     parser.add_argument("--loss", nargs="+", default=["grpo"], choices=["grpo", "sft"])
     parser.add_argument("--checkpointing", action="store_true")
+    parser.add_argument("--compile", action="store_true")
     parser.add_argument("--attention", default="auto", choices=["auto", "blocks", "varlen", "flex"])
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--rounds", type=int, default=3)
@@ -154,6 +161,7 @@ def main() -> None:
         gpus_per_worker=device.type == "cuda",
         microbatch_tokens=arguments.tokens,
         activation_checkpointing=arguments.checkpointing,
+        compile=arguments.compile,
     )
     for shape in arguments.shapes:
         with tempfile.TemporaryDirectory() as folder:

@@ -175,7 +175,7 @@ def test_gathered_paths_equal_plain_rows(kind: str, folders: Folders, monkeypatc
 
 
 def test_a_cap_of_scores_is_no_kernel_of_flash_attention(folders: Folders) -> None:
-    with pytest.raises(ValueError, match="use flex"):
+    with pytest.raises(ValueError, match="use blocks or flex"):
         assert_equal_to_plain_rows(folders("gemma2"), uneven_trees(), kernel="varlen")
 
 
@@ -184,7 +184,7 @@ def test_the_kernel_is_chosen_by_device_type_and_cap() -> None:
     assert choose("auto", cpu, torch.bfloat16, None) == "blocks"
     assert choose("auto", gpu, torch.float32, None) == "blocks"
     assert choose("auto", gpu, torch.bfloat16, None) == "varlen"
-    assert choose("auto", gpu, torch.bfloat16, 50.0) == "flex"
+    assert choose("auto", gpu, torch.bfloat16, 50.0) == "blocks"
     assert choose("blocks", gpu, torch.bfloat16, None) == "blocks"
 
 
@@ -238,7 +238,8 @@ def test_a_supervised_forest_equals_plain_rows(loss: Any, normalizer: Any, folde
 @pytest.mark.parametrize("chunk", [1, 40, 1 << 20])
 @pytest.mark.parametrize("biased", [False, True])
 def test_head_matches_float64(softcap: float | None, chunk: int, biased: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("rayrl.learner.head.CHUNK_LOGITS", chunk)
+    for name in ("CPU_LOGITS", "CPU_GRADIENTS"):
+        monkeypatch.setattr(f"rayrl.learner.head.{name}", chunk)
     torch.manual_seed(0)
     hidden = torch.randn(7, 5, requires_grad=True)
     weight = torch.randn(11, 5, requires_grad=True)
@@ -275,7 +276,7 @@ def test_the_head_gradient_in_bfloat16_is_rounded_once_whatever_the_chunks(
     targets, upstream = torch.randint(0, vocabulary, (rows,)), torch.rand(rows)
 
     def gradients(chunk: int, dtype: torch.dtype) -> list[torch.Tensor]:
-        monkeypatch.setattr("rayrl.learner.head.CHUNK_LOGITS", chunk)
+        monkeypatch.setattr("rayrl.learner.head.CPU_GRADIENTS", chunk)
         leaves = [one.to(dtype, copy=True).requires_grad_() for one in (weight, bias) if one is not None]
         logprobs = target_logprobs(hidden.to(dtype), leaves[0], targets, 1.0, None, *leaves[1:]).logprobs
         (logprobs * upstream.to(logprobs.dtype)).sum().backward()
