@@ -73,6 +73,9 @@ def parser() -> argparse.ArgumentParser:
             "settings of the texts may follow, such as --data.answer_column solution",
         )
     )
+    watched = add("top", start.top, "what a run is doing: phases, waiting, rewards, groups, events")
+    watched.add_argument("folder", type=Path, metavar="RUN", help="its directory, such as runs/demo")
+    watched.add_argument("--every", type=float, default=2.0, metavar="S", help="seconds between looks (2)")
     report = add("report", start.report, "write report.html and figures/ of a run or a study again")
     report.add_argument("folder", type=Path, metavar="RUN|STUDY", help="its directory, such as runs/demo")
     return top

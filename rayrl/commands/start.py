@@ -168,6 +168,12 @@ def k8s(known: Namespace, rest: list[str]) -> int:
     return run_k8s(options, given, rest, known.words)
 
 
+def top(known: Namespace, rest: list[str]) -> int:
+    from rayrl.commands.top import run_top
+
+    return run_top(known.folder, known.every)
+
+
 def report(known: Namespace, rest: list[str]) -> int:
     from rayrl.folders import require_writable
 
