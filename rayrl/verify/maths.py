@@ -13,11 +13,12 @@ from rayrl.types import Verdict
 from rayrl.verify import choice
 from rayrl.verify.bounds import NotLatexError, TooLargeError, UnreadableError
 from rayrl.verify.equality import same_answer
-from rayrl.verify.extract import Found, marks
+from rayrl.verify.extract import Found, boxed, marks
 from rayrl.verify.formulas import Formula, parse_latex, without_quantifier
 from rayrl.verify.latex_variants import to_latex
 from rayrl.verify.numbers import Number, parse_number, same_number
 from rayrl.verify.search import find_formula, is_prose
+from rayrl.verify.sums import without_sums
 from rayrl.verify.text import MISSING, after_thoughts, plain, shortened, tidy, words
 
 MAX_BARE_GOLD = 200
@@ -211,8 +212,9 @@ def verify(response: str, gold: str, *, strict: bool = False) -> Verdict:
     """Compares the final answer of a completion with the gold answer.
 
     Plain numbers agree exactly, or to less than 1e-6 where one is a decimal; units are converted where both name one,
-    else left out; `50%` agrees with `0.5` and `50`. All else is found, read and compared by math-verify (LaTeX, boxes,
-    expressions; symbolic equality, sets, intervals, matrices), under the guards of `rayrl.verify.equality`.
+    else left out; `50%` agrees with `0.5` and `50`. Where the gold is a number, a sum that is not worked out is none
+    (`rayrl.verify.sums`), but in a box. All else is found, read and compared by math-verify (LaTeX, boxes, expressions;
+    symbolic equality, sets, intervals, matrices), under the guards of `rayrl.verify.equality`.
 
     Args:
         response: The completion's text. Never evaluated.
@@ -234,6 +236,8 @@ def verify(response: str, gold: str, *, strict: bool = False) -> Verdict:
             if verdict.status != "unparseable":
                 return verdict
             wanted = wanted.option or wanted
+        if wanted.answer.number is not None and boxed(text) is None:
+            text = without_sums(text)
         answer = find_answer(text, strict, wanted)
         if answer is None:
             return Verdict(0.0, "unparseable", "no answer found")
