@@ -26,7 +26,7 @@ PHASES = {
     "train": "updates",
     "sync": "new weights to the generators",
     "step": "the whole step",
-    "generate": "first prompt sent to last token; with staleness beside the rest",
+    "generate": "first prompt sent to last token",
     "verify": "last token to last verdict",
 }
 
