@@ -18,7 +18,7 @@ _SPANS = re.compile(
 )
 _BRACKETS = re.compile(r"\A(?:\$\$?|\\[(\[])\s*|\s*(?:\$\$?|\\[)\]])\Z")
 # What makes a sum a part of something larger, just before and just behind it.
-_BEFORE = re.compile(r"(?:[+*×÷·/^_{\\√]|[\w)\]}]\s*[-−]|[\\_^][A-Za-z0-9{}]*)\s*\Z")
+_BEFORE = re.compile(r"(?:[\w)\]}!%°]\s*[-−+*×÷·/^]|[_{\\√^]|[\\_^][A-Za-z0-9{}]*)\s*\Z")
 _BEHIND = re.compile(r"[\w%°({!]|\.\d|\s*(?:[-+*/^!√\\]|×|÷)")
 
 _GOES_ON = re.compile(r"\s*(?:=|[A-Za-z])")

@@ -20,6 +20,8 @@ REPEATED = [
     "<answer>4 + 8 - 6</answer>",
     "So it is 12 ÷ 2 which gives",
     "-4 + 10 equals",
+    "* 4 + 8 - 6 gives",
+    "that is +4 + 8 - 6, which",
     "1/2 + 11/2",
 ]
 WORKED = [
