@@ -5,7 +5,7 @@ that can be killed (`rayrl.verify.workers`).
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from rayrl.errors import DataError
@@ -13,7 +13,7 @@ from rayrl.types import Verdict
 from rayrl.verify import choice
 from rayrl.verify.bounds import NotLatexError, TooLargeError, UnreadableError
 from rayrl.verify.equality import same_answer
-from rayrl.verify.extract import Found, boxed, marks
+from rayrl.verify.extract import Found, marks
 from rayrl.verify.formulas import Formula, parse_latex, without_quantifier
 from rayrl.verify.latex_variants import to_latex
 from rayrl.verify.numbers import Number, parse_number, same_number
@@ -194,18 +194,22 @@ def find_answer(text: str, strict: bool = False, gold: Gold | None = None) -> An
     Args:
         text: In one notation, without thoughts.
         strict: Only a marked answer counts.
-        gold: Where it is in words, a mark that repeats it counts as read.
+        gold: Where it is in words, a mark that repeats it counts as read; where it is a number, a sum that is not
+            worked out is no answer, but in a box.
 
     Raises:
         TooLargeError: What was found is too large to parse or compute.
     """
+    worked = without_sums if gold is not None and gold.answer.number is not None else str
     unread = None
     for found in marks(text):
-        answer = read_answer(found)
+        if not found.is_formula and not (said := tidy(worked(found.text))):
+            continue
+        answer = read_answer(found if found.is_formula else replace(found, text=said, anchor=worked(found.anchor)))
         if answer.number or answer.formula or (gold and gold.is_words and _in_words(answer.text, gold.answer.text)):
             return answer
         unread = unread or answer
-    return unread or _search(text, "last", anchored=strict)
+    return unread or _search(worked(text), "last", anchored=strict)
 
 
 def verify(response: str, gold: str, *, strict: bool = False) -> Verdict:
@@ -236,8 +240,6 @@ def verify(response: str, gold: str, *, strict: bool = False) -> Verdict:
             if verdict.status != "unparseable":
                 return verdict
             wanted = wanted.option or wanted
-        if wanted.answer.number is not None and boxed(text) is None:
-            text = without_sums(text)
         answer = find_answer(text, strict, wanted)
         if answer is None:
             return Verdict(0.0, "unparseable", "no answer found")
