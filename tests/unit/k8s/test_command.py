@@ -22,6 +22,7 @@ from tests.unit.launch.kuberay import ROOT, errors
 
 DEMO, MATHS, LLAMA = (f"configs/{name}.yaml" for name in ("demo/grpo", "maths/grpo", "finance/llama70b"))
 THREADS = ("--generator.threads", "4", "--learner.threads", "4")
+SMALL_RANKS = ("--learner.workers", "200", "--learner.microbatch_tokens", "8192")
 FOUR_AND_FOUR = ("--learner.workers", "4", "--generator.replicas", "4")
 SIXTEEN = ("--learner.workers", "8", "--generator.replicas", "2")
 PARAMETERS_7B = 7_298_617_344
@@ -268,7 +269,7 @@ def test_a_config_outside_the_checkout_is_looked_for_on_the_claim(manifest: Prin
         ((MATHS, "--generator.gpus", "16", "--generator.tensor_parallel_size", "16"), 2, "fits no node of 8 GPUs"),
         ((MATHS, *FOUR_AND_FOUR, "--gpus-per-node", "2", "--nodes", "3"), 5, "--nodes 3: .* need 4 nodes of 2"),
         ((MATHS, "--gpu-memory", "24"), 4, "a learner rank of .* takes about .* GB of a GPU .*learner.workers"),
-        ((MATHS, "--learner.workers", "200", "--gpu-memory", "17"), 4, "a generator of .* takes 14.6 GB for weights"),
+        ((MATHS, *SMALL_RANKS, "--gpu-memory", "17"), 4, "a generator of .* takes 14.6 GB for weights"),
         ((MATHS, "--namespace", "Research_1"), 2, "--namespace 'Research_1': Kubernetes takes lower-case letters"),
         ((MATHS, "--name", "a" * 48), 2, "at most 47 characters"),
         ((MATHS, "--image", "rayrl: latest"), 2, "--image 'rayrl: latest': Kubernetes takes an image's name"),
