@@ -14,7 +14,7 @@ from rich.text import Text
 
 from rayrl.errors import ConfigError
 from rayrl.metrics import read_metrics
-from rayrl.report.run_directory import ENDS
+from rayrl.report.run_directory import ENDS, status
 from rayrl.report.text import duration
 from rayrl.train.view import evaluation_lines
 
@@ -49,7 +49,7 @@ def run_top(folder: Path, every_s: float) -> int:
     def look() -> tuple[RenderableType, bool]:
         records = read_metrics(log) if log.is_file() else []
         quiet_s = time.time() - log.stat().st_mtime if log.is_file() else 0.0
-        return screen(folder.name, settings, records, quiet_s), status(records) in ENDS
+        return screen(folder.name, settings, records, quiet_s), status(_of_kind(records, "event")) in ENDS
 
     console = Console(highlight=False, soft_wrap=True)
     drawn, ended = look()
@@ -64,12 +64,6 @@ def run_top(folder: Path, every_s: float) -> int:
     return 0
 
 
-def status(records: Sequence[Record]) -> str:
-    """One of `ENDS`, else unfinished: it runs, or was killed before it could say so."""
-    events = [record["event"] for record in records if record["kind"] == "event"]
-    return events[-1] if events and events[-1] in ENDS else "unfinished"
-
-
 def screen(name: str, settings: Record, records: Sequence[Record], quiet_s: float) -> Group:
     """What is shown.
 
@@ -79,10 +73,8 @@ def screen(name: str, settings: Record, records: Sequence[Record], quiet_s: floa
         records: Its metrics.jsonl.
         quiet_s: Since the last of them was written.
     """
-    steps = [record for record in records if record["kind"] == "step"]
-    events = [record for record in records if record["kind"] == "event"]
-    evaluations = [record for record in records if record["kind"] == "eval"]
-    parts: list[RenderableType] = [Text(_headline(name, settings, records, steps, quiet_s), "bold")]
+    steps, events, evaluations = (_of_kind(records, kind) for kind in ("step", "event", "eval"))
+    parts: list[RenderableType] = [Text(_headline(name, settings, records, quiet_s), "bold")]
     if steps:
         parts += ["", _phases(steps[-LAST:]), "", *_progress(steps)]
     parts += [Text(line) for record in evaluations[-3:] for line in evaluation_lines(record).splitlines()]
@@ -90,11 +82,16 @@ def screen(name: str, settings: Record, records: Sequence[Record], quiet_s: floa
     return Group(*parts)
 
 
-def _headline(name: str, settings: Record, records: Sequence[Record], steps: Sequence[Record], quiet_s: float) -> str:
+def _of_kind(records: Sequence[Record], kind: str) -> list[Record]:
+    return [record for record in records if record["kind"] == kind]
+
+
+def _headline(name: str, settings: Record, records: Sequence[Record], quiet_s: float) -> str:
+    steps, ended = _of_kind(records, "step"), status(_of_kind(records, "event"))
     done, total = (steps[-1]["step"] if steps else 0), settings["steps"]
     elapsed = max((record.get("elapsed_s") or 0.0 for record in records), default=0.0)
-    parts = [name, status(records), f"step {done}/{total}", f"{duration(elapsed)} so far"]
-    if parts[1] == "unfinished":
+    parts = [name, ended, f"step {done}/{total}", f"{duration(elapsed)} so far"]
+    if ended not in ENDS:
         if steps and done < total:
             left = (total - done) * fmean(step["time/step_s"] for step in steps[-LAST:])
             parts.append(f"about {duration(left)} of steps left")

@@ -1,6 +1,7 @@
 """Read a run directory, whole or not: what is missing is empty, never an error."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -53,9 +54,7 @@ class Run:
 
     @property
     def status(self) -> str:
-        """One of `ENDS`; or unfinished: still running, or killed before it could say so."""
-        last = self.events[-1].get("event") if self.events else None
-        return last if last in ENDS else "unfinished"
+        return status(self.events)
 
     @property
     def supervised(self) -> bool:
@@ -67,6 +66,12 @@ class Run:
         """Wall time of the last record, in seconds since the run's start."""
         times = [record["elapsed_s"] for record in self.steps + self.evals + self.events if _is_timed(record)]
         return max(times, default=None)
+
+
+def status(events: Sequence[Row]) -> str:
+    """How a run with these events ended, one of `ENDS`; unfinished: it runs, or was killed before it could say so."""
+    last = events[-1].get("event") if events else None
+    return last if last in ENDS else "unfinished"
 
 
 def _is_timed(record: Row) -> bool:
