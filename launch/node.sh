@@ -67,9 +67,14 @@ if [ "$rank" -ne 0 ]; then
     fail 3 "no cluster came up at $address within $deadline s: $(tail -n 1 "$log")"
 fi
 
-"$ray" start --head --block --port="${address##*:}" --disable-usage-stats "${options[@]}" >&2 &
-ray_pid=$!
-"$python" "$root/launch/wait_for_nodes.py" "$address" "$nodes" "$deadline" "$ray_pid" || fail 3 "the cluster is not whole"
+for _ in 1 2 3; do  # Ray gives its processes half a minute, which a busy machine can miss
+    "$ray" start --head --block --port="${address##*:}" --disable-usage-stats "${options[@]}" >&2 &
+    ray_pid=$!
+    whole=0
+    "$python" "$root/launch/wait_for_nodes.py" "$address" "$nodes" "$deadline" "$ray_pid" || whole=$?
+    [ "$whole" -eq 4 ] || break
+done
+[ "$whole" -eq 0 ] || fail 3 "the cluster is not whole"
 code=0
 RAY_ADDRESS=$address "$@" || code=$?  # in the foreground, where Ctrl-C reaches it
 exit "$code"
