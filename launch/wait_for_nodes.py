@@ -1,6 +1,6 @@
 """Waits until a Ray cluster has as many machines as it should: wait_for_nodes.py ADDRESS NODES SECONDS PID
 
-PID is that of `ray start`: when it ends, so does the waiting. Exit: 0 they are there, 1 they are not, 4 it ended.
+PID is that of `ray start`: when it ends, so does the waiting. Exit: 0 they are there, else not.
 """
 
 import os
@@ -25,7 +25,7 @@ def main() -> int:
     while time.monotonic() < deadline:
         if not alive(pid):
             print(f"node: ray start ended before the cluster at {address} was up", file=sys.stderr)
-            return 4
+            return 1
         try:
             if not ray.is_initialized():
                 ray.init(address, logging_level="ERROR", log_to_driver=False)

@@ -198,4 +198,5 @@ def target_logprobs(
         bias: [V] of the output embedding.
         kernels: Compiled or not.
     """
-    return TargetStatistics(*_Head.apply(hidden, weight, bias, targets, temperature, softcap, kernels))  # type: ignore[no-untyped-call]
+    found = _Head.apply(hidden, weight, bias, targets, temperature, softcap, kernels)  # type: ignore[no-untyped-call]
+    return TargetStatistics(*found)
