@@ -8,7 +8,7 @@ python=${PYTHON:-$(command -v python3.11 || command -v python3)}
 kind=${KIND:-$(nvidia-smi >/dev/null 2>&1 && echo cuda || echo cpu)}
 lock=launch/locks/$kind.txt
 stamp=.venv/.rayrl-setup
-wanted="$kind $(cat "$lock" pyproject.toml launch/setup.sh launch/torch_build.py | sha256sum | cut -d' ' -f1)"
+wanted="$kind $(cat "$lock" pyproject.toml launch/setup.sh launch/install.py launch/torch_build.py | sha256sum | cut -d' ' -f1)"
 if [ "$(cat "$stamp" 2>/dev/null || true)" = "$wanted" ]; then exit 0; fi
 
 "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11) and f"rayrl needs Python 3.11 or newer; {sys.executable} is {sys.version.split()[0]}. Name another with PYTHON=...")'
@@ -17,8 +17,8 @@ started=$SECONDS
 [ -x .venv/bin/python ] || "$python" -m venv .venv
 pip() { .venv/bin/python -m pip --disable-pip-version-check -qq "$@"; }
 # --no-deps: the lock is complete, and leaves out on purpose what breaks the set-up (launch/lock.py).
-pip install --no-deps --no-compile -r "$lock"
-# Where no CPU build of torch is to be had, pip took the CUDA build: this adds the libraries that it links.
+.venv/bin/python launch/install.py "$lock"
+# Where no CPU build of torch is to be had, it is the CUDA build: this adds the libraries that it links.
 pip install --no-compile -c "$lock" "$(grep '^torch==' "$lock")"
 .venv/bin/python launch/torch_build.py "$kind"
 pip install --no-deps --no-build-isolation --editable .

@@ -29,7 +29,7 @@ class RunSettings(OutputSettings):
     max_failures: int = Field(2, ge=0)
     """How often dead learner workers are restarted from the newest checkpoint before the run fails."""
     samples_per_step: int = Field(4, ge=0)
-    """Prompts whose completions are written to rollouts/ each step."""
+    """Prompts whose completions are written to rollouts/ each step; of the others those are that got no reward."""
     wandb_project: str | None = None
     """Weights & Biases project; None: metrics.jsonl only."""
     tensorboard: bool = False

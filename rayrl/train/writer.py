@@ -54,9 +54,14 @@ class Writer:
             self._write_evaluation(values.pop("rows"))
         elif kind == "step":
             self.steps += 1
-            groups = values.pop("samples", [])[: self.config.run.samples_per_step]
-            if groups:
-                rows = [row for group in groups for row in group]
+            wanted = self.config.run.samples_per_step
+            rows = [
+                row
+                for at, group in enumerate(values.pop("samples", []))
+                for row in group
+                if at < wanted or row["reward"] is None
+            ]
+            if rows:
                 write_jsonl(self.folder / "rollouts" / f"step_{self.step:06d}.jsonl", rows)
         values["elapsed_s"] = round(time.monotonic() - self.started, 3)
         self.log.append(kind, self.step, values)

@@ -1,5 +1,6 @@
 """Each run has a Weights & Biases run of its own, also where several run in one process."""
 
+import json
 import sys
 import types
 from pathlib import Path
@@ -44,3 +45,16 @@ def test_the_next_run_of_a_process_does_not_log_into_the_one_before(
         writer.close()
     assert [len(tracker.logged) for tracker in trackers] == [1, 1]
     assert Tracker.active is None
+
+
+def test_what_got_no_reward_is_written_whichever_prompt_it_belongs_to(
+    tiny_config: dict[str, Any], tmp_path: Path
+) -> None:
+    config = GRPOConfig.model_validate(tiny_config | {"run": {"samples_per_step": 1}})
+    groups = [[{"reward": 1.0, "of": at}, {"reward": None if at == 2 else 0.0, "of": at}] for at in range(3)]
+    writer = Writer(tmp_path / "run", config)
+    writer.write({"kind": "step", "step": 1, "samples": groups})
+    writer.close()
+    (file,) = (tmp_path / "run" / "rollouts").iterdir()
+    written = [json.loads(line) for line in file.read_text().splitlines()]
+    assert [(row["of"], row["reward"]) for row in written] == [(0, 1.0), (0, 0.0), (2, None)]
