@@ -52,6 +52,7 @@ def test_what_got_no_reward_is_written_whichever_prompt_it_belongs_to(
 ) -> None:
     config = GRPOConfig.model_validate(tiny_config | {"run": {"samples_per_step": 1}})
     groups = [[{"reward": 1.0, "of": at}, {"reward": None if at == 2 else 0.0, "of": at}] for at in range(3)]
+    (tmp_path / "run" / "rollouts").mkdir(parents=True)
     writer = Writer(tmp_path / "run", config)
     writer.write({"kind": "step", "step": 1, "samples": groups})
     writer.close()
