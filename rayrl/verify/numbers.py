@@ -38,7 +38,7 @@ _NUMBER = re.compile(
     re.VERBOSE | re.ASCII | re.DOTALL,
 )
 _INTEGER = re.compile(r"-?\d{1,30}", re.ASCII)  # what most answers are: no grammar is needed
-_UNIT = re.compile(r"(?:\^?\{?\\circ\}?)?\s*(?:(?:[A-Za-z]+\.?(?:\^?\{?-?\d\}?)?)(?:[ /-]|$)*)*", re.ASCII)
+_UNIT = re.compile(r"(?:\^?\{?\\circ\}?)?\s*(?:(?:[A-Za-z]++\.?(?:\^?\{?-?\d\}?)?)(?:[ /-]|$)*)*", re.ASCII)
 _TERM = re.compile(
     r"[-+*/^]|\\(?:frac|sqrt|times|cdot|pm)|(?<![\w{])\d+\s*[A-Za-z\\(]", re.ASCII
 )  # of an equation, not a name

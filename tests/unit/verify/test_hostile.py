@@ -4,6 +4,7 @@ import builtins
 
 import pytest
 
+from rayrl.verify.finance.kinds.statement import _LINK
 from rayrl.verify.maths import verify
 from tests.clock import lowest_cpu_seconds
 
@@ -85,3 +86,20 @@ def test_nothing_is_evaluated(text, monkeypatch):
 def test_odd_characters_around_an_answer_do_not_hide_it():
     assert verify("\x00\ud800 \\boxed{7}\x00", "7").status == "correct"
     assert verify("The answer is\u200b 7\u200b.", "7").status == "correct"
+
+
+@pytest.mark.parametrize("tail", ["4", "é", "^", "(", " 4", "= 4"])
+@pytest.mark.parametrize("words", ["when you multiply the absolute slices of", "a" * 50, "m^2" * 16, "m-s-" * 12])
+def test_words_behind_a_number_take_no_time_where_they_are_no_unit(words, tail):
+    """A word is read whole, not split in all 2^letters ways (`numbers._UNIT`): the first of these took over 5 s."""
+    seconds, verdict = lowest_cpu_seconds(lambda: verify(f"The answer is 5 {words} {tail}", "-10"), under=1)
+    assert verdict.score == 0.0
+    assert seconds < 1
+
+
+@pytest.mark.parametrize("between", [",", ", ", " ", "* ", "~,;"])
+def test_what_stands_between_two_amounts_takes_no_time(between):
+    """Of 400 commas it took 12 s."""
+    seconds, found = lowest_cpu_seconds(lambda: _LINK.match(f"{between * 400}0"), under=1)
+    assert found is None
+    assert seconds < 1

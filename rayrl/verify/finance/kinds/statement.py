@@ -27,8 +27,8 @@ _EXACTLY = r"(?:to\s+be\s+)?(?:more\s+)?(?:precise|exact|specific(?:al)?)(?:ly)?
 _ROUNDED = r"which\s+(?:is|rounds?\s+to|equals)|rounded(?:\s+to)?|equivalent(?:\s+to)?"
 _THAT_IS = rf"or|i\.?e\.?|that\s+is|{_ROUNDED}|=|≈|\\approx|/|and"
 _LINK = re.compile(
-    rf"^[\s,;*~]*\(?[\s,]*(?:{_THAT_IS}|approximately|about|roughly|when|expressed)?[\s,*~]*"
-    rf"(?:{_EXACTLY}|approximately|about|roughly|an?\s+)?[\s,:*]*$",
+    rf"^[\s,;*~]*+\(?[\s,]*+(?:{_THAT_IS}|approximately|about|roughly|when|expressed)?[\s,*~]*+"
+    rf"(?:{_EXACTLY}|approximately|about|roughly|an?\s++)?[\s,:*]*+$",
     re.IGNORECASE,
 )
 _OR = re.compile(r"^[\s,;*]*(?:\(?or|/|and\s+maybe|maybe)\b", re.IGNORECASE)
