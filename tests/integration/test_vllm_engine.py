@@ -87,7 +87,8 @@ async def test_completions_that_start_together_are_the_same_to_the_bit_whenever_
         return await asyncio.gather(*(sample(place, draw.random()) for place in range(len(prompts))))
 
     first = await sample_all(0)
-    assert await sample(3) == first[3], "nothing is held any longer"
+    alone = await sample(3)  # nothing is held any longer: its two start when they come, in batches of their own
+    assert [one.token_ids for one in alone] == [one.token_ids for one in first[3]]
     assert await sample_all(1) == first
     await engine.hold(2)
     one = asyncio.ensure_future(sample(0))
