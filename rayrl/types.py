@@ -4,8 +4,11 @@ Legend of dimensions used in docstrings: P prompts per step, G completions per p
 T tokens of a completion, N packed tokens, V vocabulary, L layers.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, Literal, get_args
+
+import numpy as np
+import numpy.typing as npt
 
 Status = Literal["correct", "incorrect", "refusal", "unparseable", "timeout", "error"]
 STATUSES: tuple[Status, ...] = get_args(Status)
@@ -57,15 +60,36 @@ class Verdict:
         return Verdict, (self.score, self.status, self.reason, self.extracted, self.decided_by)
 
 
-@dataclass(frozen=True, slots=True)
-class Rollout:
-    """One completion as the generator sampled it. Its ids are never re-encoded."""
+class WithArrays:
+    """Equality of dataclasses, arrays among whose fields are equal where all their entries are."""
+
+    __slots__ = ()
+    __hash__ = None  # type: ignore[assignment]
+
+    def __eq__(self, other: object) -> bool:
+        names = (one.name for one in fields(self))  # type: ignore[arg-type]  # a dataclass
+        return type(other) is type(self) and all(np.array_equal(getattr(self, n), getattr(other, n)) for n in names)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rollout(WithArrays):
+    """One completion as the generator sampled it. Its ids are never re-encoded.
+
+    What is per token are arrays, which other processes read without a copy; they may be given as lists.
+    """
 
     text: str
-    token_ids: list[int]  # [T]
-    logprobs: list[float]  # [T] log-probability of each token under the policy that sampled it
-    policy_versions: list[int]  # [T] number of updates that the sampling policy had seen, per token
+    token_ids: npt.NDArray[np.int32]  # [T]
+    logprobs: npt.NDArray[np.float32]  # [T] log-probability of each token under the policy that sampled it
+    policy_versions: npt.NDArray[np.int32]  # [T] number of updates that the sampling policy had seen, per token
     finish_reason: FinishReason
+
+    def __post_init__(self) -> None:
+        for name, kind in (("token_ids", np.int32), ("logprobs", np.float32), ("policy_versions", np.int32)):
+            object.__setattr__(self, name, np.asarray(getattr(self, name), kind))
+
+    def __reduce__(self) -> tuple[Any, ...]:  # ten times as fast as what dataclasses with slots do by themselves
+        return Rollout, (self.text, self.token_ids, self.logprobs, self.policy_versions, self.finish_reason)
 
 
 @dataclass(frozen=True, slots=True)

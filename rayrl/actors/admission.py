@@ -50,7 +50,7 @@ class Clock:
     scored: float
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class StepBatch:
     """The P groups of one step, in stream order, what they cost, and the books so far."""
 
@@ -101,6 +101,7 @@ class Admission:
         self._flat = set(state.flat)
         self._step = state.next_step  # the newest that a batch was asked for, or the first to come
         self._taken: dict[int, dict[int, RolloutGroup]] = {}  # by step: each rank gets them
+        self._batches: dict[int, StepBatch] = {}  # the newest
         self._in_flight: dict[int, int] = {}  # version at which each position was sent out
         self._sent: Counter[int] = Counter()  # those in flight by this version
         self._clocks: dict[int, Clock] = {}
@@ -191,6 +192,11 @@ class Admission:
             raise RayrlError(f"the learner that asked for step {step + 1} was started again since")
         if step not in self._taken:
             self._take(step)
+        if step not in self._batches:
+            self._batches = {step: self._batch_of(step)}
+        return self._batches[step]
+
+    def _batch_of(self, step: int) -> StepBatch:
         groups = list(self._taken[step].values())
         clocks = [self._clocks[at] for at in self._taken[step] if at in self._clocks]
         sent = min((clock.sent for clock in clocks), default=0.0)
@@ -281,7 +287,8 @@ class Admission:
 
 def _oldest_version(group: RolloutGroup) -> int:
     """Of the policies that sampled it."""
-    return min((version for rollout in group.rollouts for version in rollout.policy_versions), default=0)
+    sampled = (rollout.policy_versions for rollout in group.rollouts)
+    return min((int(versions.min()) for versions in sampled if len(versions)), default=0)
 
 
 def _has_signal(group: RolloutGroup) -> bool:

@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import ray
+
 from rayrl.actors.admission import Admission, CoordinatorState, StepBatch
 from rayrl.actors.deadlines import expect
 from rayrl.actors.evaluation import draw, evaluate_set
@@ -205,3 +207,11 @@ class CoordinatorActor(Coordinator):
 
     def __init__(self, config: GRPOConfig | SFTConfig | EvalConfig, replicas: bytes) -> None:
         super().__init__(config, *pickle.loads(replicas))
+        self._stored: dict[StepBatch, Any] = {}  # the newest, and a reference to it
+
+    async def batch_reference(self, step: int) -> list[Any]:
+        """As `batch`, but one reference in a list: all ranks read one copy, those of a machine in shared memory."""
+        batch = await self.batch(step)
+        if batch not in self._stored:
+            self._stored = {batch: ray.put(batch)}
+        return [self._stored[batch]]

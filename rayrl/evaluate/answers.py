@@ -10,6 +10,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from rayrl.evaluate.digests import digest
 from rayrl.jsonl import Journal, Record
 from rayrl.types import Rollout, Sampling, Score
@@ -47,13 +50,18 @@ class Answers:
             return None
         if "scores" in found:
             return [Score(**score) for score in found["scores"]]
-        return Rollout(found["text"], found["token_ids"], [], [], found["finish_reason"])
+        nothing: npt.NDArray[Any] = np.empty(0)
+        return Rollout(found["text"], found["token_ids"], nothing, nothing, found["finish_reason"])
 
     def add(self, request: str, answer: Answer) -> None:
         if self._keep is None:
             return
         if isinstance(answer, Rollout):
-            about: Record = {"text": answer.text, "token_ids": answer.token_ids, "finish_reason": answer.finish_reason}
+            about: Record = {
+                "text": answer.text,
+                "token_ids": answer.token_ids.tolist(),
+                "finish_reason": answer.finish_reason,
+            }
         elif all(map(math.isfinite, (number for score in answer for number in score.logprobs))):
             about = {"scores": [asdict(score) for score in answer]}
         else:

@@ -139,7 +139,7 @@ class GeneratorLM(TemplateLM):  # type: ignore[misc]
         texts = []
         for request, (_, sampling), rollout in zip(requests, asked, rollouts, strict=True):
             self.rollouts[request.task_name, request.doc_id].append(rollout)
-            text = str(self.tokenizer.decode(rollout.token_ids, skip_special_tokens=True))
+            text = str(self.tokenizer.decode(rollout.token_ids.tolist(), skip_special_tokens=True))
             texts.append(postprocess_generated_text(text, list(sampling.stop), None))
         return texts
 

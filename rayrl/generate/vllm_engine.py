@@ -6,6 +6,8 @@ import os
 from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import Any
 
+import numpy as np
+
 from rayrl.config import PROCESSED
 from rayrl.errors import ModelError, SyncError
 from rayrl.generate.engine import EngineSettings, PacketFile, TransferStep
@@ -13,7 +15,7 @@ from rayrl.generate.packets import is_adapter, read
 from rayrl.generate.start_gate import StartGate
 from rayrl.generate.weight_sync import BACKEND
 from rayrl.peft_folder import write_peft_folder
-from rayrl.types import FinishReason, Rollout, Sampling, Score
+from rayrl.types import Rollout, Sampling, Score
 
 
 class VLLMEngine:
@@ -78,6 +80,7 @@ class VLLMEngine:
         except TypeError as error:
             raise ModelError(f"generator.options: vLLM does not take {settings.options!r}: {error}") from error
         await self._llm.init_weight_transfer_engine(_request(init_info={}))
+        await self._llm.update_weight_version(str(self.version))
         self._gate = StartGate(self._llm)
 
     async def generate(self, prompt_token_ids: list[int], sampling: Sampling) -> list[Rollout]:
@@ -95,25 +98,11 @@ class VLLMEngine:
             skip_special_tokens=not sampling.stop,  # a text that stops may be that of a special token
             structured_outputs=StructuredOutputsParams(json=sampling.json_schema) if sampling.json_schema else None,
             logprobs=0,  # of the sampled token only
-            output_kind=RequestOutputKind.DELTA,
+            flat_logprobs=True,
+            output_kind=RequestOutputKind.FINAL_ONLY,
         )
-        texts = [""] * sampling.n
-        tokens: list[list[int]] = [[] for _ in range(sampling.n)]
-        logprobs: list[list[float]] = [[] for _ in range(sampling.n)]
-        versions: list[list[int]] = [[] for _ in range(sampling.n)]
-        reasons: list[FinishReason] = ["abort"] * sampling.n
-        async for output in self._outputs(prompt_token_ids, parameters, sampling.priority):
-            for part in output.outputs:
-                index = part.index
-                texts[index] += part.text
-                tokens[index].extend(part.token_ids)
-                steps = part.logprobs or []
-                logprobs[index].extend(step[token].logprob for token, step in zip(part.token_ids, steps, strict=True))
-                versions[index].extend([self.version] * len(part.token_ids))
-                if part.finish_reason is not None:
-                    reasons[index] = part.finish_reason
-        columns = zip(texts, tokens, logprobs, versions, reasons, strict=True)
-        return [Rollout(*fields) for fields in columns]
+        (output,) = [one async for one in self._outputs(prompt_token_ids, parameters, sampling.priority)]
+        return [_rollout(completion) for completion in output.outputs]
 
     async def score(self, prompt_token_ids: list[int], continuations: Sequence[list[int]]) -> list[Score]:
         """Continuations that differ in their last token only are one request, and one row of logits where they have
@@ -147,8 +136,7 @@ class VLLMEngine:
             detokenize=False,
             output_kind=RequestOutputKind.FINAL_ONLY,
         )
-        outputs = [output async for output in self._outputs([*prompt, *before], parameters)]
-        output = outputs[-1]
+        (output,) = [one async for one in self._outputs([*prompt, *before], parameters)]
         if before and cached and output.num_cached_tokens >= len(prompt):
             return await self._score(prompt, before, lasts, cached=False)
         rows = output.prompt_logprobs[-len(before) :] if before else []
@@ -182,9 +170,10 @@ class VLLMEngine:
         try:
             own = [packet for packet in packets if not is_adapter(packet)]
             if own:
-                await self._load_model(version, own)
+                await self._load_model(own)
             if len(own) < len(packets):
                 await self._load_adapter([packet for packet in packets if is_adapter(packet)])
+            await self._llm.update_weight_version(str(version))
         except Exception as error:
             raise SyncError(f"weight sync to version {version} failed in vLLM: {error}") from error
         self.version = version
@@ -208,12 +197,12 @@ class VLLMEngine:
         self._gate.drop()
         await self._llm.pause_generation(mode="keep", clear_cache=True)
 
-    async def _load_model(self, version: int, packets: Sequence[PacketFile]) -> None:
+    async def _load_model(self, packets: Sequence[PacketFile]) -> None:
         await self._llm.start_weight_update()
         for packet in packets:
             tensors = [dataclasses.astuple(info) for info in packet.tensors]
             await self._llm.update_weights(_request(update_info={"path": str(packet.path), "tensors": tensors}))
-        await self._llm.finish_weight_update(weight_version=str(version))
+        await self._llm.finish_weight_update()
 
     async def _load_adapter(self, packets: Sequence[PacketFile]) -> None:
         """Replaces the adapter in place, under one id: completions in flight continue with the new one.
@@ -235,6 +224,19 @@ class VLLMEngine:
         if self._llm is not None:
             self._llm.shutdown()
             self._llm = None
+
+
+def _rollout(completion: Any) -> Rollout:
+    """vLLM labels a completion's tokens by the version that sampled them."""
+    tokens = np.asarray(completion.token_ids, np.int32)
+    logprobs = np.asarray(completion.logprobs.logprobs if completion.logprobs else (), np.float32)
+    versions = np.empty(0, np.int32)
+    for span in completion.weight_versions or ():
+        versions = np.append(versions, np.full(span.end - span.start, int(span.version), np.int32))
+    if not len(tokens) == len(logprobs) == len(versions):
+        counts = f"{len(tokens)} tokens, {len(logprobs)} log-probabilities and {len(versions)} versions"
+        raise ModelError(f"vLLM gave a completion with {counts}")
+    return Rollout(completion.text, tokens, logprobs, versions, completion.finish_reason)
 
 
 def _request(**fields: dict[str, Any]) -> Any:

@@ -5,33 +5,36 @@ token sees its own segment causally and its ancestors in full. Segments lie in d
 alone tells who sees whom.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields, replace
-from itertools import accumulate, chain, compress
+from itertools import accumulate, compress, pairwise
 from typing import Any, Literal
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
-from rayrl.types import Example, RolloutGroup
+from rayrl.types import Example, RolloutGroup, WithArrays
+
+Values = Sequence[float] | npt.NDArray[Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Segment:
-    """A run of tokens below its parent. Per-token lists are aligned with `token_ids` [T]."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Segment(WithArrays):
+    """A run of tokens below its parent. What is per token, lists or arrays, is aligned with `token_ids` [T]."""
 
-    token_ids: list[int]
-    loss_mask: list[bool]
+    token_ids: Values
+    loss_mask: Values
     parent: int = -1  # index in the tree; -1: root
     advantage: float = 0.0
-    generator_logprobs: list[float] | None = None
-    old_logprobs: list[float] | None = None  # by the learner before this step's first update
-    reference_logprobs: list[float] | None = None  # by the model that training started from
+    generator_logprobs: Values | None = None
+    old_logprobs: Values | None = None  # by the learner before this step's first update
+    reference_logprobs: Values | None = None  # by the model that training started from
     weight: float = 0.0  # of each loss token in the summed loss; set by objectives.weigh
 
     @property
     def loss_tokens(self) -> int:
-        return sum(self.loss_mask)
+        return int(np.count_nonzero(self.loss_mask))
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +55,7 @@ class Tree:
             lists = (segment.loss_mask, *logprobs)
             if any(values is not None and len(values) != len(segment.token_ids) for values in lists):
                 raise ValueError(f"segment {index}: loss_mask and logprobs must be as long as token_ids")
-            if not segment.token_ids:
+            if not len(segment.token_ids):
                 raise ValueError(f"segment {index} is empty")
             while path and path[-1] != segment.parent:
                 path.pop()
@@ -90,8 +93,8 @@ def grpo_tree(group: RolloutGroup, advantages: Sequence[float], keep: Sequence[b
     prompt = group.prompt.token_ids
     segments = [Segment(prompt, [False] * len(prompt))]
     for rollout, advantage, kept in zip(group.rollouts, advantages, keep, strict=True):
-        if kept and rollout.token_ids:
-            mask = [True] * len(rollout.token_ids)
+        if kept and len(rollout.token_ids):
+            mask = np.ones(len(rollout.token_ids), np.bool_)
             segments.append(Segment(rollout.token_ids, mask, 0, advantage, rollout.logprobs))
     return Tree(segments)
 
@@ -176,7 +179,7 @@ def cut(tree: Tree, budget: int, cuts: int | None = None) -> list[Tree]:
 
 
 def _silent(segment: Segment) -> Segment:
-    return replace(segment, loss_mask=[False] * len(segment.token_ids))
+    return replace(segment, loss_mask=np.zeros(len(segment.token_ids), np.bool_))
 
 
 def with_logprobs(
@@ -184,12 +187,18 @@ def with_logprobs(
 ) -> list[Tree]:
     """The trees with what `Learner.logprobs` gave for them, under that name."""
 
-    def held(segment: Segment, values: Iterator[float]) -> Segment:
-        given: dict[str, Any] = {name: [next(values) if bears_loss else 0.0 for bears_loss in segment.loss_mask]}
+    def held(segment: Segment, values: Sequence[float]) -> Segment:
+        column = np.zeros(len(segment.token_ids), np.float32)
+        column[np.asarray(segment.loss_mask, np.bool_)] = values
+        given: dict[str, Any] = {name: column}
         return replace(segment, **given)
 
-    pairs = zip(trees, map(iter, logprobs), strict=True)
-    return [Tree([held(segment, values) for segment in tree.segments]) for tree, values in pairs]
+    found = []
+    for tree, values in zip(trees, logprobs, strict=True):
+        ends = accumulate((segment.loss_tokens for segment in tree.segments), initial=0)
+        parts = (values[begin:end] for begin, end in pairwise(ends))
+        found.append(Tree([held(segment, part) for segment, part in zip(tree.segments, parts, strict=True)]))
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,16 +266,16 @@ def make_batch(trees: Sequence[Tree], indices: Sequence[int]) -> Batch:
     predictors[begins] = torch.tensor(before)
     loss_places = bears_loss.nonzero()[:, 0]
     target_segments = segment_ids[loss_places]
-    bearing = [any(segment.loss_mask) for segment in segments]
+    bearing = [segment.loss_tokens > 0 for segment in segments]
     in_bearing = bears_loss[torch.tensor(bearing)[segment_ids]]
 
     def column(name: str) -> torch.Tensor | None:
-        lists = [getattr(segment, name) for segment in compress(segments, bearing)]
-        if all(values is None for values in lists):
+        given = [getattr(segment, name) for segment in compress(segments, bearing)]
+        if all(values is None for values in given):
             return None
-        if any(values is None for values in lists):
+        if any(values is None for values in given):
             raise ValueError(f"{name}: either all segments with a loss have them or none")
-        return _end_to_end(lists, np.float32)[in_bearing]
+        return _end_to_end(given, np.float32)[in_bearing]
 
     def by_segment(values: Iterable[float]) -> torch.Tensor:
         return torch.tensor(list(values), dtype=torch.float32)[target_segments]
@@ -289,8 +298,8 @@ def make_batch(trees: Sequence[Tree], indices: Sequence[int]) -> Batch:
     )
 
 
-def _end_to_end(lists: Iterable[Sequence[float]], dtype: type[np.generic]) -> torch.Tensor:
-    return torch.from_numpy(np.fromiter(chain.from_iterable(lists), dtype))
+def _end_to_end(parts: Iterable[Values], dtype: type[np.generic]) -> torch.Tensor:
+    return torch.from_numpy(np.concatenate([np.asarray(part, dtype) for part in parts]))
 
 
 def idle_batch() -> Batch:

@@ -26,8 +26,9 @@ class Rollouts:
         trees = [self._tree(group) for group in batch.groups]
         size = len(trees) // self.config.updates_per_step
         updates = [[tree for tree in trees[at : at + size] if tree] for at in range(0, len(trees), size)]
-        versions = {v for group in batch.groups for rollout in group.rollouts for v in rollout.policy_versions}
-        return StepWork(updates, versions <= {step}, lambda: rollout_statistics(batch, step, self.settings))
+        rollouts = (rollout for group in batch.groups for rollout in group.rollouts)
+        on_policy = all((rollout.policy_versions == step).all() for rollout in rollouts)
+        return StepWork(updates, on_policy, lambda: rollout_statistics(batch, step, self.settings))
 
     def _tree(self, group: Any) -> Tree | None:
         """The group as the learner sees it; None where nothing in it can move the policy."""

@@ -73,7 +73,9 @@ class Rank:
         assert isinstance(self.config, GRPOConfig)
 
         def take(step: int) -> StepBatch:
-            batch: StepBatch = self._wait(self.coordinator.batch.remote(step), f"the groups of step {step + 1}")
+            what = f"the groups of step {step + 1}"
+            (reference,) = self._wait(self.coordinator.batch_reference.remote(step), what)
+            batch: StepBatch = self._wait(reference, what)
             return batch
 
         return Rollouts(self.config, take)

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
+import numpy as np
+
 from rayrl.actors.admission import StepBatch
 from rayrl.config import HELD_OUT, ObjectiveSettings
 from rayrl.evaluate.summary import summarize
@@ -23,7 +25,7 @@ def rollout_statistics(batch: StepBatch, step: int, objective: ObjectiveSettings
     verdicts = [verdict for group in groups for verdict in group.verdicts]
     tokens = sum(len(rollout.token_ids) for rollout in rollouts)
     truncated = sum(rollout.finish_reason == "length" for rollout in rollouts)
-    staleness = [step - version for rollout in rollouts for version in rollout.policy_versions]
+    staleness = step - np.concatenate([rollout.policy_versions for rollout in rollouts])
     # Groups, not completions, are independent draws: the interval is over group means.
     means = [statistics.fmean(part) for g in groups if (part := [r for r in g.rewards if r is not None])]
     _, low, high = mean_interval(means) if means else (None, None, None)
@@ -39,8 +41,8 @@ def rollout_statistics(batch: StepBatch, step: int, objective: ObjectiveSettings
         "generate/truncated_frac": truncated / len(rollouts),
         "generate/masked_truncated": truncated if objective.mask_truncated else 0,
         "generate/tokens_per_s": tokens / batch.generate_s if batch.generate_s else 0.0,
-        "policy/staleness_mean": statistics.fmean(staleness) if staleness else 0.0,
-        "policy/staleness_max": max(staleness, default=0),
+        "policy/staleness_mean": float(staleness.mean()) if len(staleness) else 0.0,
+        "policy/staleness_max": int(staleness.max(initial=0)),
         "time/generate_s": batch.generate_s,
         "time/verify_s": batch.verify_s,
         "verify/latency_mean_s": statistics.fmean(group.verify_s for group in groups),

@@ -2,10 +2,12 @@
 
     python -m tests.benchmarks.chaos [--kills 20] [--seed 0] [--max_staleness 0]
 
-Kills by SIGKILL: generators, verifiers, their worker processes, the coordinator, learner ranks, in turn. Then: did
-the run end by itself, do the books balance, was each step trained once, are the weights those of the run left alone
-(without staleness), and does a run resumed from a copy of the folder end alike. The model is tiny, its engine plain
-transformers; Ray, Ray Train, verifiers and checkpoints are real. Ends with 1 where any of this is not so.
+It runs on a Ray cluster of two nodes, of which the first has room for half of it. Kills by SIGKILL: generators,
+verifiers, their worker processes, the coordinator, learner ranks, and the second node's raylet with all that runs on
+it (another node joins then), in turn. Then: did the run end by itself, do the books balance, was each step trained
+once, are the weights those of the run left alone (without staleness), and does a run resumed from a copy of the folder
+end alike. The model is tiny, its engine plain transformers; Ray, Ray Train, verifiers and checkpoints are real. Ends
+with 1 where any of this is not so.
 """
 
 import argparse
@@ -13,11 +15,14 @@ import os
 import random
 import shutil
 import signal
+import socket
+import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -28,19 +33,67 @@ from safetensors.torch import load_file
 from tests.conftest import PATIENCE, Command, commands, tiny
 from tests.fakes.model import make_model
 
-KINDS = ("GeneratorActor", "VerifierActor", "worker", "CoordinatorActor", "RayTrainWorker")
+KINDS = ("GeneratorActor", "VerifierActor", "worker", "CoordinatorActor", "RayTrainWorker", "raylet")
 WAIT_S = 300 * PATIENCE
 
 
-def processes(run: Command) -> list[psutil.Process]:
-    found = []
-    for process in psutil.process_iter():
-        try:
-            if process.environ().get("RAYRL_TEST_MARK") == run.mark.partition("=")[2]:
-                found.append(process)
-        except psutil.Error:
-            continue
+class Nodes:
+    """A Ray cluster of two nodes on this machine. One that is lost is replaced by `mend`."""
+
+    def __init__(self, folder: Path) -> None:
+        self._port = free_port()
+        self.address = f"127.0.0.1:{self._port}"
+        options = ("--include-dashboard=false", f"--temp-dir={folder}", f"--ray-client-server-port={free_port()}")
+        self._first = self._start("--head", f"--port={self._port}", "--num-cpus=1", *options)
+        end = time.monotonic() + WAIT_S
+        while not reachable(self._port):
+            if time.monotonic() > end or self._first.poll() is not None:
+                raise SystemExit("the first node did not start")
+            time.sleep(0.5)
+        self._second = self._join()
+
+    def _start(self, *options: str) -> psutil.Popen:
+        command = [Path(sys.executable).parent / "ray", "start", "--block", "--disable-usage-stats", *options]
+        return psutil.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+
+    def _join(self) -> psutil.Popen:
+        return self._start(f"--address={self.address}", "--num-cpus=2")
+
+    def mend(self) -> None:
+        if self._second.poll() is not None:
+            self._second = self._join()
+
+    def processes(self) -> list[psutil.Process]:
+        return [child for node in (self._first, self._second) for child in children(node)]
+
+    def raylets(self) -> list[psutil.Process]:
+        """The second node's: the first's is the cluster's end."""
+        return [child for child in children(self._second) if Path(title(child).partition(" ")[0]).name == "raylet"]
+
+    def close(self) -> None:
+        for process in (*self.processes(), self._first, self._second):
+            with suppress(psutil.Error):
+                process.kill()
+
+
+def children(process: psutil.Process) -> list[psutil.Process]:
+    try:
+        found: list[psutil.Process] = process.children(recursive=True)
+    except psutil.Error:
+        return []
     return found
+
+
+def free_port() -> int:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port: int = taken.getsockname()[1]
+        return port
+
+
+def reachable(port: int) -> bool:
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) == 0
 
 
 def title(process: psutil.Process) -> str:
@@ -50,16 +103,17 @@ def title(process: psutil.Process) -> str:
         return ""
 
 
-def victims(run: Command, kind: str) -> list[psutil.Process]:
+def victims(nodes: Nodes, kind: str) -> list[psutil.Process]:
     """Processes of a kind; `worker`: those that a verifier scores in."""
-    ours = processes(run)
+    if kind == "raylet":
+        return nodes.raylets()
     if kind != "worker":
-        return [process for process in ours if title(process).startswith(f"ray::{kind}")]
-    servers = [child for process in victims(run, "VerifierActor") for child in process.children()]
+        return [process for process in nodes.processes() if title(process).startswith(f"ray::{kind}")]
+    servers = [child for process in victims(nodes, "VerifierActor") for child in process.children()]
     return [worker for server in servers for worker in server.children()]
 
 
-def disturb(run: Command, kills: int, draw: random.Random) -> Counter[str]:
+def disturb(run: Command, nodes: Nodes, kills: int, draw: random.Random) -> Counter[str]:
     """Kills one process after the other, each once a step was trained since the one before."""
     done: Counter[str] = Counter()
     while sum(done.values()) < kills:
@@ -70,18 +124,21 @@ def disturb(run: Command, kills: int, draw: random.Random) -> Counter[str]:
                 return done
             if time.monotonic() > end:
                 raise SystemExit(f"no step in {WAIT_S} s after {dict(done)}")
+            nodes.mend()
             time.sleep(0.1)
         kind = KINDS[sum(done.values()) % len(KINDS)]
-        found = victims(run, kind)
+        found = victims(nodes, kind)
         if not found:
             continue
         victim = draw.choice(found)
+        lost = [name for child in children(victim) if (name := title(child)).startswith("ray::") and kind == "raylet"]
         try:
             os.kill(victim.pid, signal.SIGKILL)
         except ProcessLookupError:
             continue
         done[kind] += 1
-        print(f"{time.monotonic() - run.started:5.0f} s  step {seen}: killed a {kind} ({victim.pid})", flush=True)
+        what = f"a {kind} with {', '.join(lost)}" if lost else f"a {kind}"
+        print(f"{time.monotonic() - run.started:5.0f} s  step {seen}: killed {what} ({victim.pid})", flush=True)
     return done
 
 
@@ -111,18 +168,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options += ["--generator.replicas", 2, "--verifier.actors", 2, "--max_staleness", known.max_staleness]
     options += ["--run.max_failures", known.kills, "--generator.cpus", 0.5, "--verifier.cpus", 0.25]
     wrong: list[str] = []
-    with tempfile.TemporaryDirectory() as name, commands(Path(name)) as start:
+    # In /tmp: Ray's sockets allow 107 characters.
+    with tempfile.TemporaryDirectory(dir="/tmp") as name, commands(Path(name)) as start:
         folder = Path(name)
         config = tiny(make_model(folder / "tiny"), folder)
         calm = start("grpo", config | {"run": config["run"] | {"name": "calm"}}, *options)
         if calm.wait(WAIT_S):
             raise SystemExit(f"the run left alone failed: {calm.stderr[-2000:]}")
         print(f"{time.monotonic() - calm.started:.0f} s left alone", flush=True)
-        run = start("grpo", config | {"run": config["run"] | {"name": "chaos"}}, *options)
-        done = disturb(run, known.kills, random.Random(known.seed))
-        copy = folder / "runs" / "copy"
-        shutil.copytree(run.run_dir, copy, ignore=shutil.ignore_patterns("*.tmp"))
-        code = run.wait(WAIT_S)
+        with closing(Nodes(folder / "ray")) as nodes:
+            at = {"RAY_ADDRESS": nodes.address}
+            run = start("grpo", config | {"run": config["run"] | {"name": "chaos"}}, *options, env=at)
+            done = disturb(run, nodes, known.kills, random.Random(known.seed))
+            nodes.mend()
+            copy = folder / "runs" / "copy"
+            shutil.copytree(run.run_dir, copy, ignore=shutil.ignore_patterns("*.tmp"))
+            code = run.wait(WAIT_S)
         print(f"{time.monotonic() - run.started:.0f} s with {sum(done.values())} kills: {dict(done)}; exit code {code}")
         if code:
             wrong.append(f"exit code {code}: {run.stderr[-2000:]}")

@@ -91,7 +91,7 @@ async def test_vllm_samples_from_the_policy_that_the_learner_holds(tmp_path: Pat
         flying = asyncio.ensure_future(sample(4, 100))
         await asyncio.sleep(0.5)
         await engine.load_weights(1, adapter("updated"))
-        versions = [rollout.policy_versions for rollout in await flying]
+        versions = [rollout.policy_versions.tolist() for rollout in await flying]
         assert max(versions, key=len)[-1] == 1
         assert all(version == sorted(version) for version in versions)
         renewed = difference(await sample())

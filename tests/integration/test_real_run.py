@@ -104,8 +104,8 @@ async def test_weights_loaded_into_running_vllm_give_the_learners_logprobs(tmp_p
         """Mean |log-probability| difference to `model` over a greedy completion, in nats."""
         (rollout,) = await engine.generate(prompt, Sampling(0.0, 1.0, 40))
         with torch.no_grad():
-            logits = model(torch.tensor([prompt + rollout.token_ids])).logits[0, len(prompt) - 1 : -1]
-        own = torch.log_softmax(logits.float(), -1)[range(len(rollout.token_ids)), rollout.token_ids]
+            logits = model(torch.tensor([[*prompt, *rollout.token_ids]])).logits[0, len(prompt) - 1 : -1]
+        own = torch.log_softmax(logits.float(), -1)[range(len(rollout.token_ids)), rollout.token_ids.tolist()]
         return float((own - torch.tensor(rollout.logprobs)).abs().mean())
 
     def packets(names: list[str], folder: Path) -> list[PacketFile]:

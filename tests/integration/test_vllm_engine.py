@@ -53,7 +53,8 @@ async def test_likelihoods_are_those_of_a_forward_pass_whatever_the_cache_holds(
         return Score(logprobs.tolist(), bool((logits.argmax(-1) == wanted).all()))
 
     greedy = await engine.generate(contexts[0], Sampling(0.0, 1.0, 3))
-    continuations += [greedy[0].token_ids, greedy[0].token_ids[:1]]
+    written = greedy[0].token_ids.tolist()
+    continuations += [written, written[:1]]
     expected = [[reference(context, one) for one in continuations] for context in contexts]
     assert sum(score.greedy for scores in expected for score in scores) >= 2
     for beside in (False, False, True):
@@ -88,7 +89,7 @@ async def test_completions_that_start_together_are_the_same_to_the_bit_whenever_
 
     first = await sample_all(0)
     alone = await sample(3)  # nothing is held any longer: its two start when they come, in batches of their own
-    assert [one.token_ids for one in alone] == [one.token_ids for one in first[3]]
+    assert [one.token_ids.tolist() for one in alone] == [one.token_ids.tolist() for one in first[3]]
     assert await sample_all(1) == first
     await engine.hold(2)
     one = asyncio.ensure_future(sample(0))

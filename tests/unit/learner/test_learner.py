@@ -214,7 +214,7 @@ def test_old_logprobs_are_taken_only_where_a_ratio_needs_them(folders: Folders) 
     assert learner.with_old_logprobs([trees, [alike], []], GRPO) == [trees, [alike], []]
     assert not seen
     held = learner.with_old_logprobs([trees, [alike, *trees]], TO_BASE)
-    assert all(tree.segments[1].old_logprobs for tree in held[1])
+    assert all(tree.segments[1].old_logprobs is not None for tree in held[1])
     assert seen
     forward.remove()
 

@@ -76,7 +76,7 @@ def outcome(given: dict[str, Any], later: bool) -> tuple[torch.Tensor, torch.Ten
     every = [(tuple(r.logprobs), r) for group in groups() for r in group.rollouts]
     starts = {key: sum(len(r.token_ids) for _, r in every[:place]) for place, (key, _) in enumerate(every)}
     for segment in (segment for tree in trees for segment in tree.segments[1:]):
-        start = starts[tuple(segment.generator_logprobs or ())]
+        start = starts[tuple(segment.generator_logprobs)]
         positions += range(start, start + len(segment.token_ids))
     torch.manual_seed(1)
     generator = torch.tensor([value for _, rollout in every for value in rollout.logprobs])
