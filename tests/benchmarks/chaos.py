@@ -30,38 +30,45 @@ import psutil
 import torch
 from safetensors.torch import load_file
 
-from tests.conftest import PATIENCE, Command, commands, tiny
+from tests.conftest import PATIENCE, ROOT, Command, commands, tiny
 from tests.fakes.model import make_model
 
 KINDS = ("GeneratorActor", "VerifierActor", "worker", "CoordinatorActor", "RayTrainWorker", "raylet")
 WAIT_S = 300 * PATIENCE
+HOST = "--node-ip-address=127.0.0.1"
+AUTHENTICATION = {"RAY_AUTH_MODE": "token"} if Path("~/.ray/auth_token").expanduser().exists() else {}
+"""Ray asks for tokens once this file is there, and must be told to send them."""
 
 
 class Nodes:
-    """A Ray cluster of two nodes on this machine. One that is lost is replaced by `mend`."""
+    """A Ray cluster of two nodes on this machine. The second can be lost and replaced."""
 
     def __init__(self, folder: Path) -> None:
-        self._port = free_port()
-        self.address = f"127.0.0.1:{self._port}"
+        port = free_port()
+        self.address = f"127.0.0.1:{port}"
         options = ("--include-dashboard=false", f"--temp-dir={folder}", f"--ray-client-server-port={free_port()}")
-        self._first = self._start("--head", f"--port={self._port}", "--num-cpus=1", *options)
-        end = time.monotonic() + WAIT_S
-        while not reachable(self._port):
-            if time.monotonic() > end or self._first.poll() is not None:
-                raise SystemExit("the first node did not start")
-            time.sleep(0.5)
+        self._first = self._start("--head", f"--port={port}", "--num-cpus=1", *options)
+        self._wait_for(1)
         self._second = self._join()
+        self._wait_for(2)
+
+    def _wait_for(self, nodes: int) -> None:
+        script = ROOT / "launch" / "wait_for_nodes.py"
+        command = [sys.executable, script, self.address, str(nodes), str(WAIT_S), str(self._first.pid)]
+        subprocess.run(command, stdout=subprocess.DEVNULL, env=os.environ | AUTHENTICATION, check=True)
 
     def _start(self, *options: str) -> psutil.Popen:
-        command = [Path(sys.executable).parent / "ray", "start", "--block", "--disable-usage-stats", *options]
-        return psutil.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+        command = [Path(sys.executable).parent / "ray", "start", "--block", "--disable-usage-stats", HOST, *options]
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "start_new_session": True}
+        return psutil.Popen(command, env=os.environ | AUTHENTICATION, **quiet)
 
     def _join(self) -> psutil.Popen:
         return self._start(f"--address={self.address}", "--num-cpus=2")
 
-    def mend(self) -> None:
-        if self._second.poll() is not None:
-            self._second = self._join()
+    def replace(self) -> None:
+        """Another node for the second, whose raylet was killed."""
+        self._second.wait(WAIT_S)
+        self._second = self._join()
 
     def processes(self) -> list[psutil.Process]:
         return [child for node in (self._first, self._second) for child in children(node)]
@@ -91,14 +98,9 @@ def free_port() -> int:
         return port
 
 
-def reachable(port: int) -> bool:
-    with socket.socket() as client:
-        return client.connect_ex(("127.0.0.1", port)) == 0
-
-
 def title(process: psutil.Process) -> str:
     try:
-        return " ".join(process.cmdline())
+        return " ".join(process.cmdline()).strip()
     except psutil.Error:
         return ""
 
@@ -124,7 +126,6 @@ def disturb(run: Command, nodes: Nodes, kills: int, draw: random.Random) -> Coun
                 return done
             if time.monotonic() > end:
                 raise SystemExit(f"no step in {WAIT_S} s after {dict(done)}")
-            nodes.mend()
             time.sleep(0.1)
         kind = KINDS[sum(done.values()) % len(KINDS)]
         found = victims(nodes, kind)
@@ -136,6 +137,8 @@ def disturb(run: Command, nodes: Nodes, kills: int, draw: random.Random) -> Coun
             os.kill(victim.pid, signal.SIGKILL)
         except ProcessLookupError:
             continue
+        if kind == "raylet":
+            nodes.replace()
         done[kind] += 1
         what = f"a {kind} with {', '.join(lost)}" if lost else f"a {kind}"
         print(f"{time.monotonic() - run.started:5.0f} s  step {seen}: killed {what} ({victim.pid})", flush=True)
@@ -177,10 +180,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise SystemExit(f"the run left alone failed: {calm.stderr[-2000:]}")
         print(f"{time.monotonic() - calm.started:.0f} s left alone", flush=True)
         with closing(Nodes(folder / "ray")) as nodes:
-            at = {"RAY_ADDRESS": nodes.address}
+            at = {"RAY_ADDRESS": nodes.address} | AUTHENTICATION
             run = start("grpo", config | {"run": config["run"] | {"name": "chaos"}}, *options, env=at)
             done = disturb(run, nodes, known.kills, random.Random(known.seed))
-            nodes.mend()
             copy = folder / "runs" / "copy"
             shutil.copytree(run.run_dir, copy, ignore=shutil.ignore_patterns("*.tmp"))
             code = run.wait(WAIT_S)
