@@ -1,13 +1,14 @@
 """The coordinator alone, on handles that are plain objects: admission, order, failures, revival, state."""
 
 import asyncio
+import pickle
 from typing import Any
 
 import pytest
 from ray.exceptions import ActorDiedError, OwnerDiedError
 
-from rayrl.actors.admission import CoordinatorState
-from rayrl.actors.coordinator import Coordinator, PromptSets
+from rayrl.actors.admission import Admission, CoordinatorState
+from rayrl.actors.coordinator import Coordinator, CoordinatorActor, PromptSets
 from rayrl.config import GRPOConfig
 from rayrl.errors import DeadlineError, RayrlError, RewardError, SyncError
 from rayrl.types import Prompt, Rollout, Sampling, Verdict
@@ -113,6 +114,26 @@ async def test_strictly_on_policy_a_step_goes_out_only_after_the_update_before_i
     batch = await coordinator.batch(1)
     assert len(generator.calls) == 8
     assert {version for group in batch.groups for r in group.rollouts for version in r.policy_versions} == {1}
+
+
+async def test_all_ranks_are_told_of_one_copy_of_a_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    stored: list[Any] = []
+
+    def put(value: Any) -> int:
+        stored.append(value)
+        return len(stored)
+
+    monkeypatch.setattr("ray.put", put)
+    config = make()[0].config
+    coordinator = CoordinatorActor(config, pickle.dumps(([], [])))
+    coordinator.fleet = make()[0].fleet
+    coordinator.admission = Admission(config, coordinator.fleet)
+    coordinator.hold(PROMPTS)
+    await coordinator.start()
+    assert await asyncio.gather(*(coordinator.batch_reference(0) for _ in range(3))) == [[1]] * 3
+    await coordinator.publish(1, ["packet"])
+    assert [await coordinator.batch_reference(1) for _ in range(3)] == [[2]] * 3
+    assert [len(batch.groups) for batch in stored] == [4, 4]
 
 
 async def test_staleness_one_sends_one_step_ahead_and_no_more() -> None:
