@@ -15,7 +15,6 @@ import os
 import random
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -32,6 +31,7 @@ from safetensors.torch import load_file
 
 from tests.conftest import PATIENCE, ROOT, Command, commands, tiny
 from tests.fakes.model import make_model
+from tests.integration.test_submit import free_port
 
 KINDS = ("GeneratorActor", "VerifierActor", "worker", "CoordinatorActor", "RayTrainWorker", "raylet")
 WAIT_S = 300 * PATIENCE
@@ -89,13 +89,6 @@ def children(process: psutil.Process) -> list[psutil.Process]:
     except psutil.Error:
         return []
     return found
-
-
-def free_port() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        port: int = taken.getsockname()[1]
-        return port
 
 
 def title(process: psutil.Process) -> str:
