@@ -15,12 +15,18 @@ from rayrl.types import Prompt
 
 @dataclass(frozen=True, slots=True)
 class Draw:
-    """One sample of an item of the set `benchmark`, the `index`-th of it."""
+    """One sample of an item of the set `benchmark`, the `index`-th of it, named `prompt_id` (None: of a task of
+    lm-evaluation-harness, whose rows alone say). Items of one content have one key, and one answer."""
 
     key: str
     benchmark: str
     index: int
     sample: int
+    prompt_id: str | None = None
+
+    def row(self, record: Mapping[str, Any]) -> dict[str, Any]:
+        """The row of this item from the line of items.jsonl with its key, which may have been sampled for another."""
+        return {**record} if self.prompt_id is None else {**record, "prompt_id": self.prompt_id}
 
 
 def list_draws(
@@ -65,7 +71,7 @@ def _of_set(config: EvalConfig, fingerprint: str, chosen: EvaluationSet, prompts
         for sample in range(chosen.samples):
             drawn = sampling_of(chosen, prompt.id, sample, config.run.seed)
             key = digest([item, drawn.temperature, drawn.top_p, drawn.max_tokens, drawn.seed])
-            yield Draw(key, chosen.name, index, sample)
+            yield Draw(key, chosen.name, index, sample, prompt.id)
 
 
 def record_of(draw: Draw, row: Mapping[str, Any], label: str) -> dict[str, Any]:

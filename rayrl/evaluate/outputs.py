@@ -81,7 +81,7 @@ def _unlike(models: Mapping[str, Rows]) -> dict[tuple[str, str], list[str]]:
 def _rows(plan: Plan, journal: Journal) -> dict[str, list[dict[str, Any]]]:
     found: dict[str, list[dict[str, Any]]] = {}
     for draw in plan.draws:
-        found.setdefault(draw.benchmark, []).append(journal[draw.key])
+        found.setdefault(draw.benchmark, []).append(draw.row(journal[draw.key]))
     return found
 
 

@@ -108,17 +108,16 @@ def test_a_second_evaluation_in_the_same_folder_is_refused(
     assert [path.name for path in folder.iterdir()] == [".lock"], "no line, no settings of the second"
 
 
-def test_where_all_samples_are_there_nothing_is_started_and_results_are_written(
-    settings: dict[str, Any], tiny_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def answer_all(settings: dict[str, Any], model: Path, folder: Path) -> None:
+    """Leaves an items.jsonl that lacks none; the first sample of each item is right."""
     from rayrl.config import EvalConfig, validated
     from rayrl.evaluate.draws import record_of
     from rayrl.evaluate.model import find_models
     from rayrl.evaluate.plan import check_models
     from rayrl.jsonl import Journal
 
-    (plan,) = check_models(validated(EvalConfig, "c", settings), find_models([str(tiny_model)]))
-    journal = Journal(tmp_path / "runs/e/items.jsonl")
+    (plan,) = check_models(validated(EvalConfig, "c", settings), find_models([str(model)]))
+    journal = Journal(folder / "items.jsonl")
     for draw in plan.draws:
         prompt = plan.sets.prompts["sums"][draw.index]
         row: Any = {"prompt_id": prompt.id, "prompt": prompt.columns["question"], "gold": prompt.columns["answer"]}
@@ -126,6 +125,12 @@ def test_where_all_samples_are_there_nothing_is_started_and_results_are_written(
         row |= {"tokens": 1, "finish_reason": "stop", "sample": draw.sample, "score": float(draw.sample == 0)}
         journal.append(record_of(draw, row, "tiny"))
     journal.close()
+
+
+def test_where_all_samples_are_there_nothing_is_started_and_results_are_written(
+    settings: dict[str, Any], tiny_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answer_all(settings, tiny_model, tmp_path / "runs/e")
     stale = tmp_path / "runs/e/comparison.json"
     stale.write_text("[]")
     assert evaluate(settings, tmp_path) == 0
@@ -136,3 +141,16 @@ def test_where_all_samples_are_there_nothing_is_started_and_results_are_written(
     results = json.loads((tmp_path / "runs/e/results.json").read_text())
     assert results["sums"]["avg@3"]["value"] == pytest.approx(1 / 3)
     assert results["sums"]["avg@3"]["n"] == 5
+
+
+def test_items_of_one_content_are_items_each_and_no_samples_of_one(
+    settings: dict[str, Any], tiny_model: Path, tmp_path: Path
+) -> None:
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text(2 * rows.read_text())
+    settings["evaluation"]["samples"] = 1
+    answer_all(settings, tiny_model, tmp_path / "runs/e")
+    assert evaluate(settings, tmp_path) == 0
+    results = json.loads((tmp_path / "runs/e/results.json").read_text())
+    assert results["sums"]["accuracy"]["n"] == 10
+    assert not any("@" in metric for metric in results["sums"])
