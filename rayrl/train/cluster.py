@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import ray
+from ray._private.state import available_resources_per_node
 
 from rayrl.config import EvaluationConfig, TrainingConfig
 from rayrl.errors import ConfigError, ResourceError
@@ -45,15 +46,15 @@ QUIET = {
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """free: resources of all nodes together, by kind, with what it can grow by (`MOST`). nodes: what each has, free or
-    not; None: others may come."""
+    """free: resources of all nodes together, by kind, with what it can grow by (`MOST`). nodes: what is free of each;
+    None: others may come."""
 
     free: dict[str, float]
     nodes: list[dict[str, float]] | None
 
 
-def _cluster(free: dict[str, float]) -> Cluster:
-    return Cluster(free, None if MOST in os.environ else [node["Resources"] for node in ray.nodes() if node["Alive"]])
+def _cluster(free: dict[str, float], nodes: list[dict[str, float]]) -> Cluster:
+    return Cluster(free, None if MOST in os.environ else nodes)
 
 
 @contextmanager
@@ -68,7 +69,7 @@ def connect() -> Iterator[Cluster]:
         ResourceError: No such cluster, or Ray did not start.
     """
     if ray.is_initialized():
-        yield _cluster(ray.cluster_resources())
+        yield _cluster(ray.cluster_resources(), [node["Resources"] for node in ray.nodes() if node["Alive"]])
         return
     verbose = os.environ.get("RAYRL_VERBOSE") == "1"
     for name, value in QUIET.items():
@@ -83,7 +84,7 @@ def connect() -> Iterator[Cluster]:
     for name in ("ray.train", "ray.tune", "ray"):
         logging.getLogger(name).setLevel(level)
     try:
-        yield _cluster(reachable_resources())
+        yield _cluster(reachable_resources(), free_nodes())
     finally:
         ray.shutdown()
 
@@ -103,6 +104,11 @@ def reachable_resources() -> dict[str, float]:
             f'{MOST}={os.environ[MOST]!r}: write it as \'{{"CPU": 64, "GPU": 8}}\', or unset it'
         ) from error
     return free | {kind: free.get(kind, 0.0) + max(0.0, most[kind] - has.get(kind, 0.0)) for kind in most}
+
+
+def free_nodes() -> list[dict[str, float]]:
+    """What is free of each node: as much of a kind can be free in all, and no node have it together."""
+    return list(available_resources_per_node().values())
 
 
 def start_ray(**options: Any) -> None:
@@ -141,8 +147,8 @@ def _require_nodes(config: EvaluationConfig, nodes: Sequence[Mapping[str, float]
             asked = " and ".join(f"{amount:g} {kind}s" for kind, amount in bundle.items() if amount)
             have = "; ".join(", ".join(f"{node.get(kind, 0):g} {kind}s" for kind in ("CPU", "GPU")) for node in nodes)
             raise ResourceError(
-                f"each {what} asks for {asked} of one node, and {count} of them are asked for: the cluster's nodes "
-                f"({have}) have room for {room}; lower {setting}, or add nodes"
+                f"each {what} asks for {asked} of one node, and {count} of them are asked for: what is free on the "
+                f"cluster's nodes ({have}) has room for {room}; lower {setting}, or add nodes"
             )
 
 

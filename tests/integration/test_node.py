@@ -19,8 +19,15 @@ NODE = ROOT / "launch" / "node.sh"
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
 NODES = """
 import ray, sys
+from rayrl.train.cluster import free_nodes
 ray.init(log_to_driver=False)
 print(sorted(name for name in ray.cluster_resources() if name in ("first", "second")))
+@ray.remote(num_gpus=2)
+class Holder:
+    def up(self): pass
+holder = Holder.remote()
+ray.get(holder.up.remote())
+print(sorted(node.get("GPU", 0) for node in free_nodes()))
 sys.exit(7)
 """
 
@@ -54,14 +61,16 @@ def left_over(folder: Path) -> list[str]:
 def test_the_command_sees_all_machines_and_its_end_ends_the_cluster(folder: Path) -> None:
     port = free_port()
     ports = {"PORT": port, "DEADLINE_S": 240 * PATIENCE}
-    one = f"--num-cpus=1 --include-dashboard=false --temp-dir={folder} --ray-client-server-port={free_port()}"
+    room = "--num-cpus=1 --num-gpus=3"
+    one = f"{room} --include-dashboard=false --temp-dir={folder} --ray-client-server-port={free_port()}"
     # The second comes first, and waits.
-    second = start(1, '--num-cpus=1 --resources={"second":1}', "true", **ports)
+    second = start(1, room + ' --resources={"second":1}', "true", **ports)
     first = start(0, one + ' --resources={"first":1}', sys.executable, "-c", NODES, **ports)
     try:
         out, err = first.communicate(timeout=400 * PATIENCE)
         assert first.returncode == 7, err
         assert "['first', 'second']" in out
+        assert "[1.0, 3.0]" in out, "an actor has two of the GPUs of one node"
         _, err = second.communicate(timeout=120 * PATIENCE)
         assert (second.returncode, "has ended" in err) == (0, True), err
         deadline = time.monotonic() + 60 * PATIENCE

@@ -63,18 +63,18 @@ def split_over(gpus: int, replicas: int = 1, **changes: Any) -> GRPOConfig:
 
 def test_a_generator_over_more_gpus_than_a_node_has_is_refused_though_the_cluster_has_them() -> None:
     require_resources(split_over(4), cluster((8, 4), (8, 2)))
-    said = "each generator asks for 1 CPUs and 4 GPUs of one node, and 1 of them are asked for: the cluster's nodes "
-    said += "(8 CPUs, 3 GPUs; 8 CPUs, 3 GPUs) have room for 0; lower generator.gpus"
+    said = "each generator asks for 1 CPUs and 4 GPUs of one node, and 1 of them are asked for: what is free on "
+    said += "the cluster's nodes (8 CPUs, 3 GPUs; 8 CPUs, 3 GPUs) has room for 0; lower generator.gpus"
     with pytest.raises(ResourceError, match=re.escape(said)):
         require_resources(split_over(4), cluster((8, 3), (8, 3)))
 
 
 def test_as_many_as_fit_on_the_nodes_are_counted_node_by_node() -> None:
     require_resources(split_over(2, replicas=2), cluster((8, 3), (8, 3)))
-    with pytest.raises(ResourceError, match=r"3 of them are asked for: .* have room for 2"):
+    with pytest.raises(ResourceError, match=r"3 of them are asked for: .* has room for 2"):
         require_resources(split_over(2, replicas=3), cluster((8, 3), (8, 3)))
     ranks = {"learner": {"workers": 3, "gpus_per_worker": 1}}
-    with pytest.raises(ResourceError, match=r"each learner rank asks for 1 CPUs and 1 GPUs .* have room for 2"):
+    with pytest.raises(ResourceError, match=r"each learner rank asks for 1 CPUs and 1 GPUs .* has room for 2"):
         require_resources(split_over(0, **ranks), cluster((8, 0), (8, 2)))
     half = {"generator": {"gpus": 0.5, "tensor_parallel_size": 1}, "learner": {"gpus_per_worker": 0.5}}
     require_resources(split_over(0, **half), cluster((8, 1)))
