@@ -215,7 +215,11 @@ def tiny(tiny_model: Path, tmp_path: Path) -> dict[str, Any]:
 
 @pytest.fixture
 def tiny_sft(tiny_config: dict[str, Any]) -> dict[str, Any]:
-    """SFT on the same model and rows."""
+    return as_sft(tiny_config)
+
+
+def as_sft(config: dict[str, Any]) -> dict[str, Any]:
+    """SFT on the same model and rows as `tiny`'s."""
     shared = ("run", "model", "train_data", "eval_data", "prompt", "rewards", "generator", "learner", "checkpoint")
     own = {"steps": 8, "examples_per_step": 12, "target": {"max_tokens": 100}, "evaluation": {"max_tokens": 8}}
-    return {key: tiny_config[key] for key in shared} | own
+    return {key: config[key] for key in shared} | own

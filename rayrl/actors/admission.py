@@ -39,6 +39,8 @@ class CoordinatorState:
     ledger: Ledger = field(default_factory=Ledger)
     flat: frozenset[int] = frozenset()
     """Prompts, by index, whose completions all earned the same the last time."""
+    evaluation_due: bool = False
+    """The evaluation after step `next_step` was not recorded yet."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -143,6 +143,12 @@ class Coordinator:
                 for one in self.config.evaluation_sets
             }
 
+    async def evaluate_all(self) -> HarnessResult:
+        """As `evaluate`, then the tasks of lm-evaluation-harness; raises as both."""
+        sets = await self.evaluate()
+        found = await self.evaluate_harness() if self.config.harness_tasks else HarnessResult({}, {})
+        return HarnessResult(sets | found.rows, found.figures)
+
     async def draw(self, name: str, index: int, sample: int) -> EvaluationRow:
         """One sample of a prompt of the set `name`, scored.
 

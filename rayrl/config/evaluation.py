@@ -16,6 +16,9 @@ class EvalSettings(Settings):
     """Evaluate before the first step."""
     every_steps: int = Field(0, ge=0)
     """Evaluation every so many steps, beside that after the last; 0: after the last only."""
+    beside_training: bool = False
+    """SFT: train on while generators evaluate, until the next evaluation is due. For generators with GPUs or cores of
+    their own."""
     temperature: float = Field(0.0, ge=0)
     """Sampling of held-out completions; 0 is greedy."""
     top_p: float = Field(1.0, gt=0, le=1)

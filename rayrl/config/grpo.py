@@ -63,6 +63,11 @@ class GRPOConfig(TrainingConfig):
                 f"dynamic_sampling ({self.dynamic_sampling:g}) replaces not one of {self.prompts_per_step} groups: at "
                 f"least {1 + 1 / self.prompts_per_step:g}, or 1 for none"
             )
+        if self.evaluation.beside_training:
+            raise ValueError(
+                "evaluation.beside_training is for SFT: in GRPO the generators that evaluate one version of the "
+                "weights must sample from the next; leave it out"
+            )
         return self
 
     @model_validator(mode="after")

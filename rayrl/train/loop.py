@@ -11,21 +11,20 @@ import torch
 import torch.distributed as dist
 
 from rayrl.actors.admission import CoordinatorState, StepBatch
-from rayrl.actors.deadlines import fetch, fetch_guarded
+from rayrl.actors.deadlines import fetch
 from rayrl.config import GRPOConfig, SFTConfig
 from rayrl.errors import SyncError
-from rayrl.evaluate.summary import cut_off_warning, summarize
 from rayrl.learner.learner import Learner
 from rayrl.learner.metrics import over_updates
 from rayrl.train.base_distance import BaseDistance
 from rayrl.train.checkpoints import Checkpoints
 from rayrl.train.device import require_device_memory
 from rayrl.train.entry import RankJob
+from rayrl.train.evaluations import Evaluations
 from rayrl.train.grpo import Rollouts
 from rayrl.train.run_directory import EXAMPLES
 from rayrl.train.sft import Examples
 from rayrl.train.source import Source, StepWork
-from rayrl.train.statistics import evaluation_statistics
 from rayrl.train.weight_sender import WeightSender
 from rayrl.units import GB
 
@@ -65,7 +64,7 @@ class Rank:
         )
         self.sender = WeightSender(self.config, self.learner, job.coordinator, self.rank, self._wait)
         self.distance = BaseDistance(self.config, self.learner, job.folder, job.model)
-        self.warned: set[str] = set()  # sets of which it was said that many completions are cut off
+        self.evaluations = Evaluations(self.config, job.coordinator, self._log)
 
     def _source(self) -> Source:
         if isinstance(self.config, SFTConfig):
@@ -89,6 +88,8 @@ class Rank:
         self._publish(state.next_step, self.learner.rounded_base())
         if state.next_step == 0:
             self._begin()
+        elif state.evaluation_due:
+            self._evaluate(state.next_step)
         if self.first:
             self._wait(self.coordinator.start.remote(), "the coordinator to start")
         for step in range(state.next_step, self.config.steps):
@@ -98,6 +99,7 @@ class Rank:
         if self.config.steps:
             self._phase("export")
             self.learner.export(self.job.folder / "model")
+        self.evaluations.finish()
 
     def _begin(self) -> None:
         """What is measured before the first step."""
@@ -131,15 +133,19 @@ class Rank:
         last = step + 1 == self.config.steps
         every = self.config.evaluation.every_steps
         if last or (every and (step + 1) % every == 0):
+            self.evaluations.finish()
             if not self.source.needs_generators:
                 self._publish(step + 1)
             self._evaluate(step + 1)
         if last or (step + 1) % self.config.checkpoint.every_steps == 0:
             self._phase("checkpoint")
             self.distance.measure(step + 1)
+            due = self.evaluations.due(step + 1)
             empty = CoordinatorState(step + 1)
             state = self._wait(self.coordinator.state.remote(step + 1), "the state") if self.first else empty
+            state.evaluation_due = due
             self.checkpoints.save(self.learner, state)
+        self.evaluations.collect()
 
     def _learn(self, work: StepWork) -> dict[str, float]:
         """The step's updates, and their metrics together."""
@@ -154,24 +160,10 @@ class Rank:
             self.sender.send(version, base)
 
     def _evaluate(self, step: int) -> None:
-        if not self.first or not self.config.evaluates:
-            return
-        started = time.monotonic()
-        ping, deadline_s = self.coordinator.ping.remote, self.config.run.deadline_s
-        sets = fetch_guarded(self.coordinator.evaluate.remote(), f"the evaluation after step {step}", deadline_s, ping)
-        figures: dict[str, float] = {}
-        if self.config.harness_tasks:
-            asked = self.coordinator.evaluate_harness.remote()
-            found = fetch_guarded(asked, f"the tasks after step {step}", deadline_s, ping)
-            sets, figures = sets | found.rows, found.figures
-        took = {"time/evaluate_s": time.monotonic() - started}
-        k = {one.name: one.k for one in self.config.evaluation_sets}
-        self._log({"kind": "eval", "step": step, "rows": sets} | evaluation_statistics(sets, k) | figures | took)
-        for name, rows in sets.items():
-            warning = cut_off_warning(name, summarize(rows))
-            if warning and name not in self.warned:  # once a run, and again where it resumes
-                self.warned.add(name)
-                self._log({"kind": "event", "event": "cut_off", "detail": warning})
+        if self.first:
+            self.evaluations.start(step)
+        if not self.config.evaluation.beside_training:
+            self.evaluations.finish()
 
     def _phase(self, name: str) -> None:
         if self.first:

@@ -112,3 +112,11 @@ class CountedEngine(TransformersEngine):
             await asyncio.sleep(self.settings.options["seconds"])
             with Path(self.settings.options["asked"]).open("a") as asked:
                 asked.write(f"{os.getpid()}\n")
+
+
+class SlowEngine(TransformersEngine):
+    """Takes its time, as an engine does that evaluates beside a learner."""
+
+    async def generate(self, prompt_token_ids: list[int], sampling: Sampling) -> list[Rollout]:
+        await asyncio.sleep(8)
+        return await super().generate(prompt_token_ids, sampling)

@@ -74,6 +74,7 @@ def test_overrides_are_read_as_yaml_and_beat_the_file() -> None:
         ({"updates_per_step": 5}, ["prompts_per_step (16)", "multiple of updates_per_step (5)"]),
         ({"stale_groups": "drop"}, ["stale_groups: drop", "max_staleness above 0"]),
         ({"dynamic_sampling": 1.01}, ["dynamic_sampling (1.01)", "16 groups", "at least 1.0625"]),
+        ({"evaluation": {"beside_training": True}}, ["evaluation.beside_training is for SFT", "leave it out"]),
         ({"rewards": [{"function": "math"}]}, ["rewards", "'math'", "neither built in", "maths"]),
         ({"rewards": []}, ["rewards", "at least 1"]),
         ({"adapter.dropout": 0.1}, ["adapter.dropout (0.1) must be 0"]),

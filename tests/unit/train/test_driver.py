@@ -16,7 +16,7 @@ from rayrl.config import SFTConfig
 from rayrl.learner.learner import Learner
 from rayrl.train.run_directory import EXAMPLES
 from rayrl.train.sft import Examples
-from tests.conftest import Command, commands, tiny
+from tests.conftest import Command, as_sft, commands, tiny
 from tests.fakes.model import make_model
 
 pytestmark = pytest.mark.timeout(900)
@@ -200,13 +200,23 @@ def test_an_error_that_only_the_first_rank_meets_ends_both_at_once(
     assert run.left_running() == []
 
 
-def test_sft_gives_the_weights_of_a_plain_learner(rayrl: Start, tiny_sft: dict[str, Any]) -> None:
-    run = rayrl("sft", tiny_sft)
-    assert run.wait(300) == 0, run.stderr
+@pytest.fixture(scope="module")
+def supervised(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Command, dict[str, Any]]]:
+    """SFT, undisturbed, with its settings."""
+    folder = tmp_path_factory.mktemp("supervised")
+    config = as_sft(tiny(tiny_model, folder)) | {"evaluation": {"max_tokens": 8, "every_steps": 4}}
+    with commands(folder) as start:
+        run = start("sft", config)
+        assert run.wait(300) == 0, run.stderr
+        yield run, config
+
+
+def test_sft_gives_the_weights_of_a_plain_learner(supervised: tuple[Command, dict[str, Any]]) -> None:
+    run, tiny_sft = supervised
     records = run.records("step")
     assert [record["step"] for record in records] == list(range(1, tiny_sft["steps"] + 1))
     assert records[-1]["train/loss"] < records[0]["train/loss"]
-    assert [record["step"] for record in run.records("eval")] == [0, tiny_sft["steps"]]
+    assert [record["step"] for record in run.records("eval")] == [0, 4, tiny_sft["steps"]]
     assert run.left_running() == []
 
     config = SFTConfig.model_validate(tiny_sft)
@@ -221,3 +231,22 @@ def test_sft_gives_the_weights_of_a_plain_learner(rayrl: Start, tiny_sft: dict[s
     torch.set_num_threads(threads)
     learner.export(run.run_dir / "again" / "model")
     assert same(weights(run.run_dir), weights(run.run_dir / "again"))
+
+
+def test_an_evaluation_beside_training_is_that_of_the_step_it_was_due_after_also_where_it_is_cut_short(
+    supervised: tuple[Command, dict[str, Any]], rayrl: Start, tiny_sft: dict[str, Any]
+) -> None:
+    """Interrupted between the checkpoint and the end of the evaluation of the same step, and resumed."""
+    undisturbed, _ = supervised
+    beside = {"max_tokens": 8, "every_steps": 4, "beside_training": True, "at_start": False}
+    config = tiny_sft | {"evaluation": beside}
+    run = rayrl("sft", config, "--generator.engine", "tests.fakes.engine:SlowEngine")
+    run.wait_for(lambda: any(record["step"] > 4 for record in run.records("step")), 250, "a step beside the evaluation")
+    assert run.records("eval") == []
+    run.interrupt()
+    resumed = rayrl("sft", config, "--run.resume", "true")
+    assert resumed.wait(300) == 0, resumed.stderr
+    assert [record["step"] for record in resumed.records("eval")] == [4, 8]
+    for file in ("rollouts/eval_000004.jsonl", "rollouts/eval_000008.jsonl"):
+        assert rows(resumed.run_dir / file) == rows(undisturbed.run_dir / file)
+    assert same(weights(resumed.run_dir), weights(undisturbed.run_dir))
