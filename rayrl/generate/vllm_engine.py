@@ -3,7 +3,10 @@
 import asyncio
 import dataclasses
 import os
-from collections.abc import AsyncIterator, Iterable, Sequence
+import sys
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -51,9 +54,9 @@ class VLLMEngine:
         }
         from vllm.platforms import current_platform
 
+        environment: dict[str, str] = {}
         if current_platform.is_cpu():
-            _preload_openmp()
-            os.environ |= _openmp(settings.threads)
+            environment = _openmp(settings.threads)
             arguments |= {
                 "dtype": settings.dtype,
                 "kv_cache_memory_bytes": settings.kv_cache_bytes,
@@ -65,6 +68,12 @@ class VLLMEngine:
                 "block_size": 32,  # the smallest: a group shares its prompt (and all prompts their system message)
                 "max_num_batched_tokens": max(8192, settings.max_model_len),
             }
+            if settings.tensor_parallel_size == 1:
+                from vllm.v1.executor.uniproc_executor import UniProcExecutor
+
+                # In the engine's own process: one less to start and to talk to. By its name vLLM starts a process for
+                # it all the same, to set OpenMP's environment there; here the engine's process has it already.
+                arguments |= {"distributed_executor_backend": UniProcExecutor}
         else:
             arguments |= {"gpu_memory_utilization": settings.gpu_memory_utilization}
 
@@ -76,7 +85,8 @@ class VLLMEngine:
             arguments |= {"enable_lora": True, "max_loras": 1, "max_lora_rank": _lora_rank(settings.adapter["r"])}
         arguments |= {"weight_transfer_config": WeightTransferConfig(backend=BACKEND)} | settings.options
         try:
-            self._llm = AsyncLLM.from_engine_args(AsyncEngineArgs(**arguments))
+            with _inherited(environment):
+                self._llm = AsyncLLM.from_engine_args(AsyncEngineArgs(**arguments))
         except TypeError as error:
             raise ModelError(f"generator.options: vLLM does not take {settings.options!r}: {error}") from error
         await self._llm.init_weight_transfer_engine(_request(init_info={}))
@@ -257,16 +267,28 @@ def _lora_rank(rank: int) -> int:
 def _openmp(threads: int) -> dict[str, str]:
     """Environment of vLLM's threads; 0: as many as cores. Fewer are not bound, or all engines would share a core."""
     cores = sorted(os.sched_getaffinity(0))
-    if threads in (0, len(cores)):
-        return {"VLLM_CPU_OMP_THREADS_BIND": ",".join(map(str, cores))}
-    return {"VLLM_CPU_OMP_THREADS_BIND": "nobind", "OMP_NUM_THREADS": str(threads), "KMP_BLOCKTIME": "5"}
+    count = threads or len(cores)
+    found = {"VLLM_CPU_OMP_THREADS_BIND": "nobind", "OMP_NUM_THREADS": str(count), "KMP_BLOCKTIME": "5"}
+    if count == len(cores):  # as vLLM itself does for the processes of its workers
+        bound = f"granularity=fine,explicit,proclist=[{','.join(map(str, cores))}]"
+        found |= {"KMP_AFFINITY": bound, "KMP_TPAUSE": "0"}
+    library = Path(sys.prefix) / "lib" / "libiomp5.so"  # Intel's, where it is installed: vLLM's advice for CPUs
+    preloaded = os.environ.get("LD_PRELOAD", "")
+    if library.is_file() and "libiomp" not in preloaded:
+        found["LD_PRELOAD"] = ":".join(filter(None, [preloaded, str(library)]))
+    return found
 
 
-def _preload_openmp() -> None:
-    """Lets vLLM's own processes use Intel's OpenMP where it is installed (vLLM's advice for CPUs)."""
-    import sys
-    from pathlib import Path
-
-    library = Path(sys.prefix) / "lib" / "libiomp5.so"
-    if library.is_file() and "libiomp" not in os.environ.get("LD_PRELOAD", ""):
-        os.environ["LD_PRELOAD"] = ":".join(filter(None, [os.environ.get("LD_PRELOAD"), str(library)]))
+@contextmanager
+def _inherited(environment: dict[str, str]) -> Iterator[None]:
+    """Processes that are started within have it."""
+    before = {name: os.environ.get(name) for name in environment}
+    os.environ |= environment
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
