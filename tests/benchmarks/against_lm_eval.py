@@ -27,6 +27,7 @@ MAX_LENGTH = 2048
 IN_FLIGHT = 64
 ACCURACY = [{"metric": "acc", "aggregation": "mean", "higher_is_better": True}]
 FORM = "{{question.strip()}}\n" + "".join(f"{'ABCD'[n]}. {{{{choices[{n}]}}}}\n" for n in range(4)) + "Answer:"
+TASKS = ("letters", "options", "gsm8k")
 TIE = 1e-3
 """Nats within which two choices count as alike."""
 
@@ -170,6 +171,7 @@ async def measure(options: argparse.Namespace) -> list[dict[str, Any]]:
     limits = {"letters": options.likelihood, "options": options.likelihood, "gsm8k": options.generated}
     with tempfile.TemporaryDirectory() as tasks:
         files = task_files(Path(tasks), options.mmlu, options.gsm8k, options.shots)
+        files = {name: file for name, file in files.items() if name in options.only}
         engine = VLLMEngine(
             EngineSettings(folder, MAX_LENGTH + 1, 0, 256, 1, 0, 1 << 30, 0.85, {}, dtype=options.dtype)
         )
@@ -197,6 +199,7 @@ def main() -> None:
         "--batch-size", type=int, default=1, help="of the Hugging Face back end; lm-eval's default is 1"
     )
     parser.add_argument("--shots", type=int, default=0, help="examples before each question of multiple choice")
+    parser.add_argument("--only", nargs="+", choices=TASKS, default=TASKS)
     parser.add_argument("--dtype", default="float32")
     for row in asyncio.run(measure(parser.parse_args())):
         print(json.dumps(row, indent=1), flush=True)
