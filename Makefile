@@ -1,4 +1,4 @@
-.PHONY: setup demo test check docs lock lm_eval
+.PHONY: setup demo test check docs lock lm_eval bench
 python := .venv/bin/python
 
 setup: ## make .venv and install the pinned set
@@ -25,3 +25,7 @@ lm_eval: setup ## lm-evaluation-harness, for benchmarks that are its tasks
 
 lock: setup ## resolve the pinned sets anew
 	@$(python) launch/lock.py
+
+bench: lm_eval ## speed and memory against TRL, lm-eval, math-verify and floors: one table, on an idle machine
+	@$(python) -m pip --disable-pip-version-check -qq install --no-deps --no-compile trl==1.16.0
+	@$(python) -m tests.benchmarks.bench

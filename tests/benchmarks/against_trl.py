@@ -7,6 +7,8 @@ from typing import Any
 import torch
 
 Row = tuple[list[int], list[int]]  # prompt, completion
+PACK = 1024
+"""Tokens of a pack: TRL's default `max_length`."""
 
 
 def _arguments(tuned: bool, rows: int) -> dict[str, Any]:
@@ -21,18 +23,24 @@ def _arguments(tuned: bool, rows: int) -> dict[str, Any]:
     return arguments | ({"gradient_checkpointing": False} if tuned else {})
 
 
-def sft_step(model: str, rows: list[Row], tuned: bool = False) -> Any:
-    """() -> loss: one forward and backward of SFTTrainer over all rows. `tuned`: no checkpointing."""
+def sft_step(model: str, rows: list[Row], tuned: bool = False, packed: bool = False) -> Any:
+    """() -> loss: forward and backward of SFTTrainer over all rows. `tuned`: no checkpointing. `packed`: rows in packs
+    of up to PACK tokens, one pack at a time; else all rows at once, padded."""
     from datasets import Dataset
     from trl import SFTConfig, SFTTrainer
 
     data = [{"input_ids": p + c, "completion_mask": [0] * len(p) + [1] * len(c)} for p, c in rows]
-    arguments = SFTConfig(**_arguments(tuned, len(rows)), completion_only_loss=True, max_length=None)
+    arguments = SFTConfig(
+        **_arguments(tuned, 1 if packed else len(rows)),
+        completion_only_loss=True,
+        max_length=PACK if packed else None,
+        packing=packed,
+    )
     trainer = SFTTrainer(model=model, args=arguments, train_dataset=Dataset.from_list(data))
-    batch = next(iter(trainer.get_train_dataloader()))
+    batches = list(trainer.get_train_dataloader())
     prepared = trainer.accelerator.prepare(trainer.model)
-    trainer.current_gradient_accumulation_steps = 1
-    return lambda: float(trainer.training_step(prepared, batch))
+    trainer.current_gradient_accumulation_steps = len(batches)
+    return lambda: sum(float(trainer.training_step(prepared, batch)) for batch in batches)
 
 
 def grpo_trainer(model: str, rows: list[Row], tuned: bool = False, **settings: Any) -> Any:

@@ -81,14 +81,14 @@ def floor(
     return Floor(forward, backward)
 
 
-def matmul_ceiling(device: torch.device, size: int, seconds: float = 1.0) -> float:
-    """Operations per second of square bfloat16 products on this device, the best of several.
+def matmul_ceiling(device: torch.device, size: int, seconds: float = 1.0, dtype: torch.dtype = torch.bfloat16) -> float:
+    """Operations per second of square products on this device, the best of several.
 
     On CPU per second of processor time over the threads used, so that other work on the machine counts little.
     """
     on_cpu = device.type == "cpu"
     clock = time.process_time if on_cpu else time.monotonic
-    left, right = (torch.randn(size, size, dtype=torch.bfloat16, device=device) for _ in range(2))
+    left, right = (torch.randn(size, size, dtype=dtype, device=device) for _ in range(2))
     best, until = 0.0, time.monotonic() + seconds
     while time.monotonic() < until:
         started = clock()

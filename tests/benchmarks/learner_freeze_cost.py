@@ -74,15 +74,29 @@ def child(name: str, arguments: argparse.Namespace) -> None:
     )
 
 
+def measure(preset: str, arguments: argparse.Namespace) -> dict[str, float]:
+    """What `child` prints, of a process of its own."""
+    command = [sys.executable, "-m", "tests.benchmarks.learner_freeze_cost", "--child", preset]
+    command += ["--rounds", str(arguments.rounds), "--threads", str(arguments.threads)]
+    command += ["--groups", str(arguments.groups), *["--checkpointing"] * arguments.checkpointing]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    found: dict[str, float] = json.loads(done.stdout.strip().splitlines()[-1])
+    return found
+
+
+def parser() -> argparse.ArgumentParser:
+    found = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    found.add_argument("--presets", nargs="+", default=[*PRESETS, "last_4", *ADAPTERS])
+    found.add_argument("--rounds", type=int, default=3)
+    found.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
+    found.add_argument("--groups", type=int, default=2)
+    found.add_argument("--checkpointing", action="store_true")
+    found.add_argument("--child")
+    return found
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--presets", nargs="+", default=[*PRESETS, "last_4", *ADAPTERS])
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
-    parser.add_argument("--groups", type=int, default=2)
-    parser.add_argument("--checkpointing", action="store_true")
-    parser.add_argument("--child")
-    arguments = parser.parse_args()
+    arguments = parser().parse_args()
     if arguments.child:
         child(arguments.child, arguments)
         return
@@ -90,11 +104,7 @@ def main() -> None:
     print("|---|---|---|---|---|---|---|---|---|", flush=True)
     first: dict[str, float] | None = None
     for preset in arguments.presets:
-        command = [sys.executable, "-m", "tests.benchmarks.learner_freeze_cost", "--child", preset]
-        command += ["--rounds", str(arguments.rounds), "--threads", str(arguments.threads)]
-        command += ["--groups", str(arguments.groups), *["--checkpointing"] * arguments.checkpointing]
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
-        row = json.loads(done.stdout.strip().splitlines()[-1])
+        row = measure(preset, arguments)
         first = first or row
         print(
             f"| {preset} | {row['million']:.1f} | {row['seconds']:.2f} | {row['seconds'] / first['seconds']:.2f} "

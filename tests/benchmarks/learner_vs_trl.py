@@ -1,10 +1,11 @@
 """Forward + backward of the embedded model on CPU: this learner, transformers' plain padded rows, TRL's trainers.
 
-    python -m tests.benchmarks.learner_vs_trl [--shapes a b c] [--contenders rayrl plain trl trl_tuned] [--rounds 2]
+    python -m tests.benchmarks.learner_vs_trl [--shapes a b c] [--contenders rayrl plain trl …] [--rounds 2]
 
 Each contender runs in a process of its own, one after the other, so that its peak memory is its own. Tokens are those
 of the rows without padding, the same number for all, however often a contender computes them. trl: its defaults
-(bfloat16 autocast, activation checkpointing); trl_tuned: without checkpointing. Install the `benchmark` extra for both.
+(bfloat16 autocast, activation checkpointing); trl_tuned: without checkpointing; trl_packed: that with packed rows (SFT
+alone). Install the `benchmark` extra for these.
 The ratio is of processor seconds, which other work on the machine changes least, most of all with `--threads 1`.
 """
 
@@ -28,6 +29,7 @@ SHAPES = {
     "b": "GRPO, 1024-token context, 8 x 32 completions",
     "c": "SFT, 16 GSM8K examples",
 }
+CONTENDERS = ["rayrl", "plain", "trl", "trl_tuned", "trl_packed"]
 
 
 def rows_of(shape: str, folder: str) -> list[Row]:
@@ -120,8 +122,11 @@ def child(contender: str, shape: str, rounds: int, threads: int) -> None:
     elif contender == "plain":
         step = plain_step(folder, rows)
     else:
-        make = against_trl.sft_step if shape == "c" else against_trl.grpo_step
-        step = make(folder, rows, tuned=contender == "trl_tuned")
+        tuned = contender != "trl"
+        if shape == "c":
+            step = against_trl.sft_step(folder, rows, tuned, packed=contender == "trl_packed")
+        else:
+            step = against_trl.grpo_step(folder, rows, tuned)
     times = []
     for _ in range(rounds):
         started = time.monotonic(), time.process_time()
@@ -134,10 +139,21 @@ def child(contender: str, shape: str, rounds: int, threads: int) -> None:
     print(json.dumps(result))
 
 
+def measure(shape: str, contender: str, rounds: int, threads: int) -> dict[str, float]:
+    """What `child` prints, of a process of its own. Raises RuntimeError with its last line where it fails."""
+    command = [sys.executable, "-m", "tests.benchmarks.learner_vs_trl", "--child", contender, shape]
+    command += ["--rounds", str(rounds), "--threads", str(threads)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(done.stderr.strip().splitlines()[-1])
+    found: dict[str, float] = json.loads(done.stdout.strip().splitlines()[-1])
+    return found
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--shapes", nargs="+", default=list(SHAPES), choices=list(SHAPES))
-    parser.add_argument("--contenders", nargs="+", default=["rayrl", "plain", "trl", "trl_tuned"])
+    parser.add_argument("--contenders", nargs="+", default=CONTENDERS)
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--child", nargs=2)
@@ -147,17 +163,16 @@ def main() -> None:
         return
     print("| shape | contender | tokens/s | per processor second | slower than rayrl | peak GB | load |")
     print("|---|---|---|---|---|---|---|", flush=True)
-    script = [sys.executable, "-m", "tests.benchmarks.learner_vs_trl"]
-    script += ["--rounds", str(arguments.rounds), "--threads", str(arguments.threads)]
     for shape in arguments.shapes:
         first: dict[str, float] | None = None
         for contender in arguments.contenders:
-            command = [*script, "--child", contender, shape]
-            done = subprocess.run(command, capture_output=True, text=True, check=False)
-            if done.returncode:
-                print(f"| {SHAPES[shape]} | {contender} | failed: {done.stderr.strip().splitlines()[-1]} | | | | |")
+            if contender == "trl_packed" and shape != "c":
                 continue
-            result = json.loads(done.stdout.strip().splitlines()[-1])
+            try:
+                result = measure(shape, contender, arguments.rounds, arguments.threads)
+            except RuntimeError as error:
+                print(f"| {SHAPES[shape]} | {contender} | failed: {error} | | | | |")
+                continue
             first = first or result
             tokens, processor = result["tokens"], result["processor"]
             print(

@@ -30,10 +30,8 @@ def timed(times: dict[str, list[float]], name: str, call: Callable[[], Any]) -> 
     return result
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--repeats", type=int, default=5)
-    repeats = parser.parse_args().repeats
+def measure(repeats: int) -> tuple[int, dict[str, float]]:
+    """Bytes, and median seconds of each part, of the whole (`sync`) and of one copy of as many bytes (`memcpy`)."""
     from transformers import AutoModelForCausalLM
 
     folder = resolve_model(EMBEDDED)
@@ -58,13 +56,20 @@ def main() -> None:
         size = sum(part.size for packet in packets for part in packet.parts)
         source, target = np.ones(size, np.uint8), np.zeros(size, np.uint8)
         timed(times, "memcpy", lambda target=target, source=source: np.copyto(target, source))
-    floor = statistics.median(times["memcpy"][1:])
-    print(f"{size / 1e6:.0f} MB in {dtype}, median of {repeats}; one copy of as much: {floor:.3f} s")
-    for name, values in times.items():
-        median = statistics.median(values[1:])
-        print(f"  {name:8} {median:.3f} s  {median / floor:6.1f} x the copy")
     ray.get(generator.close.remote(), timeout=60)
     ray.shutdown()
+    return size, {name: statistics.median(values[1:]) for name, values in times.items()}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--repeats", type=int, default=5)
+    repeats = parser.parse_args().repeats
+    size, medians = measure(repeats)
+    floor = medians["memcpy"]
+    print(f"{size / 1e6:.0f} MB in {compute_dtype()}, median of {repeats}; one copy of as much: {floor:.3f} s")
+    for name, median in medians.items():
+        print(f"  {name:8} {median:.3f} s  {median / floor:6.1f} x the copy")
 
 
 if __name__ == "__main__":

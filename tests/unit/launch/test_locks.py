@@ -4,6 +4,7 @@ import importlib.util
 import json
 import subprocess
 import sys
+import tomllib
 from importlib.metadata import Distribution, PackageNotFoundError
 from types import ModuleType
 
@@ -48,6 +49,12 @@ def test_the_extra_adds_all_that_a_set_up_lacks_for_it_and_moves_none_of_its_pin
     left_out = lock.LEFT_OUT[kind] | lock.LEFT_OUT[lock.EXTRA]
     assert lock.missing(lock.pins(kind) | added, everything, left_out) == []
     assert "lm-eval" in added
+
+
+def test_make_bench_installs_the_trl_of_the_extra() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    (trl,) = project["optional-dependencies"]["benchmark"]
+    assert f" {trl}\n" in (ROOT / "Makefile").read_text()
 
 
 @pytest.mark.parametrize("kind", lock.KINDS)
