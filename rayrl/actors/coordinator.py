@@ -6,9 +6,10 @@ generators and verifiers), `Records` (what the driver is to write down).
 
 import asyncio
 import pickle
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import ray
 
@@ -16,6 +17,7 @@ from rayrl.actors.admission import Admission, CoordinatorState, StepBatch
 from rayrl.actors.deadlines import expect
 from rayrl.actors.evaluation import draw, evaluate_set
 from rayrl.actors.fleet import Fleet
+from rayrl.actors.generator import RestartedError
 from rayrl.actors.harness import Harness, HarnessResult
 from rayrl.actors.records import News, Phase, Records
 from rayrl.config import EvalConfig, GRPOConfig, SFTConfig
@@ -23,6 +25,24 @@ from rayrl.generate.engine import TransferStep
 from rayrl.jsonl import Record
 from rayrl.rollout_row import EvaluationRow
 from rayrl.types import Prompt, Rollout, Sampling
+
+P, T = ParamSpec("P"), TypeVar("T")
+Asked = Callable[Concatenate["Coordinator", P], Awaitable[T]]
+
+
+def restored(method: Asked[P, T]) -> Asked[P, T]:
+    """A call that only a coordinator with prompts can answer; one that Ray restarted raises RestartedError.
+
+    Who had no call in flight when it died learns of it so, and starts again from the newest checkpoint.
+    """
+
+    @wraps(method)
+    async def checked(self: "Coordinator", *args: P.args, **kwargs: P.kwargs) -> T:
+        if not self.holds_prompts:
+            raise RestartedError("the coordinator was restarted, and no learner has restored it yet")
+        return await method(self, *args, **kwargs)
+
+    return checked
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +65,7 @@ class Coordinator:
         self.admission = Admission(config, self.fleet)
         self.harness = Harness(config, self.fleet)
         self.evaluated: dict[str, list[Prompt]] = {}
+        self.holds_prompts = False
 
     # -- the learner's side ----------------------------------------------------------------------------------------
 
@@ -52,6 +73,7 @@ class Coordinator:
         """Takes the prompts, before anything else is asked for."""
         self.admission.hold(prompts.train)
         self.evaluated = prompts.evaluated
+        self.holds_prompts = True
 
     async def restore(self, state: CoordinatorState, prompts: PromptSets) -> None:
         """Starts at a step, the first time or again: what was in flight is dropped and drawn again from the stream.
@@ -64,6 +86,7 @@ class Coordinator:
         self.fleet.version = state.next_step
         await self.fleet.ready()
 
+    @restored
     async def state(self, next_step: int) -> CoordinatorState:
         """What `restore` needs to resume with `next_step`; given once the driver has written down all that came before.
 
@@ -78,11 +101,13 @@ class Coordinator:
         await expect(written(), "the driver to write down the records", self.config.run.deadline_s)
         return self.admission.state(next_step)
 
+    @restored
     async def start(self) -> None:
         """Opens admission."""
         self.admission.open = True
         self.admission.admit()
 
+    @restored
     async def batch(self, step: int) -> StepBatch:
         """Waits for the groups of a step. They stay until the next step is asked for, so that every rank gets them.
 
@@ -92,6 +117,7 @@ class Coordinator:
         """
         return await self.admission.batch(step)
 
+    @restored
     async def publish(self, version: int, packets: list[Any], base: Sequence[Any] = ()) -> None:
         """Gives new weights to every generator and admits the prompts that this allows.
 
@@ -106,14 +132,17 @@ class Coordinator:
         await self.fleet.publish(version, packets, base)
         self.admission.admit()
 
+    @restored
     async def generators_hold_base(self) -> bool:
         """As `Fleet.hold_base`."""
         return await expect(self.fleet.hold_base(), "generators to tell their version", self.config.run.deadline_s)
 
+    @restored
     async def prepare_transfer(self) -> bool:
         """As `Fleet.prepare_transfer`."""
         return await self.fleet.prepare_transfer()
 
+    @restored
     async def transfer(self, step: TransferStep, fields: dict[str, Any]) -> None:
         """As `Fleet.transfer`; with the last step, the prompts that it allows are admitted.
 
@@ -127,10 +156,12 @@ class Coordinator:
         if step == "finish":
             self.admission.admit()
 
+    @restored
     async def keep(self, packets: list[Any]) -> None:
         """As `Fleet.keep`."""
         self.fleet.keep(packets)
 
+    @restored
     async def evaluate(self) -> dict[str, list[EvaluationRow]]:
         """Every sample of each prompt of every evaluated set, scored: a row each, in order, by the set's name.
 
@@ -149,6 +180,7 @@ class Coordinator:
         found = await self.evaluate_harness() if self.config.harness_tasks else HarnessResult({}, {})
         return HarnessResult(sets | found.rows, found.figures)
 
+    @restored
     async def draw(self, name: str, index: int, sample: int) -> EvaluationRow:
         """One sample of a prompt of the set `name`, scored.
 
@@ -159,6 +191,7 @@ class Coordinator:
         chosen = next(one for one in self.config.evaluation_sets if one.name == name)
         return await draw(chosen, self.evaluated[name][index], sample, self.config.run.seed, self.fleet)
 
+    @restored
     async def evaluate_harness(
         self, names: Sequence[str] | None = None, known: Mapping[str, Record] | None = None
     ) -> HarnessResult:
@@ -175,6 +208,7 @@ class Coordinator:
     async def ping(self) -> None:
         """Answers that it is there."""
 
+    @restored
     async def log(self, record: dict[str, Any]) -> None:
         """Takes one record for metrics.jsonl."""
         self.records.add(record)

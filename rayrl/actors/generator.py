@@ -41,7 +41,7 @@ def engine_settings(
 
 
 class RestartedError(Exception):
-    """Ray restarted the actor: it must be started and given the newest weights before it is of use."""
+    """Ray restarted the actor: it must be given again what it held before it is of use."""
 
 
 class GeneratorActor:

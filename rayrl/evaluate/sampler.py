@@ -16,6 +16,7 @@ from rayrl.actors.admission import CoordinatorState
 from rayrl.actors.coordinator import PromptSets
 from rayrl.actors.deadlines import LONGER, fetch
 from rayrl.actors.records import News, Phase
+from rayrl.actors.replicas import LOST
 from rayrl.errors import DeadlineError, RayrlError
 from rayrl.evaluate.answers import ANSWER, AnswerFile
 from rayrl.evaluate.draws import Draw, model_key
@@ -87,7 +88,7 @@ def _actors(plan: EvalPlan) -> Iterator[RunActors]:
             packets = [ray.put(packet) for packet in pack(target.adapter_tensors())]
             fetch(actors.coordinator.publish.remote(0, packets), "generators to load the adapter", longest)
         yield actors
-    except ray.exceptions.RayActorError as error:
+    except LOST as error:
         raise RayrlError(f"the coordinator died: {error}; the same command goes on where this one ended") from error
     finally:
         actors.stop()

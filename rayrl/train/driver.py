@@ -109,7 +109,7 @@ def _train(config: TrainingConfig, plan: RunPlan, folder: Path, writer: Writer, 
     try:
         training = actors.start_training(config, plan, folder)
         seen, token = 0, ""
-        finished = False
+        finished = lost = False
         while not finished:
             finished = bool(wait([training], timeout=POLL_S).done)
             try:
@@ -117,8 +117,11 @@ def _train(config: TrainingConfig, plan: RunPlan, folder: Path, writer: Writer, 
                 news: News = fetch(asked, "the coordinator's records", 60, "its machine may have too much to do")
             except ray.exceptions.RayActorError:
                 # Ray restarts it, and Ray Train the ranks that lost it, which resume from the newest checkpoint.
-                writer.event("actor_lost", "the coordinator")
+                if not lost:
+                    writer.event("actor_lost", "the coordinator")
+                lost = True
                 continue
+            lost = False
             seen, token = (seen if news.token == token else 0) + len(news.records), news.token
             for record in news.records:
                 writer.write(record)

@@ -125,17 +125,19 @@ def memory_slots(run_bytes: int) -> float | None:
 
 
 def memory_available() -> int:
-    """Free memory in bytes: the machine's, or what the container's limit leaves.
+    """Free memory in bytes, up to where Ray kills: the machine's, or what the container's limit leaves.
 
     Pages of files that have not been used lately are dropped before the limit is met: they count as free, as Kubernetes
     counts them.
     """
-    free = int(psutil.virtual_memory().available)
+    machine = psutil.virtual_memory()
+    limit, free = int(machine.total), int(machine.available)
     with contextlib.suppress(OSError, ValueError):
-        limit, used = (int((CGROUP / f"memory.{name}").read_text()) for name in ("max", "current"))
+        most, used = (int((CGROUP / f"memory.{name}").read_text()) for name in ("max", "current"))
         cached = re.search(r"^inactive_file (\d+)$", (CGROUP / "memory.stat").read_text(), re.MULTILINE)
-        free = min(free, limit - used + int(cached[1] if cached else 0))
-    return free
+        limit, free = min(limit, most), min(free, most - used + int(cached[1] if cached else 0))
+    kept = 1 - float(os.environ.get("RAY_memory_usage_threshold", 0.95))
+    return free - int(kept * limit)
 
 
 def largest_microbatch(config: TrainingConfig, data: Datasets) -> int:

@@ -42,7 +42,7 @@ def test_generators_hold_what_was_broadcast_and_one_that_is_lost_joins_again(
     import ray
     import torch
 
-    from rayrl.actors.coordinator import Coordinator
+    from rayrl.actors.coordinator import Coordinator, PromptSets
     from rayrl.actors.deadlines import expect
     from rayrl.actors.generator import GeneratorActor, engine_settings
     from rayrl.config import GRPOConfig
@@ -90,6 +90,7 @@ def test_generators_hold_what_was_broadcast_and_one_that_is_lost_joins_again(
         settings = engine_settings(config.generator, folder, 128, 0)
         generators = [actors.remote("vllm", settings) for _ in range(2)]
         coordinator = Coordinator(config, generators, [])
+        coordinator.hold(PromptSets([], {}))
         sender = WeightSender(config, learner, Local(), 0, lambda reference, what: run(reference))
         run(coordinator.fleet.ready())
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import pickle
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from ray.exceptions import ActorDiedError, OwnerDiedError
 
 from rayrl.actors.admission import Admission, CoordinatorState
 from rayrl.actors.coordinator import Coordinator, CoordinatorActor, PromptSets
+from rayrl.actors.generator import RestartedError
 from rayrl.config import GRPOConfig
 from rayrl.errors import DeadlineError, RayrlError, RewardError, SyncError
 from rayrl.types import Prompt, Rollout, Sampling, Verdict
@@ -192,6 +194,32 @@ async def test_records_are_forgotten_once_written_and_still_counted() -> None:
     assert (await coordinator.state(1)).next_step == 1
     from_another, *_ = await coordinator.poll(7, "of a list before")
     assert from_another == []
+
+
+async def test_a_coordinator_that_ray_restarted_answers_no_learner_before_one_restores_it() -> None:
+    """A learner that trained when it died had no call in flight, and would wait for groups that nobody samples."""
+    held, generator, verifier = make()
+    coordinator = Coordinator(held.config, [generator], [verifier])
+    calls: list[Callable[[], Any]] = [
+        lambda: coordinator.publish(1, ["packet"]),
+        lambda: coordinator.log({"kind": "step"}),
+        lambda: coordinator.batch(1),
+        lambda: coordinator.state(1),
+        lambda: coordinator.start(),
+        lambda: coordinator.evaluate_all(),
+        lambda: coordinator.draw("held_out", 0, 0),
+        lambda: coordinator.prepare_transfer(),
+        lambda: coordinator.transfer("open", {}),
+        lambda: coordinator.keep([]),
+    ]
+    for call in calls:
+        with pytest.raises(RestartedError, match="no learner has restored it yet"):
+            await call()
+    assert (await coordinator.poll()).failure is None, "no restart mends that, and this one does"
+    await coordinator.restore(CoordinatorState(1), PROMPTS)
+    await coordinator.publish(1, ["packet"])
+    await coordinator.start()
+    assert len((await coordinator.batch(1)).groups) == 4
 
 
 async def test_a_failure_is_told_with_the_records_and_no_restart_of_the_learner_clears_it() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from ray.exceptions import ActorDiedError
 
-from rayrl.actors.coordinator import Coordinator
+from rayrl.actors.coordinator import Coordinator, PromptSets
 from rayrl.actors.fleet import Fleet
 from rayrl.actors.records import Records
 from rayrl.config import GRPOConfig
@@ -104,6 +104,7 @@ async def test_a_generator_that_does_not_come_up_before_a_transfer_is_not_waited
 async def test_a_generator_that_dies_in_a_transfer_ends_the_run_with_a_reason() -> None:
     generators = [Generator(), Generator()]
     coordinator = Coordinator(config(replicas=2), generators, [])
+    coordinator.hold(PromptSets([], {}))
     await coordinator.transfer("start", {})
     generators[0].alive = False
     with pytest.raises(SyncError, match="a generator died in a transfer; resume the run"):
