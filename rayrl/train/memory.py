@@ -19,6 +19,8 @@ RAY = 1_100_000_000  # its head processes (0.37 GB), Ray Train's three actors (0
 IMPORTED = 500_000_000  # a process that has imported torch, transformers and Ray, before it holds anything: 0.4-0.6 GB
 VERIFIER = 80_000_000  # the actor, and as much for each of two worker processes with SymPy
 CGROUP = Path("/sys/fs/cgroup")
+KILLS_AT = "RAY_memory_usage_threshold"
+"""The share of a node's memory above which Ray kills what runs on it; 0.95 where the environment does not say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +138,7 @@ def memory_available() -> int:
         most, used = (int((CGROUP / f"memory.{name}").read_text()) for name in ("max", "current"))
         cached = re.search(r"^inactive_file (\d+)$", (CGROUP / "memory.stat").read_text(), re.MULTILINE)
         limit, free = min(limit, most), min(free, most - used + int(cached[1] if cached else 0))
-    kept = 1 - float(os.environ.get("RAY_memory_usage_threshold", 0.95))
+    kept = 1 - float(os.environ.get(KILLS_AT, "0.95"))
     return free - int(kept * limit)
 
 

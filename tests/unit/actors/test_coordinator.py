@@ -205,10 +205,10 @@ async def test_a_coordinator_that_ray_restarted_answers_no_learner_before_one_re
         lambda: coordinator.log({"kind": "step"}),
         lambda: coordinator.batch(1),
         lambda: coordinator.state(1),
-        lambda: coordinator.start(),
-        lambda: coordinator.evaluate_all(),
+        coordinator.start,
+        coordinator.evaluate_all,
         lambda: coordinator.draw("held_out", 0, 0),
-        lambda: coordinator.prepare_transfer(),
+        coordinator.prepare_transfer,
         lambda: coordinator.transfer("open", {}),
         lambda: coordinator.keep([]),
     ]
