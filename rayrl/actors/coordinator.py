@@ -6,7 +6,7 @@ generators and verifiers), `Records` (what the driver is to write down).
 
 import asyncio
 import pickle
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec, TypeVar
@@ -26,8 +26,9 @@ from rayrl.jsonl import Record
 from rayrl.rollout_row import EvaluationRow
 from rayrl.types import Prompt, Rollout, Sampling
 
-P, T = ParamSpec("P"), TypeVar("T")
-Asked = Callable[Concatenate["Coordinator", P], Awaitable[T]]
+P = ParamSpec("P")
+T = TypeVar("T")
+Asked = Callable[Concatenate["Coordinator", P], Coroutine[Any, Any, T]]
 
 
 def restored(method: Asked[P, T]) -> Asked[P, T]:
