@@ -38,7 +38,7 @@ def restored(method: Asked[P, T]) -> Asked[P, T]:
     """
 
     @wraps(method)
-    async def checked(self: "Coordinator", *args: P.args, **kwargs: P.kwargs) -> T:
+    async def checked(self: "Coordinator", /, *args: P.args, **kwargs: P.kwargs) -> T:
         if not self.holds_prompts:
             raise RestartedError("the coordinator was restarted, and no learner has restored it yet")
         return await method(self, *args, **kwargs)
