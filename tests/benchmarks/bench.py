@@ -14,10 +14,9 @@ import json
 import os
 import platform
 import statistics
-import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from itertools import product
@@ -39,6 +38,7 @@ from tests.benchmarks import (
     sync_against_memcpy,
     verifier_throughput,
 )
+from tests.benchmarks.child import last_line
 from tests.benchmarks.flops import matmul_ceiling
 from tests.benchmarks.subjects import Subject
 
@@ -231,15 +231,6 @@ def table(lines: Iterable[Line], about: dict[str, str]) -> str:
     return "\n".join([*head, *rows, "", ", ".join(f"{name} {value}" for name, value in about.items()), ""])
 
 
-def run_section(name: str, options: Sequence[str]) -> list[Line]:
-    """In a process of its own. Raises RuntimeError with the end of its stderr where it fails."""
-    command = [sys.executable, "-m", MODULE, "--section", name, *options]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise RuntimeError(done.stderr.strip()[-2000:])
-    return [Line(**line) for line in json.loads(done.stdout.strip().splitlines()[-1])]
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     known = list(sections(Path(), quick=False))
@@ -260,7 +251,7 @@ def main() -> int:
     for name in asked.only:
         started = time.monotonic()
         try:
-            lines += run_section(name, options)
+            lines += [Line(**line) for line in last_line(MODULE, "--section", name, *options)]
             print(f"{name}: {time.monotonic() - started:.0f} s", file=sys.stderr, flush=True)
         except RuntimeError as error:
             failed = True

@@ -11,10 +11,8 @@ out. Needs TRL 1.16 (the `benchmark` extra).
 
 import argparse
 import json
-import os
 import random
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -30,6 +28,7 @@ from rayrl.generate.vllm_engine import VLLMEngine
 from rayrl.jsonl import read_jsonl
 from rayrl.models import EMBEDDED, load_tokenizer, resolve_model
 from rayrl.processor import compute_dtype
+from tests.benchmarks.child import last_line, run
 from tests.benchmarks.long_rows import WORDS
 
 MODULE = "tests.benchmarks.grpo_step"
@@ -122,19 +121,8 @@ def rayrl_steps(shape: Shape, steps: int, settings: Sequence[str] = ()) -> list[
 
 def trl_steps(shape: Shape, steps: int) -> list[dict[str, float]]:
     """Seconds of each of GRPOTrainer's steps after the first."""
-    found = run([sys.executable, "-m", MODULE, "--child", json.dumps(asdict(shape)), "--steps", str(steps)])
-    times: list[float] = json.loads(found.splitlines()[-1])
+    times: list[float] = last_line(MODULE, "--child", json.dumps(asdict(shape)), "--steps", str(steps))
     return [{"step": seconds} for seconds in times]
-
-
-def run(command: Sequence[str]) -> str:
-    """What it prints. Raises RuntimeError with the end of its stderr where it fails or takes an hour."""
-    path = os.pathsep.join(filter(None, [str(Path.cwd()), os.environ.get("PYTHONPATH")]))
-    environment = os.environ | {"PYTHONPATH": path}
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment, timeout=3600)
-    if done.returncode:
-        raise RuntimeError(f"{' '.join(command)} ended with {done.returncode}:\n{done.stderr[-3000:]}")
-    return done.stdout
 
 
 def train_by_trl(shape: Shape, steps: int) -> list[float]:

@@ -13,8 +13,6 @@ import argparse
 import json
 import os
 import random
-import subprocess
-import sys
 import time
 
 import torch
@@ -25,6 +23,7 @@ from rayrl.learner.freeze import PRESETS
 from rayrl.learner.learner import Learner
 from rayrl.learner.objectives import grpo_objective
 from rayrl.models import EMBEDDED, resolve_model
+from tests.benchmarks.child import last_line
 from tests.benchmarks.flops import matmul_ceiling
 from tests.benchmarks.subjects import ADAPTERS, Subject, settings_of
 
@@ -75,12 +74,10 @@ def child(name: str, arguments: argparse.Namespace) -> None:
 
 
 def measure(preset: str, arguments: argparse.Namespace) -> dict[str, float]:
-    """What `child` prints, of a process of its own."""
-    command = [sys.executable, "-m", "tests.benchmarks.learner_freeze_cost", "--child", preset]
-    command += ["--rounds", str(arguments.rounds), "--threads", str(arguments.threads)]
-    command += ["--groups", str(arguments.groups), *["--checkpointing"] * arguments.checkpointing]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    found: dict[str, float] = json.loads(done.stdout.strip().splitlines()[-1])
+    """What `child` prints, of a process of its own. Raises RuntimeError where it fails."""
+    options = ["--child", preset, "--rounds", str(arguments.rounds), "--threads", str(arguments.threads)]
+    options += ["--groups", str(arguments.groups), *["--checkpointing"] * arguments.checkpointing]
+    found: dict[str, float] = last_line("tests.benchmarks.learner_freeze_cost", *options)
     return found
 
 

@@ -14,14 +14,13 @@ import json
 import os
 import random
 import resource
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from tests.benchmarks.against_trl import Row
+from tests.benchmarks.child import last_line
 
 GSM8K = Path(__file__).parents[3] / "shared" / "data" / "gsm8k" / "train.jsonl"
 SHAPES = {
@@ -140,13 +139,9 @@ def child(contender: str, shape: str, rounds: int, threads: int) -> None:
 
 
 def measure(shape: str, contender: str, rounds: int, threads: int) -> dict[str, float]:
-    """What `child` prints, of a process of its own. Raises RuntimeError with its last line where it fails."""
-    command = [sys.executable, "-m", "tests.benchmarks.learner_vs_trl", "--child", contender, shape]
-    command += ["--rounds", str(rounds), "--threads", str(threads)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise RuntimeError(done.stderr.strip().splitlines()[-1])
-    found: dict[str, float] = json.loads(done.stdout.strip().splitlines()[-1])
+    """What `child` prints, of a process of its own. Raises RuntimeError where it fails."""
+    options = ["--child", contender, shape, "--rounds", str(rounds), "--threads", str(threads)]
+    found: dict[str, float] = last_line("tests.benchmarks.learner_vs_trl", *options)
     return found
 
 
@@ -171,7 +166,7 @@ def main() -> None:
             try:
                 result = measure(shape, contender, arguments.rounds, arguments.threads)
             except RuntimeError as error:
-                print(f"| {SHAPES[shape]} | {contender} | failed: {error} | | | | |")
+                print(f"| {SHAPES[shape]} | {contender} | failed: {str(error).splitlines()[-1]} | | | | |")
                 continue
             first = first or result
             tokens, processor = result["tokens"], result["processor"]
