@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from rayrl.config import GeneratorSettings
 from rayrl.errors import SyncError
-from rayrl.generate.engine import Engine, EngineSettings, TransferStep
+from rayrl.generate.engine import BaseRecipe, Engine, EngineSettings, PacketFile, TransferStep
 from rayrl.generate.packets import Packet
 from rayrl.plugins import load
 from rayrl.types import Rollout, Sampling, Score
@@ -105,10 +105,13 @@ class GeneratorActor:
     async def _load(self, version: int, packets: list[Any]) -> int:
         base = SHARED_MEMORY if SHARED_MEMORY.is_dir() else None
         with tempfile.TemporaryDirectory(dir=base, prefix="rayrl-") as folder:
-            files = []
+            files: list[PacketFile | BaseRecipe] = []
             for number, reference in enumerate(packets):
-                packet: Packet = await reference
-                files.append(await asyncio.to_thread(packet.write, Path(folder) / str(number)))
+                packet: Packet | BaseRecipe = await reference
+                if isinstance(packet, Packet):
+                    files.append(await asyncio.to_thread(packet.write, Path(folder) / str(number)))
+                else:
+                    files.append(packet)
             try:
                 await self._call(self.engine.load_weights(version, files))
             except SyncError:

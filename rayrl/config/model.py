@@ -61,6 +61,10 @@ class LoRASettings(Settings):
     """nf4: the base's linear weights are held in 4 bits by bitsandbytes (QLoRA, arXiv:2305.14314)."""
     double_quantization: bool = True
     """With nf4: the scales of the blocks are quantized too."""
+    base_transfer: Literal["auto", "packets", "recipe"] = "auto"
+    """With nf4: how generators come to hold the rounded base. `packets`: its bytes are sent, once. `recipe`: each
+    rounds the model's files itself, and holds every matrix against the learner's checksum. auto: recipe where learner
+    and generators run on GPUs (on CPU rounding takes longer than the bytes)."""
     merge: bool = False
     """What is exported. False: a PEFT folder. True: a whole model, the adapter added to the base's own weights (with
     nf4 to the original ones, not to those rounded to 4 bits that it was trained on)."""

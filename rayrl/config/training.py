@@ -40,6 +40,15 @@ class TrainingConfig(EvaluationConfig):
             return chosen
         return next((one for one in ("nccl", "ipc") if not self._against_transfer(one)), "packets")
 
+    @property
+    def base_transfer(self) -> str:
+        """`packets` or `recipe`: what `adapter.base_transfer` comes to."""
+        chosen = self.adapter.base_transfer if self.adapter else "packets"
+        if chosen != "auto":
+            return chosen
+        on_gpus = self.learner.gpus_per_worker and self.generator.gpus and self.generator.engine == "vllm"
+        return "recipe" if on_gpus else "packets"
+
     def _against_transfer(self, chosen: str) -> str:
         """Why weights cannot be sent in this way; empty: they can."""
         learner, generator = self.learner, self.generator
@@ -61,6 +70,11 @@ class TrainingConfig(EvaluationConfig):
         chosen = self.generator.weight_transfer
         if chosen != "auto" and (reason := self._against_transfer(chosen)):
             raise ValueError(f"generator.weight_transfer ({chosen!r}) cannot be: {reason}; leave it out")
+        if self.base_transfer == "recipe" and self.generator.engine != "vllm":
+            raise ValueError(
+                f"adapter.base_transfer ('recipe') cannot be: generator.engine {self.generator.engine!r} takes "
+                "packets; leave it out"
+            )
         return self
 
     @property

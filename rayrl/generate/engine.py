@@ -54,6 +54,15 @@ class PacketFile:
     tensors: Sequence[TensorInfo]
 
 
+@dataclass(frozen=True, slots=True)
+class BaseRecipe:
+    """Linear weights as an engine makes them of its own model's files: rounded to NF4 and back. The checksums are of
+    what the learner made; offsets mean nothing."""
+
+    tensors: Sequence[TensorInfo]
+    double_quantization: bool
+
+
 TransferStep = Literal["open", "start", "receive", "finish"]
 
 
@@ -82,7 +91,7 @@ class Engine(Protocol):
         """How probable each of at most MAX_CONTINUATIONS continuations of a prompt is. Neither it nor they are empty,
         and with any of them it is at most `max_model_len` tokens. Evaluations by likelihood alone ask for this."""
 
-    async def load_weights(self, version: int, packets: Sequence[PacketFile]) -> None:
+    async def load_weights(self, version: int, packets: Sequence[PacketFile | BaseRecipe]) -> None:
         """Replaces the named weights, the adapter's as a whole; completions in flight are frozen meanwhile and
         continue with the new weights.
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from xxhash import xxh3_64_intdigest
 
 from rayrl.errors import SyncError
-from rayrl.generate.engine import PacketFile, TensorInfo
+from rayrl.generate.engine import BaseRecipe, PacketFile, TensorInfo
 
 PACKET_BYTES = 1 << 30
 
@@ -30,17 +30,23 @@ class Packet:
         return PacketFile(path, self.tensors)
 
 
-def pack(tensors: Iterable[tuple[str, Any]], packet_bytes: int = PACKET_BYTES) -> Iterator[Packet]:
-    """Packs (name, torch tensor) pairs into packets of about `packet_bytes`; no tensor is split."""
+def describe(name: str, tensor: Any, offset: int = 0) -> tuple[TensorInfo, npt.NDArray[np.uint8]]:
+    """What a packet says of a torch tensor that lies at `offset`, and its bytes, on the CPU."""
     import torch
 
+    data = tensor.detach().contiguous().cpu().reshape(-1).view(torch.uint8).numpy()
+    dtype = str(tensor.dtype).removeprefix("torch.")
+    return TensorInfo(name, dtype, tuple(tensor.shape), offset, data.size, xxh3_64_intdigest(data.data)), data
+
+
+def pack(tensors: Iterable[tuple[str, Any]], packet_bytes: int = PACKET_BYTES) -> Iterator[Packet]:
+    """Packs (name, torch tensor) pairs into packets of about `packet_bytes`; no tensor is split."""
     infos: list[TensorInfo] = []
     parts: list[npt.NDArray[np.uint8]] = []
     offset = 0
     for name, tensor in tensors:
-        data = tensor.detach().contiguous().cpu().reshape(-1).view(torch.uint8).numpy()
-        dtype = str(tensor.dtype).removeprefix("torch.")
-        infos.append(TensorInfo(name, dtype, tuple(tensor.shape), offset, data.size, xxh3_64_intdigest(data.data)))
+        info, data = describe(name, tensor, offset)
+        infos.append(info)
         parts.append(data)
         offset += data.size
         if offset >= packet_bytes:
@@ -66,9 +72,9 @@ def read(file: PacketFile) -> Iterator[tuple[str, Any]]:
         yield info.name, torch.from_numpy(part).view(getattr(torch, info.dtype)).reshape(info.shape)
 
 
-def is_adapter(file: PacketFile) -> bool:
+def is_adapter(packet: PacketFile | BaseRecipe) -> bool:
     """Whether a packet holds a LoRA adapter (whose tensors never share a packet with others)."""
-    return any(".lora_" in info.name for info in file.tensors)
+    return any(".lora_" in info.name for info in packet.tensors)
 
 
 FUSED = (("q_proj", "k_proj", "v_proj"), ("gate_proj", "up_proj"))

@@ -13,7 +13,7 @@ import numpy as np
 
 from rayrl.config import PROCESSED
 from rayrl.errors import ModelError, SyncError
-from rayrl.generate.engine import EngineSettings, PacketFile, TransferStep
+from rayrl.generate.engine import BaseRecipe, EngineSettings, PacketFile, TransferStep
 from rayrl.generate.packets import is_adapter, read
 from rayrl.generate.start_gate import StartGate
 from rayrl.generate.weight_sync import BACKEND
@@ -175,14 +175,15 @@ class VLLMEngine:
             if not finished and self.alive:
                 await self._llm.abort(queue.request_id, internal=True)
 
-    async def load_weights(self, version: int, packets: Sequence[PacketFile]) -> None:
+    async def load_weights(self, version: int, packets: Sequence[PacketFile | BaseRecipe]) -> None:
         await self._pause()
         try:
+            adapter = [packet for packet in packets if isinstance(packet, PacketFile) and is_adapter(packet)]
             own = [packet for packet in packets if not is_adapter(packet)]
             if own:
                 await self._load_model(own)
-            if len(own) < len(packets):
-                await self._load_adapter([packet for packet in packets if is_adapter(packet)])
+            if adapter:
+                await self._load_adapter(adapter)
             await self._llm.update_weight_version(str(version))
         except Exception as error:
             raise SyncError(f"weight sync to version {version} failed in vLLM: {error}") from error
@@ -207,11 +208,15 @@ class VLLMEngine:
         self._gate.drop()
         await self._llm.pause_generation(mode="keep", clear_cache=True)
 
-    async def _load_model(self, packets: Sequence[PacketFile]) -> None:
+    async def _load_model(self, packets: Sequence[PacketFile | BaseRecipe]) -> None:
         await self._llm.start_weight_update()
         for packet in packets:
-            tensors = [dataclasses.astuple(info) for info in packet.tensors]
-            await self._llm.update_weights(_request(update_info={"path": str(packet.path), "tensors": tensors}))
+            fields: dict[str, Any] = {"tensors": [dataclasses.astuple(info) for info in packet.tensors]}
+            if isinstance(packet, BaseRecipe):
+                fields["double_quantization"] = packet.double_quantization
+            else:
+                fields["path"] = str(packet.path)
+            await self._llm.update_weights(_request(update_info=fields))
         await self._llm.finish_weight_update()
 
     async def _load_adapter(self, packets: Sequence[PacketFile]) -> None:

@@ -14,8 +14,10 @@ from vllm.distributed.weight_transfer.base import (
 from vllm.distributed.weight_transfer.factory import WeightTransferEngineFactory
 from vllm.model_executor.model_loader.reload import finalize_layerwise_reload, initialize_layerwise_reload
 
-from rayrl.generate.engine import PacketFile, TensorInfo
+from rayrl.generate.base_recipe import rounded
+from rayrl.generate.engine import BaseRecipe, PacketFile, TensorInfo
 from rayrl.generate.packets import read
+from rayrl.models import model_folder
 
 
 @dataclass
@@ -28,10 +30,12 @@ class InitInfo(WeightTransferInitInfo):  # type: ignore[misc]
 
 @dataclass
 class UpdateInfo(WeightTransferUpdateInfo):  # type: ignore[misc]
-    """One packet: its file, and `TensorInfo` fields of each tensor. Or what the backend's own update says."""
+    """One packet: its file, and `TensorInfo` fields of each tensor. Or a `BaseRecipe`: those, and whether scales are
+    quantized too. Or what the backend's own update says."""
 
     path: str = ""
     tensors: list[tuple[str, str, list[int], int, int, int]] = field(default_factory=list)
+    double_quantization: bool | None = None
     fields: dict[str, Any] | None = None
 
 
@@ -68,6 +72,10 @@ class RayrlWeightTransferEngine(WeightTransferEngine[InitInfo, UpdateInfo]):  # 
             self._direct.receive_weights(self._direct.parse_update_info(fields))
             return
         infos = [TensorInfo(name, dtype, tuple(shape), *rest) for name, dtype, shape, *rest in update_info.tensors]
+        if update_info.double_quantization is not None:
+            folder = model_folder(self.vllm_config.model_config.model)
+            self.model.load_weights(rounded(folder, BaseRecipe(infos, update_info.double_quantization), self.device))
+            return
         weights = list(read(PacketFile(Path(update_info.path), infos)))
         self.model.load_weights((name, tensor.to(self.device)) for name, tensor in weights)
 

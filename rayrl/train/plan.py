@@ -204,7 +204,9 @@ class RunPlan(ModelPlan):
 
     @property
     def _base_bytes(self) -> int:
-        """Of the weights that the learner rounds to 4 bits, as it sends them."""
+        """Of the weights that the learner rounds to 4 bits, where it sends them."""
+        if self.config.base_transfer == "recipe":
+            return 0
         packed = sum(parameter.size for parameter in self.structure.parameters if parameter.nf4)
         return _width(self.config.model.compute_dtype) * packed
 

@@ -10,7 +10,9 @@ import torch
 import torch.distributed as dist
 
 from rayrl.config import TrainingConfig
-from rayrl.generate.packets import pack, with_fused_partners
+from rayrl.generate.base_recipe import recipe
+from rayrl.generate.engine import BaseRecipe
+from rayrl.generate.packets import Packet, pack, with_fused_partners
 from rayrl.learner.learner import Learner
 
 Call = Callable[[Any, str], Any]
@@ -34,6 +36,8 @@ class WeightSender:
         self.learner, self.coordinator, self.rank, self._wait = learner, coordinator, rank, wait
         trained = [name for name, trains in learner.trainable.items() if trains]
         self.names = trained if config.adapter else with_fused_partners(trained, learner.trainable)
+        self._double_quantization = bool(config.adapter and config.adapter.double_quantization)
+        self._base_as_recipe = config.base_transfer == "recipe"
         self._keeper = ThreadPoolExecutor(1, "weights")
         self._keeping: Future[None] | None = None
         self._direct = None
@@ -62,7 +66,8 @@ class WeightSender:
             for _ in chain(base, tensors):
                 pass
             return
-        held, packets = self._put(base), self._put(tensors)
+        held = self._put(recipe(base, self._double_quantization) if self._base_as_recipe else pack(base))
+        packets = self._put(pack(tensors))
         what = f"generators to load weights of version {version}"
         self._wait(self.coordinator.publish.remote(version, packets, held), what)
 
@@ -73,10 +78,10 @@ class WeightSender:
         return bool(answer[0])
 
     def _keep(self, tensors: Iterable[tuple[str, torch.Tensor]]) -> None:
-        self._ask("keep", self._put(tensors))
+        self._ask("keep", self._put(pack(tensors)))
 
-    def _put(self, tensors: Iterable[tuple[str, torch.Tensor]]) -> list[Any]:
-        return [ray.put(packet) for packet in pack(tensors)]
+    def _put(self, packets: Iterable[Packet | BaseRecipe]) -> list[Any]:
+        return [ray.put(packet) for packet in packets]
 
     def _ask(self, method: str, *arguments: Any) -> Any:
         what = f"the coordinator's answer to {' '.join([method, *arguments[:1]] if method == 'transfer' else [method])}"

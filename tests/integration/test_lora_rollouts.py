@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ async def test_vllm_samples_from_the_policy_that_the_learner_holds(tmp_path: Pat
     from transformers import AutoTokenizer
 
     from rayrl.config import FreezeSettings, LearnerSettings, LoRASettings, ModelSettings, ObjectiveSettings
+    from rayrl.generate.base_recipe import recipe
     from rayrl.generate.engine import EngineSettings, PacketFile
     from rayrl.generate.packets import pack
     from rayrl.generate.vllm_engine import VLLMEngine
@@ -80,10 +82,14 @@ async def test_vllm_samples_from_the_policy_that_the_learner_holds(tmp_path: Pat
     try:
         await engine.load_weights(0, adapter("alone"))
         unrounded = difference(await sample())
-        await engine.load_weights(0, [*packets(learner.rounded_base(), "base"), *adapter("first")])
-        in_step = difference(await sample())
+        (base,) = recipe(learner.rounded_base(), double_quantization=True)
+        await engine.load_weights(0, [base, *adapter("first")])
+        made = await sample()
+        in_step = difference(made)
         assert in_step < 0.12
         assert unrounded > 4 * in_step, "a base that is not rounded shows"
+        await engine.load_weights(0, [*packets(learner.rounded_base(), "base"), *adapter("again")])
+        assert [one.logprobs.tolist() for one in await sample()] == [one.logprobs.tolist() for one in made]
 
         learner.update([tree(await sample())], objective)
         skipped = difference(await sample())
@@ -103,6 +109,9 @@ async def test_vllm_samples_from_the_policy_that_the_learner_holds(tmp_path: Pat
             file.write(b"\x00\xff" * 8)
         with pytest.raises(SyncError, match="corrupted"):
             await engine.load_weights(2, damaged)
+        other = replace(base.tensors[0], checksum=base.tensors[0].checksum ^ 1)
+        with pytest.raises(SyncError, match=f"{other.name}, rounded to 4 bits, is not what the learner rounded"):
+            await engine.load_weights(2, [replace(base, tensors=[other])])
     finally:
         await engine.close()
         await asyncio.sleep(0.5)

@@ -221,6 +221,28 @@ def test_weights_go_from_gpu_to_gpu_where_they_can(
     assert GRPOConfig.model_validate(tiny_config | changes).weight_transfer == expected
 
 
+QLORA = {"adapter": {"quantize": "nf4"}}
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        (WHOLE | QLORA, "recipe"),
+        (SHARED | QLORA, "recipe"),
+        (QLORA | {"generator": {"gpus": 1}}, "packets"),
+        (QLORA | {"generator": {}}, "packets"),
+        (WHOLE | QLORA | {"generator": {"gpus": 1, "engine": "mine:Engine"}}, "packets"),
+        (WHOLE | {"adapter": {"quantize": "nf4", "base_transfer": "packets"}}, "packets"),
+        ({"generator": {}, "adapter": {"quantize": "nf4", "base_transfer": "recipe"}}, "recipe"),
+        (WHOLE, "packets"),
+    ],
+)
+def test_generators_round_the_base_themselves_where_both_sides_have_gpus(
+    tiny_config: dict[str, Any], changes: dict[str, Any], expected: str
+) -> None:
+    assert GRPOConfig.model_validate(tiny_config | changes).base_transfer == expected
+
+
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
@@ -230,6 +252,10 @@ def test_weights_go_from_gpu_to_gpu_where_they_can(
         (
             WHOLE | {"generator": {"gpus": 1, "weight_transfer": "nccl"}, "adapter": {"rank": 8}},
             "an adapter travels in packets",
+        ),
+        (
+            {"generator": {"engine": "mine:Engine"}, "adapter": {"quantize": "nf4", "base_transfer": "recipe"}},
+            "adapter.base_transfer ('recipe') cannot be: generator.engine 'mine:Engine' takes packets; leave it out",
         ),
     ],
 )

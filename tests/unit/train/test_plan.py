@@ -104,6 +104,8 @@ def test_nf4_with_rows_that_it_cannot_hold_is_refused_before_anything_starts(
     width = 2 if held.config.model.compute_dtype == "bfloat16" else 4
     assert held.parts.base == width * packed > 0
     assert plan(tiny_config, model={"path": str(wide)}, adapter={"rank": 4}).parts.base == 0
+    made = {"adapter": adapter | {"base_transfer": "recipe"}, "generator": {}}
+    assert plan(tiny_config, model={"path": str(wide)}, **made).parts.base == 0, "nothing is sent of it"
 
 
 def test_the_time_of_a_step_is_estimated_where_all_runs_on_gpus_and_all_weights_multiply(
