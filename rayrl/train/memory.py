@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 
 from rayrl.config import EvaluationConfig, GRPOConfig, SFTConfig, TrainingConfig
-from rayrl.errors import ModelError
+from rayrl.errors import ConfigError, ModelError
 from rayrl.train.cluster import generator_replicas, learner_ranks, verifier_actors
 from rayrl.train.datasets import Datasets
 from rayrl.units import GB
@@ -21,6 +21,8 @@ VERIFIER = 80_000_000  # the actor, and as much for each of two worker processes
 CGROUP = Path("/sys/fs/cgroup")
 KILLS_AT = "RAY_memory_usage_threshold"
 """The share of a node's memory above which Ray kills what runs on it; 0.95 where the environment does not say."""
+LOOKS_EVERY = "RAY_memory_monitor_refresh_ms"
+"""How often Ray looks; at 0 it never does, and kills nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +51,8 @@ class PartMemory:
     """Bytes of one of each of a run's parts.
 
     learner: one rank, without `mapped_bytes`. generator: one. sent: one version of what trains, as it is sent. copied:
-    what one rank copies to write it in the background. base: weights that the learner rounded to 4 bits, as they are
-    sent, once.
+    what one rank copies to write it in the background. base: weights that the learner rounded to 4 bits, where they are
+    sent: as they are, once.
     """
 
     learner: int
@@ -115,7 +117,8 @@ def require_memory(config: EvaluationConfig, needed: RunMemory, largest: int = 0
             f"model.path: {config.model.path!r} needs about {needed.total / GB:.1f} GB on this machine (learners "
             f"{needed.learners / GB:.1f}, generators {needed.generators / GB:.1f}, weights on their way "
             f"{needed.sync / GB:.1f}, processes {needed.processes / GB:.1f}, copies for checkpoints "
-            f"{needed.checkpoints / GB:.1f}), {available / GB:.1f} GB are free; {lower}lower generator.kv_cache_gb, "
+            f"{needed.checkpoints / GB:.1f}), {available / GB:.1f} GB are free up to {kills_at():.0%} of its "
+            f"memory; {lower}lower generator.kv_cache_gb, "
             f"{'unset checkpoint.background, ' if needed.checkpoints else ''}freeze more (freeze.preset), use a "
             "smaller model or more machines"
         )
@@ -138,8 +141,21 @@ def memory_available() -> int:
         most, used = (int((CGROUP / f"memory.{name}").read_text()) for name in ("max", "current"))
         cached = re.search(r"^inactive_file (\d+)$", (CGROUP / "memory.stat").read_text(), re.MULTILINE)
         limit, free = min(limit, most), min(free, most - used + int(cached[1] if cached else 0))
-    kept = 1 - float(os.environ.get(KILLS_AT, "0.95"))
-    return free - int(kept * limit)
+    return free - round((1 - kills_at()) * limit)
+
+
+def kills_at() -> float:
+    """Share of a machine's memory above which Ray kills; 1 where it does not.
+
+    Raises ConfigError where the environment gives no share.
+    """
+    if os.environ.get(LOOKS_EVERY, "").strip() == "0":
+        return 1.0
+    text = os.environ.get(KILLS_AT, "0.95")
+    with contextlib.suppress(ValueError):
+        if 0 < float(text) <= 1:
+            return float(text)
+    raise ConfigError(f"{KILLS_AT}: {text!r} is no share of memory; set it above 0 and up to 1 (0.95), or unset it")
 
 
 def largest_microbatch(config: TrainingConfig, data: Datasets) -> int:
