@@ -47,11 +47,15 @@ class Evaluations:
         if self._pending is not None and ray.wait([self._pending.result], timeout=0)[0]:
             self.finish()
 
-    def due(self, step: int) -> bool:
-        """Whether that of the weights after `step` steps is not recorded yet, for a checkpoint of them. One of earlier
-        weights is waited for: who resumes has them no more."""
+    def finish_earlier(self, step: int) -> None:
+        """Waits for one of weights before those after `step` steps, whose checkpoint is to be written: who resumes from
+        that has them no more."""
         if self._pending is not None and self._pending.step < step:
             self.finish()
+
+    @property
+    def pending(self) -> bool:
+        """Whether one is asked for and not recorded yet."""
         return self._pending is not None
 
     def finish(self) -> None:

@@ -140,10 +140,10 @@ class Rank:
         if last or (step + 1) % self.config.checkpoint.every_steps == 0:
             self._phase("checkpoint")
             self.distance.measure(step + 1)
-            due = self.evaluations.due(step + 1)
+            self.evaluations.finish_earlier(step + 1)
             empty = CoordinatorState(step + 1)
             state = self._wait(self.coordinator.state.remote(step + 1), "the state") if self.first else empty
-            state.evaluation_due = due
+            state.evaluation_due = self.evaluations.pending
             self.checkpoints.save(self.learner, state)
         self.evaluations.collect()
 

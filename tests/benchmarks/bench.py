@@ -144,10 +144,10 @@ def sft(repeats: int) -> list[Line]:
 def freeze(repeats: int) -> list[Line]:
     presets = ["none", "freeze_mid_mlps", "mlp_only", "attention_only", "qk_only", "lora", "qlora"]
     asked = learner_freeze_cost.parser().parse_args([])
+    rounds = [{preset: learner_freeze_cost.measure(preset, asked) for preset in presets} for _ in range(repeats)]
     lines = []
     for preset in presets:
-        rows = [learner_freeze_cost.measure(preset, asked) for _ in range(repeats)]
-        took, least = (statistics.median(row[name] for row in rows) for name in ("seconds", "floor"))
+        took, least = (statistics.median(row[preset][name] for row in rounds) for name in ("seconds", "floor"))
         lines.append(over_floor(f"update of 2 x 8 x 64 tokens, {preset}", took, "its matmuls", least))
     return lines
 
