@@ -150,15 +150,18 @@ def test_copies_for_checkpoints_in_the_background_are_host_memory(manifest: Prin
     ],
     ids=["8", "16"],
 )
-def test_70b_with_qlora_is_sized_by_the_base_that_generators_are_given(
-    words: tuple[str, ...], generators: int, held: float, manifest: Print, llama_70b: str
+@pytest.mark.parametrize(("transfer", "base"), [("auto", 0), ("packets", 2 * LINEAR_70B)])
+def test_70b_with_qlora_is_sized_by_what_generators_are_sent(
+    words: tuple[str, ...], generators: int, held: float, transfer: str, base: int, manifest: Print, llama_70b: str
 ) -> None:
-    """The adapter is small; what NF4 rounded goes to the generators whole, and stays in the object store. On the pod
-    that needs most, of two alike, are eight ranks, or room for files of two generators."""
-    base, sent = 2 * LINEAR_70B, 2 * ADAPTER_70B
+    """The adapter is small, and generators round the base themselves. Where it is sent as packets it goes to them
+    whole, and stays in the object store. On the pod that needs most, of two alike, are eight ranks, or room for files
+    of two generators."""
+    sent = 2 * ADAPTER_70B
     store = IN_STORE + 2 * sent + base
     shared = store + generators * (sent + base) + IN_SHM
-    for group in cluster(manifest(LLAMA, "--model", llama_70b, *words))["workerGroupSpecs"]:
+    given = (LLAMA, "--model", llama_70b, *words, "--adapter.base_transfer", transfer)
+    for group in cluster(manifest(*given))["workerGroupSpecs"]:
         size = amounts(group)
         assert (size["store"], size["shm"]) == (store, gib(shared))
         assert size["memory"] == needed(held, shared)
