@@ -4,7 +4,8 @@
 
 Both read the same tasks, written here as YAML files: the published form of MMLU (letters after `Answer:`) and its
 options whole (`continuation`), and GSM8K. Time is that of lm-eval's `evaluate`, without loading models. Both compute
-in `--dtype`.
+in `--dtype`. With `--read` the Hugging Face back end generates nothing of GSM8K that it can read: one forward over each
+completion says whether every token of it is its own most probable one, which takes minutes instead of hours.
 """
 
 import argparse
@@ -12,7 +13,7 @@ import asyncio
 import json
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -79,9 +80,12 @@ class EngineGenerators:
 
     def __init__(self, engine: Any, loop: asyncio.AbstractEventLoop) -> None:
         self._engine, self._loop = engine, loop
+        self.generated: dict[tuple[int, ...], Rollout] = {}  # by prompt
 
     def generate(self, prompts: Sequence[tuple[list[int], Sampling]]) -> list[Rollout]:
-        return [one for (one,) in self._together([lambda one=one: self._engine.generate(*one) for one in prompts])]
+        found = [one for (one,) in self._together([lambda one=one: self._engine.generate(*one) for one in prompts])]
+        self.generated |= {tuple(prompt): one for (prompt, _), one in zip(prompts, found, strict=True)}
+        return found
 
     def score(self, prompts: Sequence[tuple[list[int], list[list[int]]]]) -> list[list[Score]]:
         return self._together([lambda one=one: self._engine.score(*one) for one in prompts])
@@ -155,6 +159,31 @@ def compare(name: str, ours: Outcome, theirs: Outcome) -> dict[str, Any]:
     return found | {"times as fast": round(theirs.seconds / ours.seconds, 2)}
 
 
+def read(name: str, ours: Outcome, generated: Mapping[tuple[int, ...], Rollout], reference: Any) -> dict[str, Any]:
+    """Counts of our completions that the reference would generate too, to the token, by one forward over each; and of
+    the others those whose text it generates all the same. Raises KeyError where it reads a prompt otherwise."""
+    from lm_eval.api.instance import Instance
+
+    started = time.monotonic()
+    arguments = [sample["arguments"][0] for sample in ours.samples]
+    prompts = [tuple(reference.tok_encode(context)) for context, _ in arguments]
+    asked = [(None, list(prompt), generated[prompt].token_ids.tolist()) for prompt in prompts]
+    greedy = [same for _, same in reference._loglikelihood_tokens(asked)]
+    others = [place for place, same in enumerate(greedy) if not same]
+    texts = reference.generate_until([Instance("generate_until", {}, arguments[place], 0) for place in others])
+    differ = [place for place, text in zip(others, texts, strict=True) if [[text]] != ours.samples[place]["resps"]]
+    return {
+        "task": name,
+        "items": len(asked),
+        "greedy to the token": sum(greedy),
+        "of the others equal texts": len(others) - len(differ),
+        "other texts": differ,
+        "ours": ours.figures,
+        "ours, s": round(ours.seconds, 1),
+        "read, s": round(time.monotonic() - started, 1),
+    }
+
+
 def reference_model(folder: str, dtype: str, batch_size: int) -> Any:
     """lm-eval's own."""
     from lm_eval.models.huggingface import HFLM
@@ -184,8 +213,13 @@ async def measure(options: argparse.Namespace) -> list[dict[str, Any]]:
         finally:
             await engine.close()
         reference = reference_model(folder, options.dtype, options.batch_size)
-        theirs = {name: run_task(file, limits[name], reference) for name, file in files.items()}
-    return [compare(name, ours[name], theirs[name]) for name in files]
+        rows = []
+        for name, file in files.items():
+            if options.read and name == "gsm8k":
+                rows.append(read(name, ours[name], generators.generated, reference))
+            else:
+                rows.append(compare(name, ours[name], run_task(file, limits[name], reference)))
+    return rows
 
 
 def main() -> None:
@@ -201,6 +235,7 @@ def main() -> None:
     parser.add_argument("--shots", type=int, default=0, help="examples before each question of multiple choice")
     parser.add_argument("--only", nargs="+", choices=TASKS, default=TASKS)
     parser.add_argument("--dtype", default="float32")
+    parser.add_argument("--read", action="store_true", help="completions of GSM8K instead of generating them")
     for row in asyncio.run(measure(parser.parse_args())):
         print(json.dumps(row, indent=1), flush=True)
 

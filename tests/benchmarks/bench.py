@@ -179,6 +179,7 @@ def evaluation(data: Path, items: int) -> list[Line]:
         shots=0,
         only=against_lm_eval.TASKS,
         dtype="float32",
+        read=False,
     )
     lines = []
     for row in asyncio.run(against_lm_eval.measure(asked)):
