@@ -270,13 +270,13 @@ def _lora_rank(rank: int) -> int:
 
 
 def _openmp(threads: int) -> dict[str, str]:
-    """Environment of vLLM's threads; 0: as many as cores. Fewer are not bound, or all engines would share a core."""
-    cores = sorted(os.sched_getaffinity(0))
-    count = threads or len(cores)
-    found = {"VLLM_CPU_OMP_THREADS_BIND": "nobind", "OMP_NUM_THREADS": str(count), "KMP_BLOCKTIME": "5"}
-    if count == len(cores):  # as vLLM itself does for the processes of its workers
-        bound = f"granularity=fine,explicit,proclist=[{','.join(map(str, cores))}]"
-        found |= {"KMP_AFFINITY": bound, "KMP_TPAUSE": "0"}
+    """Environment of vLLM's threads; 0: as many as cores.
+
+    None is bound to a core, as vLLM would have it: engines would share one, and where a core has other work, all threads
+    would wait for the one that is bound to it.
+    """
+    count = str(threads or len(os.sched_getaffinity(0)))
+    found = {"VLLM_CPU_OMP_THREADS_BIND": "nobind", "OMP_NUM_THREADS": count, "KMP_BLOCKTIME": "5", "KMP_TPAUSE": "0"}
     library = Path(sys.prefix) / "lib" / "libiomp5.so"  # Intel's, where it is installed: vLLM's advice for CPUs
     preloaded = os.environ.get("LD_PRELOAD", "")
     if library.is_file() and "libiomp" not in preloaded:
