@@ -272,8 +272,8 @@ def _lora_rank(rank: int) -> int:
 def _openmp(threads: int) -> dict[str, str]:
     """Environment of vLLM's threads; 0: as many as cores.
 
-    None is bound to a core, as vLLM would have it: engines would share one, and where a core has other work, all threads
-    would wait for the one that is bound to it.
+    None is bound to a core, as vLLM would have it: engines would share one, and where a core has other work, all the
+    threads would wait for the one that is bound to it.
     """
     count = str(threads or len(os.sched_getaffinity(0)))
     found = {"VLLM_CPU_OMP_THREADS_BIND": "nobind", "OMP_NUM_THREADS": count, "KMP_BLOCKTIME": "5", "KMP_TPAUSE": "0"}
