@@ -110,7 +110,7 @@ def test_numbers_lists_mappings_and_null_are_read_by_the_fields_type(field: str,
         ("rewards", "maths", r"rewards: .*valid list.*'maths'"),
         ("objective.name", "*grpo", r"objective.name: .*\*grpo"),
         ("learner.learning_rat", "*x", r"learner.learning_rat: unknown setting"),
-        ("steps.more", "1", r"--steps.more: 'steps' holds 14"),
+        ("steps.more", "1", r"--steps.more: 'steps' holds 8"),
     ],
 )
 def test_what_fits_no_field_is_one_message(field: str, text: str, says: str) -> None:
