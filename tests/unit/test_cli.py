@@ -203,3 +203,26 @@ def test_a_cluster_that_is_not_there_is_said_at_once(
 def test_report_refuses_what_is_no_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["report", str(tmp_path)]) == 2
     assert "no run or study directory" in capsys.readouterr().err
+
+
+def test_the_command_waits_for_no_thread_and_loses_no_output() -> None:
+    """Libraries leave threads that Python would join for ever."""
+    ended = python(
+        "import sys, threading; threading.Thread(target=threading.Event().wait).start()\n"
+        "from rayrl.cli import script; sys.argv[1:] = ['drift', 'none', 'none']; script()"
+    )
+    assert ended.returncode == 4
+    assert "none" in ended.stderr
+
+
+def test_a_thread_that_outlives_ray_starts_no_other() -> None:
+    said = python(
+        "import os, rayrl.cli; rayrl.cli.main = os._exit = lambda *code: 0; rayrl.cli.script()\n"
+        "import ray\ntry: ray.put(1)\nexcept Exception as error: print(error)"
+    )
+    assert "has not been started" in said.stdout, (said.stdout, said.stderr)
+
+
+def python(code: str) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, "-c", code]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60 * PATIENCE, check=False)
