@@ -27,6 +27,7 @@ from rayrl.types import Rollout, Sampling, Score
 MAX_LENGTH = 2048
 IN_FLIGHT = 64
 ACCURACY = [{"metric": "acc", "aggregation": "mean", "higher_is_better": True}]
+EXACT = {"metric": "exact_match", "aggregation": "mean", "higher_is_better": True}
 FORM = "{{question.strip()}}\n" + "".join(f"{'ABCD'[n]}. {{{{choices[{n}]}}}}\n" for n in range(4)) + "Answer:"
 TASKS = ("letters", "options", "gsm8k")
 TIE = 1e-3
@@ -59,7 +60,7 @@ def task_files(folder: Path, mmlu: Path, gsm8k: Path | None, shots: int = 0) -> 
             "doc_to_text": "Question: {{question}}\nAnswer:",
             "doc_to_target": "{{answer}}",
             "generation_kwargs": {"until": ["Question:", "</s>", "<|im_end|>"], "do_sample": False},
-            "metric_list": [{"metric": "exact_match", "aggregation": "mean", "higher_is_better": True}],
+            "metric_list": [{**EXACT, "ignore_case": True, "regexes_to_ignore": [",", r"\$", "(?s).*#### ", r"\.$"]}],
             "filter_list": [
                 {
                     "name": "flexible-extract",
