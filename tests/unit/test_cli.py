@@ -208,10 +208,11 @@ def test_report_refuses_what_is_no_run(tmp_path: Path, capsys: pytest.CaptureFix
 def test_the_command_waits_for_no_thread_and_loses_no_output() -> None:
     """Libraries leave threads that Python would join for ever."""
     ended = python(
-        "import sys, threading; threading.Thread(target=threading.Event().wait).start()\n"
+        "import sys, threading; threading.Thread(target=threading.Event().wait).start(); print('said before')\n"
         "from rayrl.cli import script; sys.argv[1:] = ['drift', 'none', 'none']; script()"
     )
     assert ended.returncode == 4
+    assert ended.stdout == "said before\n"
     assert "none" in ended.stderr
 
 
