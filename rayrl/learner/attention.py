@@ -1,6 +1,6 @@
 """Attention over a forest. One rule says who sees whom; blocks (CPU), FlashAttention and FlexAttention all apply it."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Literal, cast
@@ -13,6 +13,7 @@ from rayrl.learner.batch import Batch
 
 NAME = "rayrl_forest"  # under which transformers finds `forest_attention`
 BLOCK = 256  # most queries computed at once
+TOGETHER = 96  # tokens of neighbouring segments computed at once, each hidden from the other: fewer, larger products
 
 Kernel = Literal["blocks", "flex", "varlen"]
 
@@ -45,7 +46,7 @@ def dense_mask(
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Queries of one segment and the places they see: ranges of ancestors, then the segment up to the last query."""
+    """Neighbouring queries and the places that any of them sees: ranges of ancestors, then their own up to the last."""
 
     queries: slice
     keys: list[slice]
@@ -88,9 +89,10 @@ def segment_paths(batch: Batch) -> Iterator[Path]:
 
 
 def blocks(batch: Batch, window: int | None) -> list[Block]:
-    """What is to be computed of the N x N scores of a batch: a segment's queries against its path alone."""
+    """What is to be computed of the N x N scores of a batch: a segment's queries against its path alone, or those of
+    short neighbours together."""
     made = []
-    for path in segment_paths(batch):
+    for path in _neighbours(segment_paths(batch)):
         for first in range(path.own.start, path.own.stop, BLOCK):
             last = min(first + BLOCK, path.own.stop)
             keys = [*path.above, slice(path.own.start, last)]
@@ -101,6 +103,23 @@ def blocks(batch: Batch, window: int | None) -> list[Block]:
             masked_from = int(columns[0]) if len(columns) else len(places)
             made.append(Block(slice(first, last), keys, masked_from, hidden[:, masked_from:].contiguous()))
     return made
+
+
+def _neighbours(paths: Iterable[Path]) -> list[Path]:
+    """Paths whose segments follow one another as one, while they are TOGETHER tokens at most and hang below the same
+    segments, or below one another."""
+    joined: list[Path] = []
+    for path in paths:
+        last = joined[-1] if joined else None
+        if (
+            last is not None
+            and path.above[: len(last.above)] == last.above
+            and path.own.stop - last.own.start <= TOGETHER
+        ):
+            joined[-1] = Path(slice(last.own.start, path.own.stop), last.above)
+        else:
+            joined.append(path)
+    return joined
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from torch.overrides import TorchFunctionMode
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 
 from rayrl.config import ModelSettings
-from rayrl.learner.attention import choose
+from rayrl.learner.attention import blocks, choose, dense_mask
 from rayrl.learner.batch import Batch, Segment, Tree, cut, make_batch, sft_tree
 from rayrl.learner.head import target_logprobs
 from rayrl.learner.model import PolicyModule, load_model
@@ -126,13 +126,36 @@ def assert_equal_to_plain_rows(
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("dtype", TOLERANCE)
+@pytest.mark.parametrize("together", [0, 5, 96])
 def test_forest_equals_plain_rows(
-    kind: str, dtype: torch.dtype, folders: Folders, monkeypatch: pytest.MonkeyPatch
+    kind: str, dtype: torch.dtype, together: int, folders: Folders, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("rayrl.learner.attention.BLOCK", 4)  # several to a segment
+    monkeypatch.setattr("rayrl.learner.attention.TOGETHER", together)  # no segments at once; two; all
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert_equal_to_plain_rows(folders(kind), uneven_trees(), dtype)
+
+
+@pytest.mark.parametrize(
+    ("together", "sizes"), [(0, [3, 1, 2, 1, 4, 2]), (3, [3, 3, 1, 4, 2]), (5, [4, 2, 5, 2]), (96, [13])]
+)
+def test_short_neighbours_are_computed_at_once(
+    together: int, sizes: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those below one segment, or below one another; two roots as well."""
+    monkeypatch.setattr("rayrl.learner.attention.TOGETHER", together)
+    tree = [Segment([1] * 3, [False] * 3), Segment([1], [False], 0), Segment([1] * 2, [True] * 2, 1)]
+    tree += [Segment([1], [True], 0), Segment([1] * 4, [True] * 4, 0)]
+    batch = make_batch([Tree(tree), Tree([Segment([1] * 2, [False, True])])], [0, 1])
+    made = blocks(batch, None)
+    assert [block.queries.stop - block.queries.start for block in made] == sizes
+    seen = torch.zeros(13, 13, dtype=torch.bool)
+    for block in made:
+        places = torch.cat([torch.arange(part.start, part.stop) for part in block.keys])
+        hidden = torch.nn.functional.pad(block.hidden, (block.masked_from, 0))
+        seen[block.queries.start : block.queries.stop].index_copy_(1, places, ~hidden)
+    assert torch.equal(seen, dense_mask(batch.subtree_end, batch.position_ids, 0, 13)[0, 0])
 
 
 def flash_attention(
@@ -205,7 +228,7 @@ def test_the_embedded_model_on_a_forest_equals_plain_rows() -> None:
     answers = (" In May she sold 48 / 2 = 24, so 48 + 24 = 72 in all.", " 48 + 48 = 96", " 72.")
     prompt, *completions = (tokenizer.encode(text) for text in (question, *answers))
     tree = Tree([Segment(prompt, [False] * len(prompt)), *(Segment(ids, [True] * len(ids), 0) for ids in completions)])
-    assert_equal_to_plain_rows(folder, [tree])
+    assert_equal_to_plain_rows(folder, [tree], torch.float64)
 
 
 @pytest.mark.parametrize("loss", ["answers", "all"])
