@@ -147,7 +147,8 @@ class _Head(torch.autograd.Function):
                 logits = linear(inputs[part], weight, bias)
                 given = normalizers[rows][part], upstream[rows][part]
                 ctx.kernels.logit_gradient(grads[part], logits, *given, ctx.temperature, ctx.softcap)
-            grads.scatter_(1, targets[rows, None], of_target[rows, None].to(grads.dtype))
+            # Not scatter_: of bfloat16 on CPU it copies the whole tensor to float32 and back.
+            grads[torch.arange(len(inputs), device=grads.device), targets[rows]] = of_target[rows].to(grads.dtype)
             if hidden_grad is not None:
                 hidden_grad[rows] = grads @ weight
             if weight_grad is not None:

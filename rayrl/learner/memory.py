@@ -9,8 +9,8 @@ from rayrl.learner.adapter import nf4_scale_bytes
 from rayrl.learner.head import CPU_GRADIENTS, CPU_LOGITS, GPU_LOGITS
 from rayrl.learner.structure import ParameterShape
 
-CPU_OVERHEAD = 400_000_000  # libraries that come with a model, and what malloc keeps of loading it: 0.3-0.6 GB measured
-HOLES = 0.4  # measured: 0.36 (QLoRA) and 0.41 (all trains) of it, 576 tokens in float32, glibc 2.36
+CPU_OVERHEAD = 100_000_000  # libraries that come with a model, and what malloc keeps of loading it
+HOLES = 0.5  # 0.36 (QLoRA) and 0.41 (all trains) in the first update, more in later ones (docs/lab_notes.md)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,6 @@ class MemoryEstimator:
         width, parameters = self._width, self.parameters
         packed = [parameter.size for parameter in parameters if parameter.nf4]
         scales = sum(nf4_scale_bytes(size, self.adapter.double_quantization) for size in packed) if self.adapter else 0
-        trained = sum(parameter.size for parameter in parameters if parameter.trains)
         # A lone rank computes with frozen weights as they are stored, where they need no cast (`model.shard`).
         root, layers = _by_layer(
             (parameter, self._computed(parameter))
@@ -74,8 +73,8 @@ class MemoryEstimator:
         gradient_root, gradient_layers = _by_layer((one, one.size) for one in parameters if one.trains)
         return Memory(
             weights=sum(map(self._stored, parameters)) // ranks + scales,
-            gradients=4 * trained // ranks,
-            optimizer=8 * trained // ranks,
+            gradients=self._gradients,
+            optimizer=2 * self._gradients,
             # On a lone rank all stay; else the root and two layers (one computing, one prefetched) are whole.
             gathered=root + (sum(layers) if alone else sum(sorted(layers)[-2:])),
             gathered_gradients=width * (gradient_root + max(gradient_layers)),
@@ -84,7 +83,7 @@ class MemoryEstimator:
             logits=3 * 4 * (CPU_LOGITS if self._on_cpu else GPU_LOGITS)
             + width * (CPU_GRADIENTS if self._on_cpu else GPU_LOGITS),
             overhead=CPU_OVERHEAD if self._on_cpu else 0,
-            reference=width * trained // ranks if self.reference else 0,
+            reference=width * self._gradients // 4 if self.reference else 0,
         )
 
     def for_batch(self, tokens: int) -> int:
@@ -115,8 +114,9 @@ class MemoryEstimator:
 
         What a layer makes in its forward and drops leaves a hole between what it keeps. Small objects of the autograd
         graph settle there, and the next block of the same size no longer fits: of what was dropped HOLES stays unused
-        until the backward is over (glibc counts it: `mallinfo2().fordblks` after a forward). CUDA's allocator has bins
-        of its own and is left out.
+        until the backward is over (glibc counts it: `mallinfo2().fordblks` after a forward). So it is with gradients,
+        which are made between activations and dropped after each update. CUDA's allocator has bins of its own and is
+        left out.
         """
         if not self._on_cpu:
             return 0
@@ -125,7 +125,7 @@ class MemoryEstimator:
             for parameter in self._with_backward()
         ).values()
         between = max(dropped, default=0) if self.learner.activation_checkpointing else sum(dropped)
-        return int(HOLES * between)
+        return int(HOLES * (between + self._gradients))
 
     def _dropped(self, parameter: ParameterShape) -> int:
         """Bytes for each token that the forward makes around a parameter and drops.
@@ -158,6 +158,11 @@ class MemoryEstimator:
         if parameter.trains:
             return 4 * parameter.size
         return self._computed(parameter) if self.adapter else self.stored_width * parameter.size
+
+    @property
+    def _gradients(self) -> int:
+        """Bytes of a rank's share, in float32."""
+        return 4 * sum(parameter.size for parameter in self.parameters if parameter.trains) // self.learner.shards
 
     @property
     def _head_size(self) -> int:

@@ -1,6 +1,7 @@
 """What a plan says of memory, against what a learner then takes."""
 
 import json
+import math
 import subprocess
 import sys
 from pathlib import Path
@@ -88,7 +89,7 @@ def test_the_gradient_of_a_head_in_bfloat16_is_added_up_in_float32(trained: str,
         assert MemoryEstimator(parameters, model, LearnerSettings()).without_batch().head_gradient == size
 
 
-def test_holes_are_what_layers_with_a_backward_drop_and_gpus_have_none() -> None:
+def test_holes_are_what_layers_with_a_backward_drop_and_gradients_and_gpus_have_none() -> None:
     shapes = {
         "model.embed_tokens.weight": (100, 8),
         "model.layers.0.input_layernorm.weight": (8,),
@@ -105,13 +106,17 @@ def test_holes_are_what_layers_with_a_backward_drop_and_gpus_have_none() -> None
         parameters = [ParameterShape(name, shape, trainable[name], name in packed) for name, shape in shapes.items()]
         return MemoryEstimator(parameters, model, LearnerSettings.model_validate(learner)).holes(tokens)
 
-    assert of(all_train) == int(HOLES * 10 * (2 * norm + rotated + adapter))
+    gradients = 4 * sum(math.prod(shape) for shape in shapes.values())
+    assert of(all_train) == int(HOLES * (10 * (2 * norm + rotated + adapter) + gradients))
     from_q = {name: "lora_B" in name for name in shapes}
-    assert of(from_q, 10, ("model.layers.1.q_proj.weight",)) == int(HOLES * 10 * adapter)
+    of_lora = 4 * 6 * 2
+    assert of(from_q, 10, ("model.layers.1.q_proj.weight",)) == int(HOLES * (10 * adapter + of_lora))
     packed = of(all_train, 10, ("model.layers.1.q_proj.weight",))
-    assert packed == int(HOLES * (10 * (2 * norm + rotated + adapter) + unpacked))
+    assert packed == int(HOLES * (10 * (2 * norm + rotated + adapter) + unpacked + gradients))
+    assert of(all_train, workers=2) == int(HOLES * (10 * (2 * norm + rotated + adapter) + gradients // 2))
     assert of(all_train, gpus_per_worker=1) == 0
-    assert of(all_train, activation_checkpointing=True) == int(HOLES * 10 * (norm + rotated + adapter))
+    checkpointed = of(all_train, activation_checkpointing=True)
+    assert checkpointed == int(HOLES * (10 * (norm + rotated + adapter) + gradients))
 
 
 def test_a_run_is_its_learners_generators_weights_on_their_way_and_processes() -> None:
