@@ -41,11 +41,13 @@ def merge_settings(*trees: Mapping[str, Any]) -> dict[str, Any]:
 def run_config(method: Method, settings: Mapping[str, Any], where: str) -> TrainingConfig:
     """One run's config of a method. The base is a GRPO run of no steps.
 
-    A trained arm does not evaluate the base again, unless it says so. Raises ConfigError, which names `where`.
+    A trained arm does not evaluate the base again, unless it says so. One of no steps has a model of its own, trained
+    elsewhere, and is evaluated. Raises ConfigError, which names `where`.
     """
     if method == "base":
         return validated(GRPOConfig, where, merge_settings(settings, UNTRAINED))
-    tree = merge_settings({"evaluation": {"at_start": False}}, settings)
+    trains = settings.get("steps", method == "grpo") or (method == "sft" and settings.get("epochs", 1))
+    tree = merge_settings({"evaluation": {"at_start": not trains}}, settings)
     return validated(SFTConfig if method == "sft" else GRPOConfig, where, tree)
 
 

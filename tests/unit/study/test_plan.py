@@ -46,6 +46,25 @@ def study(**changes: Any) -> StudyConfig:
     return validated(StudyConfig, "study", tree | changes)
 
 
+@pytest.mark.parametrize(
+    ("method", "own", "trains"),
+    [
+        ("grpo", {"steps": 0}, False),
+        ("sft", {"steps": 0, "epochs": 0}, False),
+        ("sft", {"epochs": 0}, False),
+        ("sft", {"steps": 0}, True),  # as many as `epochs` makes
+        ("sft", {"steps": 2, "epochs": 0}, True),
+    ],
+)
+def test_an_arm_of_no_steps_is_a_model_trained_elsewhere_and_is_evaluated(
+    method: str, own: dict[str, Any], trains: bool
+) -> None:
+    arms = {"base": {"method": "base"}, "theirs": {"method": method, "model": {"path": "elsewhere"}, **own}}
+    found = expand(study(arms=arms, study={"name": "n", "seeds": [1], "budget": None}))[1]
+    assert found.config.model.path == "elsewhere"
+    assert found.config.evaluation.at_start is not trains
+
+
 def test_arms_are_whole_configs_with_their_own_over_their_methods_over_the_base() -> None:
     arms = {arm.name: arm for arm in expand(study())}
     assert isinstance(arms["grpo"].config, GRPOConfig)
