@@ -4,11 +4,13 @@ import json
 import logging
 import os
 import socket
+import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
+import psutil
 import ray
 from ray._private.state import available_resources_per_node
 
@@ -26,6 +28,9 @@ MOST = "RAYRL_CLUSTER_MOST"
 
 STARTS = 3
 """Times that Ray is started on this machine before a run gives up."""
+
+LINGER = 10.0
+"""Seconds that workers have to end after Ray has."""
 
 RETRY = (
     "the machine may be busy: try again when it is less so, a run with --run.resume true, a study or sweep with "
@@ -86,7 +91,37 @@ def connect() -> Iterator[Cluster]:
     try:
         yield _cluster(reachable_resources(), free_nodes())
     finally:
-        ray.shutdown()
+        _shut_down()
+
+
+def _shut_down() -> None:
+    """Ends Ray. Where it was started here, its workers have ended too: they take a moment to see it, and one that does
+    not is killed after LINGER."""
+    workers = _workers()
+    ray.shutdown()
+    deadline = time.monotonic() + LINGER
+    while (left := [one for one in workers if _runs(one)]) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    for one in left:
+        with suppress(psutil.NoSuchProcess):
+            one.kill()
+
+
+def _workers() -> list[psutil.Process]:
+    """Below the raylets that this process started."""
+    found: list[psutil.Process] = []
+    for child in psutil.Process().children():
+        with suppress(psutil.NoSuchProcess):
+            if child.name() == "raylet":
+                found += child.children(recursive=True)
+    return found
+
+
+def _runs(process: psutil.Process) -> bool:
+    try:
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
 
 
 def reachable_resources() -> dict[str, float]:

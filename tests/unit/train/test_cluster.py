@@ -1,13 +1,18 @@
 """Ray that does not start at once, and clusters that have no room."""
 
+import os
 import re
+import signal
+import subprocess
+import sys
 from typing import Any
 
+import psutil
 import pytest
 
 from rayrl.config import EvalConfig, GRPOConfig
 from rayrl.errors import ConfigError, ResourceError
-from rayrl.train.cluster import MOST, STARTS, Cluster, reachable_resources, require_resources, start_ray
+from rayrl.train.cluster import MOST, STARTS, Cluster, _shut_down, reachable_resources, require_resources, start_ray
 
 
 @pytest.fixture
@@ -104,3 +109,42 @@ def test_what_it_can_grow_to_is_numbers_by_names(value: str, monkeypatch: pytest
     monkeypatch.setenv(MOST, value)
     with pytest.raises(ConfigError, match=f"{MOST}=.*unset it"):
         reachable_resources()
+
+
+WORKERS = """
+import os
+import ray
+from rayrl.train import cluster
+
+@ray.remote(num_cpus=0)
+class Idle:
+    def pid(self):
+        return os.getpid()
+
+with cluster.connect():
+    idle = Idle.remote()
+    pid = ray.get(idle.pid.remote())
+    assert pid in [worker.pid for worker in cluster._workers()]
+    print(pid)
+assert cluster._workers() == []
+os._exit(0)
+"""
+
+
+@pytest.mark.timeout(120)
+def test_no_worker_of_a_ray_that_was_started_here_outlives_it() -> None:
+    environment = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
+    done = subprocess.run([sys.executable, "-c", WORKERS], capture_output=True, text=True, env=environment, check=True)
+    assert not psutil.pid_exists(int(done.stdout.split()[-1]))
+
+
+@pytest.mark.parametrize(("seconds", "code"), [(0.3, 0), (60, -signal.SIGKILL)])
+def test_workers_have_a_moment_to_end_and_are_killed_after_it(
+    seconds: float, code: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker = subprocess.Popen(["sleep", str(seconds)])
+    monkeypatch.setattr("ray.shutdown", lambda: None)
+    monkeypatch.setattr("rayrl.train.cluster._workers", lambda: [psutil.Process(worker.pid)])
+    monkeypatch.setattr("rayrl.train.cluster.LINGER", 10.0 if seconds < 1 else 0.1)
+    _shut_down()
+    assert (worker.poll() if seconds < 1 else worker.wait(5)) == code
