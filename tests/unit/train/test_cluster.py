@@ -132,7 +132,7 @@ os._exit(0)
 
 
 @pytest.mark.timeout(120)
-def test_no_worker_of_a_ray_that_was_started_here_outlives_it() -> None:
+def test_the_workers_of_a_ray_that_was_started_here_are_found_and_end_with_it() -> None:
     environment = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
     done = subprocess.run([sys.executable, "-c", WORKERS], capture_output=True, text=True, env=environment, check=True)
     assert not psutil.pid_exists(int(done.stdout.split()[-1]))
