@@ -36,9 +36,13 @@ os.environ |= {
     "RAY_worker_niceness": "0",  # 15 by default: light tests on the other worker would starve whole runs
 }
 
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in what a shell starts in the background, and below it
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
 FIRST = ("tests/integration/test_real_run.py", "tests/unit/train/test_driver.py")
 """The longest, with Ctrl-C against the clock: one worker takes them, the other the light tests meanwhile."""
 LAST = (
+    "tests/integration/test_eval.py",
     "tests/unit/study/test_runner.py",
     "tests/integration/test_submit.py",
     "tests/integration/test_own_judge.py",

@@ -3,10 +3,8 @@
 import asyncio
 import dataclasses
 import os
-import sys
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,6 +16,7 @@ from rayrl.generate.packets import is_adapter, read
 from rayrl.generate.start_gate import StartGate
 from rayrl.generate.weight_sync import BACKEND
 from rayrl.peft_folder import write_peft_folder
+from rayrl.processor import openmp
 from rayrl.types import Rollout, Sampling, Score
 
 
@@ -276,12 +275,7 @@ def _openmp(threads: int) -> dict[str, str]:
     threads would wait for the one that is bound to it.
     """
     count = str(threads or len(os.sched_getaffinity(0)))
-    found = {"VLLM_CPU_OMP_THREADS_BIND": "nobind", "OMP_NUM_THREADS": count, "KMP_BLOCKTIME": "5", "KMP_TPAUSE": "0"}
-    library = Path(sys.prefix) / "lib" / "libiomp5.so"  # Intel's, where it is installed: vLLM's advice for CPUs
-    preloaded = os.environ.get("LD_PRELOAD", "")
-    if library.is_file() and "libiomp" not in preloaded:
-        found["LD_PRELOAD"] = ":".join(filter(None, [preloaded, str(library)]))
-    return found
+    return {"VLLM_CPU_OMP_THREADS_BIND": "nobind", "OMP_NUM_THREADS": count} | openmp()
 
 
 @contextmanager

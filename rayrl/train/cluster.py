@@ -16,6 +16,7 @@ from ray._private.state import available_resources_per_node
 
 from rayrl.config import EvaluationConfig, TrainingConfig
 from rayrl.errors import ConfigError, ResourceError
+from rayrl.processor import openmp
 
 # Of actors and tasks: in a trial they are scheduled as anywhere else, not in the room that Ray Tune keeps for it
 # (github.com/ray-project/ray/issues/25239).
@@ -79,8 +80,9 @@ def connect() -> Iterator[Cluster]:
     verbose = os.environ.get("RAYRL_VERBOSE") == "1"
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
+    os.environ |= openmp()
     if "RAY_ADDRESS" in os.environ:
-        names = [*QUIET, *(name for name in ("PYTHONPATH",) if name in os.environ)]
+        names = [*QUIET, *openmp(), *(name for name in ("PYTHONPATH",) if name in os.environ)]
         options: dict[str, Any] = {"runtime_env": {"env_vars": {name: os.environ[name] for name in names}}}
     else:  # workers inherit this environment, and start faster than with one made for them
         options = {"include_dashboard": False, "num_cpus": max(2, len(os.sched_getaffinity(0)))}

@@ -114,6 +114,7 @@ def test_what_it_can_grow_to_is_numbers_by_names(value: str, monkeypatch: pytest
 WORKERS = """
 import os
 import ray
+from rayrl.processor import openmp
 from rayrl.train import cluster
 
 @ray.remote(num_cpus=0)
@@ -125,6 +126,8 @@ with cluster.connect():
     idle = Idle.remote()
     pid = ray.get(idle.pid.remote())
     assert pid in [worker.pid for worker in cluster._workers()]
+    libraries = open(f"/proc/{pid}/maps").read()
+    assert [name for name in openmp().get("LD_PRELOAD", "").split(":") if name not in libraries] == []
     print(pid)
 assert cluster._workers() == []
 os._exit(0)
@@ -132,7 +135,7 @@ os._exit(0)
 
 
 @pytest.mark.timeout(120)
-def test_the_workers_of_a_ray_that_was_started_here_are_found_and_end_with_it() -> None:
+def test_the_workers_of_a_ray_that_was_started_here_are_found_compute_by_its_openmp_and_end_with_it() -> None:
     environment = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
     done = subprocess.run([sys.executable, "-c", WORKERS], capture_output=True, text=True, env=environment, check=True)
     assert not psutil.pid_exists(int(done.stdout.split()[-1]))
