@@ -75,7 +75,7 @@ def estimate_table(estimates: list[ArmEstimate]) -> Table:
     for one in estimates:
         freeze, cost = one.config.freeze, one.cost
         rules = f" + {len(freeze.rules)} rules" if freeze.rules else ""
-        trains = one.arm.method != "base"
+        trains = one.steps > 0
         table.add_row(
             one.arm.name,
             one.arm.method,

@@ -12,9 +12,9 @@ import yaml
 from rayrl.config import GRPOConfig, SFTConfig, TrainingConfig, load_config, validated
 from rayrl.errors import ConfigError, ResourceError, StoppedError
 from rayrl.metrics import MetricsLog
-from rayrl.study.arm_estimate import estimate_arms
+from rayrl.study.arm_estimate import ArmEstimate, estimate_arms, estimate_table
 from rayrl.study.arms import expand, seeds_of, trial_config
-from rayrl.study.budget import Lengths, step_cost, steps_for
+from rayrl.study.budget import Cost, Lengths, step_cost, steps_for
 from rayrl.study.ledger import Ledger, Trial, accuracies
 from rayrl.study.results import means
 from rayrl.study.runner import slots
@@ -63,6 +63,15 @@ def test_an_arm_of_no_steps_is_a_model_trained_elsewhere_and_is_evaluated(
     found = expand(study(arms=arms, study={"name": "n", "seeds": [1], "budget": None}))[1]
     assert found.config.model.path == "elsewhere"
     assert found.config.evaluation.at_start is not trains
+
+
+def test_an_arm_that_trains_nothing_has_neither_freeze_nor_rate() -> None:
+    arms = expand(study())
+    steps = {"base": 0, "grpo": 0, "sft": 6, "matched": 6}  # grpo: a model trained elsewhere
+    table = estimate_table([ArmEstimate(arm, steps[arm.name], [1], Cost(0, 0, 0, 0), 0, 0) for arm in arms])
+    shown = {column.header: list(column.cells) for column in table.columns}
+    assert shown["freeze"] == ["-", "-", "none", "qk_only"]
+    assert shown["rate"] == ["-", "-", "0.0001", "1e-06"]
 
 
 def test_arms_are_whole_configs_with_their_own_over_their_methods_over_the_base() -> None:
