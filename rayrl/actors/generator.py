@@ -12,6 +12,7 @@ from rayrl.config import GeneratorSettings
 from rayrl.errors import SyncError
 from rayrl.generate.engine import BaseRecipe, Engine, EngineSettings, PacketFile, TransferStep
 from rayrl.generate.packets import Packet
+from rayrl.imports import uncollected
 from rayrl.plugins import load
 from rayrl.types import Rollout, Sampling, Score
 from rayrl.units import GB
@@ -37,6 +38,7 @@ def engine_settings(
         gpu_memory_utilization=generator.gpu_memory_utilization,
         options=generator.options,
         adapter=adapter,
+        gpus=generator.gpus,
     )
 
 
@@ -51,12 +53,9 @@ class GeneratorActor:
     """
 
     def __init__(self, engine: str, settings: EngineSettings) -> None:
-        if engine == "vllm":
-            from rayrl.generate.vllm_engine import VLLMEngine
-
-            self.engine: Engine = VLLMEngine(settings)
-        else:
-            self.engine = load(engine, "generator.engine")(settings)
+        with uncollected():
+            kind = load("rayrl.generate.vllm_engine:VLLMEngine" if engine == "vllm" else engine, "generator.engine")
+        self.engine: Engine = kind(settings)
         self._loading = asyncio.Lock()
         self._receives = False  # in a transfer that has not finished
         self._starting: asyncio.Task[None] | None = None

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from rayrl.errors import ConfigError
+from rayrl.imports import uncollected
 
 if TYPE_CHECKING:
     from rayrl.config import Settings, TrainingConfig
@@ -37,18 +38,21 @@ def sft(known: Namespace, rest: list[str]) -> int:
 def _train(known: Namespace, rest: list[str], settings: "type[TrainingConfig]") -> int:
     config = _load(known.config, rest, settings)
     if known.dry_run:
-        from rayrl.train.dry_run import print_plan
+        with uncollected():
+            from rayrl.train.dry_run import print_plan
 
         return print_plan(config)
-    from rayrl.train.driver import train
+    with uncollected():
+        from rayrl.train.driver import train
 
     return train(config)
 
 
 def evaluate(known: Namespace, rest: list[str]) -> int:
-    from rayrl.commands.eval import print_request, run_eval
-    from rayrl.evaluate.chosen import choose
-    from rayrl.evaluate.request import read_request
+    with uncollected():
+        from rayrl.commands.eval import print_request, run_eval
+        from rayrl.evaluate.chosen import choose
+        from rayrl.evaluate.request import read_request
 
     config, models = read_request(known.models, rest)
     chosen = choose(config, known.only, known.without)
@@ -56,15 +60,17 @@ def evaluate(known: Namespace, rest: list[str]) -> int:
 
 
 def study(known: Namespace, rest: list[str]) -> int:
-    from rayrl.commands.study import run_study
-    from rayrl.study.settings import StudyConfig
+    with uncollected():
+        from rayrl.commands.study import run_study
+        from rayrl.study.settings import StudyConfig
 
     return run_study(_load(known.config, rest, StudyConfig), known.dry_run)
 
 
 def sweep(known: Namespace, rest: list[str]) -> int:
-    from rayrl.commands.sweep import run_sweep
-    from rayrl.study.settings import SweepConfig
+    with uncollected():
+        from rayrl.commands.sweep import run_sweep
+        from rayrl.study.settings import SweepConfig
 
     return run_sweep(_load(known.config, rest, SweepConfig), known.dry_run)
 

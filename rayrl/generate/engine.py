@@ -29,6 +29,8 @@ class EngineSettings:
     options: dict[str, Any]
     adapter: dict[str, Any] | None = None
     """Contents of adapter_config.json where `load_weights` brings a LoRA adapter; None: it brings none."""
+    gpus: float = 0.0
+    """That it has; 0: it runs on CPU."""
     dtype: str = field(default_factory=compute_dtype)
     """Type of the weights on CPU; on GPUs they are bfloat16."""
 

@@ -4,7 +4,7 @@ import asyncio
 import dataclasses
 import os
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -12,9 +12,11 @@ import numpy as np
 from rayrl.config import PROCESSED
 from rayrl.errors import ModelError, SyncError
 from rayrl.generate.engine import BaseRecipe, EngineSettings, PacketFile, TransferStep
+from rayrl.generate.engine_process import forked, start_server
 from rayrl.generate.packets import is_adapter, read
 from rayrl.generate.start_gate import StartGate
 from rayrl.generate.weight_sync import BACKEND
+from rayrl.imports import uncollected
 from rayrl.peft_folder import write_peft_folder
 from rayrl.processor import openmp
 from rayrl.types import Rollout, Sampling, Score
@@ -51,11 +53,17 @@ class VLLMEngine:
             "scheduling_policy": "priority",
             "generation_config": "vllm",  # the model folder's own sampling defaults are not ours
         }
+        environment = _cpu_environment(settings.threads)
+        forks = settings.gpus == 0 and settings.tensor_parallel_size == 1
+        if forks:
+            with _inherited(environment):
+                start_server()
+        with uncollected():
+            import vllm.v1.engine.async_llm  # noqa: F401
         from vllm.platforms import current_platform
 
-        environment: dict[str, str] = {}
-        if current_platform.is_cpu():
-            environment = _openmp(settings.threads)
+        on_cpu = current_platform.is_cpu()
+        if on_cpu:
             arguments |= {
                 "dtype": settings.dtype,
                 "kv_cache_memory_bytes": settings.kv_cache_bytes,
@@ -84,7 +92,7 @@ class VLLMEngine:
             arguments |= {"enable_lora": True, "max_loras": 1, "max_lora_rank": _lora_rank(settings.adapter["r"])}
         arguments |= {"weight_transfer_config": WeightTransferConfig(backend=BACKEND)} | settings.options
         try:
-            with _inherited(environment):
+            with _inherited(environment if on_cpu else {}), forked() if forks and on_cpu else nullcontext():
                 self._llm = AsyncLLM.from_engine_args(AsyncEngineArgs(**arguments))
         except TypeError as error:
             raise ModelError(f"generator.options: vLLM does not take {settings.options!r}: {error}") from error
@@ -268,14 +276,19 @@ def _lora_rank(rank: int) -> int:
     return int(min(size for size in get_args(MaxLoRARanks) if size >= rank))
 
 
-def _openmp(threads: int) -> dict[str, str]:
-    """Environment of vLLM's threads; 0: as many as cores.
+def _cpu_environment(threads: int) -> dict[str, str]:
+    """Of vLLM's engine on CPU, with that many threads; 0: as many as cores.
 
     None is bound to a core, as vLLM would have it: engines would share one, and where a core has other work, all the
     threads would wait for the one that is bound to it.
     """
-    count = str(threads or len(os.sched_getaffinity(0)))
-    return {"VLLM_CPU_OMP_THREADS_BIND": "nobind", "OMP_NUM_THREADS": count} | openmp()
+    return {
+        "VLLM_CPU_OMP_THREADS_BIND": "nobind",
+        "OMP_NUM_THREADS": str(threads or len(os.sched_getaffinity(0))),
+        # vLLM compiles one function. The compiler takes the processor's word for its instructions, instead of three
+        # programs that try them.
+        "TORCHINDUCTOR_VEC_ISA_OK": os.environ.get("TORCHINDUCTOR_VEC_ISA_OK", "1"),
+    } | openmp()
 
 
 @contextmanager

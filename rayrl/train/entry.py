@@ -56,7 +56,10 @@ def run_rank(given: dict[str, RankJob]) -> None:
 
     from rayrl.actors.deadlines import original
     from rayrl.errors import RayrlError
-    from rayrl.train.loop import Rank
+    from rayrl.imports import uncollected
+
+    with uncollected():
+        from rayrl.train.loop import Rank
 
     job = given["job"]
     try:

@@ -31,8 +31,8 @@ class RunMemory:
 
     learners: of all ranks, with activations (`learner.memory`). generators: weights in the generator's dtype and the KV
     cache of each. sync: weights on their way, all of it in shared memory: `stored_bytes` once, `file_bytes` for each
-    generator. processes: interpreters with what they import (driver, ranks, and two for each generator), Ray's own,
-    verifiers. checkpoints: all ranks' copies of what is written in the background, wherever they compute.
+    generator. processes: interpreters with what they import (driver, ranks, two for each generator, three on CPU),
+    Ray's own, verifiers. checkpoints: all ranks' copies of what is written in the background, wherever they compute.
     """
 
     learners: int
@@ -72,7 +72,7 @@ def run_memory(config: EvaluationConfig, parts: PartMemory) -> RunMemory:
         learners=0 if on_gpu else ranks * parts.learner,
         generators=0 if config.generator.gpus else replicas * parts.generator,
         sync=stored_bytes(parts) + replicas * file_bytes(parts) if replicas else 0,
-        processes=RAY + IMPORTED * (1 + ranks + 2 * replicas) + VERIFIER * verifiers,
+        processes=RAY + IMPORTED * (1 + ranks + (2 if config.generator.gpus else 3) * replicas) + VERIFIER * verifiers,
         checkpoints=ranks * parts.copied,
     )
 

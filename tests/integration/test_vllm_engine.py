@@ -1,10 +1,12 @@
 """One real vLLM engine: log-probabilities of given texts against transformers; completions that start together."""
 
 import asyncio
+import os
 import random
 from collections.abc import AsyncIterator
 from typing import Any
 
+import psutil
 import pytest
 import pytest_asyncio
 
@@ -30,6 +32,13 @@ async def engine() -> AsyncIterator[VLLMEngine]:
     await engine.start()
     yield engine
     await engine.close()
+
+
+async def test_its_process_is_forked_from_one_that_imported_vllm_beside_this_one(engine: VLLMEngine) -> None:
+    (core,) = [one for one in psutil.Process().children(recursive=True) if "EngineCore" in one.cmdline()[0]]
+    server = psutil.Process(core.ppid())
+    assert "forkserver" in " ".join(server.cmdline())
+    assert server.ppid() == os.getpid()
 
 
 async def test_likelihoods_are_those_of_a_forward_pass_whatever_the_cache_holds(engine: VLLMEngine) -> None:
