@@ -4,14 +4,17 @@ import re
 from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import bm25s
 import numpy as np
 
 from rayrl.data.row import Row
 from rayrl.jsonl import read_jsonl, write_jsonl
 from rayrl.synth.chunks import Chunk
 from rayrl.synth.filters.evidence import is_quoted, squeeze
+
+if TYPE_CHECKING:  # it takes Numba along, which few need
+    from bm25s import BM25
 
 COVERED = 0.9
 """A chunk that has this share of an unanswerable question's words might answer it: it is no distractor there."""
@@ -20,7 +23,7 @@ COVERED = 0.9
 class Retriever:
     """BM25 over the chunks of some documents."""
 
-    def __init__(self, pool: list[Chunk], index: bm25s.BM25 | None = None) -> None:
+    def __init__(self, pool: list[Chunk], index: "BM25 | None" = None) -> None:
         self.pool = pool
         self.by_id = {chunk.id: chunk for chunk in pool}
         self._index = index or _indexed(pool)
@@ -28,8 +31,10 @@ class Retriever:
     @classmethod
     def load(cls, folder: Path) -> "Retriever":
         """What `save` wrote."""
+        from bm25s import BM25
+
         pool = [Chunk(**record) for record in read_jsonl(folder / _CHUNKS)]
-        return cls(pool, bm25s.BM25.load(folder / _INDEX, show_progress=False))
+        return cls(pool, BM25.load(folder / _INDEX, show_progress=False))
 
     def save(self, folder: Path) -> None:
         """Writes chunks and index into a folder, which must be there."""
@@ -38,7 +43,9 @@ class Retriever:
 
     def search(self, question: str) -> list[Chunk]:
         """Chunks that match a question at all, best first; of two alike, the first in the pool."""
-        query = bm25s.tokenize(question, stopwords="en", return_ids=False, show_progress=False)[0]
+        from bm25s import tokenize
+
+        query = tokenize(question, stopwords="en", return_ids=False, show_progress=False)[0]
         scores = self._index.get_scores(query)
         order = np.argsort(-scores, kind="stable")[: int(np.count_nonzero(scores > 0))]
         return [self.pool[index] for index in order]
@@ -52,9 +59,11 @@ class Retriever:
 _CHUNKS, _INDEX = "chunks.jsonl", "index"
 
 
-def _indexed(pool: list[Chunk]) -> bm25s.BM25:
-    index = bm25s.BM25()
-    index.index(bm25s.tokenize([c.text for c in pool], stopwords="en", show_progress=False), show_progress=False)
+def _indexed(pool: list[Chunk]) -> "BM25":
+    from bm25s import BM25, tokenize
+
+    index = BM25()
+    index.index(tokenize([c.text for c in pool], stopwords="en", show_progress=False), show_progress=False)
     return index
 
 

@@ -110,7 +110,7 @@ def test_an_interrupted_maker_leaves_no_store(folder: Path, monkeypatch: pytest.
         raise KeyboardInterrupt
 
     with monkeypatch.context() as broken:
-        broken.setattr("rayrl.data.retrieval.bm25s.BM25.save", fail)
+        broken.setattr("bm25s.BM25.save", fail)
         with pytest.raises(KeyboardInterrupt):
             Filings(folder).store(["A"], StoreSettings())
     assert not stores(folder)
