@@ -133,12 +133,14 @@ def test_a_run_is_its_learners_generators_weights_on_their_way_and_processes() -
     assert (needed.learners, needed.generators, needed.sync) == (10, 21, 55)
     verifier = GRPOConfig.model_validate(settings).verifier
     workers = verifier.actors * (1 + verifier.processes_per_actor)
-    assert needed.processes == RAY + IMPORTED * (1 + 2 + 2 * 3) + VERIFIER * workers
+    assert needed.processes == RAY + IMPORTED * (1 + 2 + 3 * 3) + VERIFIER * workers
     assert needed.checkpoints == 26
     assert needed.total == sum((needed.learners, needed.generators, needed.sync, needed.processes, 26))
     on_gpus = settings | {"learner": {"gpus_per_worker": 1}, "generator": {"gpus": 1}}
     assert run_memory(GRPOConfig.model_validate(on_gpus), parts).learners == 0
     assert run_memory(GRPOConfig.model_validate(on_gpus), parts).generators == 0
+    interpreters = IMPORTED * (1 + 1 + 2)
+    assert run_memory(GRPOConfig.model_validate(on_gpus), parts).processes == RAY + interpreters + VERIFIER * workers
     assert run_memory(GRPOConfig.model_validate(on_gpus), parts).checkpoints == 13  # one rank
 
 

@@ -127,7 +127,7 @@ def test_too_little_memory_names_the_largest_microbatch_and_the_settings_that_lo
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("rayrl.train.memory.memory_available", lambda: 4_000_000_000)
+    monkeypatch.setattr("rayrl.train.memory.memory_available", lambda: 4_500_000_000)
     config = tiny_config | {"generator": tiny_config["generator"] | {"kv_cache_gb": 0.1}}
     config |= {"prompts_per_step": 40000, "group_size": 40, "learner": {"microbatch_tokens": 500000}}
     code, shown = dry_run(config, tmp_path, capsys)
