@@ -77,9 +77,9 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
         (folder / kind / "config.yaml").write_text("{}")
         write_texts(folder / kind / TEXTS, {"some": texts})
     ranks = mp.spawn(run_rank, (str(base), str(folder), 4), nprocs=4, join=False)
-    end = time.monotonic() + 120 * PATIENCE
+    end = time.monotonic() + 240 * PATIENCE
     while not ranks.join(1):
-        assert time.monotonic() < end, "waited 120 s for four ranks"
+        assert time.monotonic() < end, "waited 240 s for four ranks"
     return base, folder
 
 
