@@ -15,10 +15,11 @@ class ModelSettings(Settings):
     chat_template: Path | None = None
     """Jinja file of the chat template, for a tokenizer that has none (base models), or instead of its own. The exported
     model gets it."""
-    attention: Literal["auto", "blocks", "varlen", "flex"] = "auto"
-    """Attention of the learner. blocks: plain matmuls over what each segment sees; varlen: FlashAttention over each
-    segment's path (CUDA, bfloat16); flex: FlexAttention (CUDA), compiled first. auto: varlen on CUDA; blocks on
-    CPU, in float32, and for models that cap their scores (Gemma 2)."""
+    attention: Literal["auto", "blocks", "varlen", "flash4", "flex"] = "auto"
+    """Attention of the learner. blocks: plain matmuls over what each segment sees; varlen: FlashAttention 2 over each
+    segment's path (CUDA, bfloat16); flash4: FlashAttention 4 likewise (Hopper or Blackwell, package flash-attn-4),
+    not run on a GPU yet; flex: FlexAttention (CUDA), compiled first. auto: varlen on CUDA; blocks on CPU, in float32,
+    and for models that cap their scores (Gemma 2)."""
     compute_dtype: Literal["bfloat16", "float32"] = Field(default_factory=processor.compute_dtype)
     """Type of forward and backward. Weights that train, and the optimizer, are float32. Left out: bfloat16, but float32
     on x86 processors without AVX-512, whose bfloat16 is slow (generators on them do likewise)."""

@@ -9,13 +9,14 @@ import torch
 from torch.nn.attention.varlen import varlen_attn
 from transformers import AttentionInterface, PreTrainedModel
 
+from rayrl.learner import flash4
 from rayrl.learner.batch import Batch
 
 NAME = "rayrl_forest"  # under which transformers finds `forest_attention`
 BLOCK = 256  # most queries computed at once
 TOGETHER = 96  # tokens of neighbouring segments computed at once, each hidden from the other: fewer, larger products
 
-Kernel = Literal["blocks", "flex", "varlen"]
+Kernel = Literal["blocks", "flex", "varlen", "flash4"]
 
 
 def visible(
@@ -149,7 +150,7 @@ def _length(path: Path) -> int:
 
 
 def choose(setting: str, device: torch.device, dtype: torch.dtype, softcap: float | None) -> Kernel:
-    """What `model.attention: auto` means: FlashAttention has no cap of scores and no float32, and needs CUDA."""
+    """What `model.attention: auto` means: torch's FlashAttention needs CUDA, has no float32 and no cap of scores."""
     if setting != "auto":
         return cast(Kernel, setting)
     return "varlen" if device.type == "cuda" and dtype != torch.float32 and softcap is None else "blocks"
@@ -164,7 +165,7 @@ class Forest:
 
     def mask(self, window: int | None) -> Any:
         """FlexAttention's mask over the whole row, the blocks, or the gathered paths."""
-        if self.kernel == "varlen":
+        if self.kernel in ("varlen", "flash4"):
             window = None
         if window not in self._made:
             self._made[window] = _MAKERS[self.kernel](self.batch, window)
@@ -187,6 +188,7 @@ def flex_block_mask(batch: Batch, window: int | None = None) -> Any:
 _MAKERS: dict[Kernel, Callable[[Batch, int | None], Any]] = {
     "blocks": blocks,
     "varlen": lambda batch, _window: gather_paths(batch),
+    "flash4": lambda batch, _window: gather_paths(batch),
     "flex": flex_block_mask,
 }
 
@@ -227,44 +229,64 @@ def forest_attention(
     `softcap` bounds the scores (Gemma 2): cap x tanh(score / cap).
     """
     mask = forest.mask(sliding_window)
-    if forest.kernel == "varlen":
-        if softcap is not None:
-            raise ValueError("model.attention: varlen has no cap of scores, which this model needs; use blocks or flex")
-        return _varlen(query[0], key[0], value[0], mask, scaling, sliding_window)[None], None
+    if forest.kernel in ("varlen", "flash4"):
+        if softcap is not None and forest.kernel == "varlen":
+            raise ValueError(
+                "model.attention: varlen has no cap of scores, which this model needs; use blocks, flex or flash4"
+            )
+        attend = flash4.attend if forest.kernel == "flash4" else _varlen
+        return _along_paths(attend, query[0], key[0], value[0], mask, scaling, sliding_window, softcap)[None], None
     if forest.kernel == "flex":
         score = None if softcap is None else _capped_score(softcap)
-        attend = _compiled("flex_attention")
-        out = attend(query, key, value, score_mod=score, block_mask=mask, scale=scaling, enable_gqa=True)
+        out = _compiled("flex_attention")(
+            query, key, value, score_mod=score, block_mask=mask, scale=scaling, enable_gqa=True
+        )
         return out.transpose(1, 2).contiguous(), None
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
     out = _BlockAttention.apply(query[0], key[0], value[0], mask, scale, softcap)  # type: ignore[no-untyped-call]
     return out[None], None
 
 
-def _varlen(
+def _along_paths(
+    attend: Callable[..., torch.Tensor],
     query: torch.Tensor,
     key: torch.Tensor,
     value: torch.Tensor,
     paths: Gathered,
-    scale: float | None,
-    window: int | None,
+    *how: float | None,
 ) -> torch.Tensor:
-    """[heads, N, d], twice [kv heads, N, d] -> [N, heads, d], by `torch.nn.attention.varlen` (FlashAttention, CUDA)."""
+    """[heads, N, d], twice [kv heads, N, d] -> [N, heads, d], each segment a sequence of its own."""
 
     def gathered(tensor: torch.Tensor) -> torch.Tensor:
         wide = torch.promote_types(tensor.dtype, torch.float32)  # many segments add to one key's gradient
         return tensor.transpose(0, 1).to(wide).index_select(0, paths.keys).to(tensor.dtype)
 
+    ends = paths.query_ends, paths.key_ends, paths.longest
+    return attend(query.transpose(0, 1), gathered(key), gathered(value), *ends, *how)
+
+
+def _varlen(
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    query_ends: torch.Tensor,
+    key_ends: torch.Tensor,
+    longest: tuple[int, int],
+    scale: float | None,
+    window: int | None,
+    _softcap: None,
+) -> torch.Tensor:
+    """`flash4.attend` by `torch.nn.attention.varlen` (FlashAttention 2, CUDA)."""
     return varlen_attn(  # type: ignore[return-value]  # a tensor alone, without auxiliary outputs
-        query.transpose(0, 1),
-        gathered(key),
-        gathered(value),
-        paths.query_ends,
-        paths.key_ends,
-        *paths.longest,
+        query,
+        key,
+        value,
+        query_ends,
+        key_ends,
+        *longest,
         scale=scale,
         window_size=(-1 if window is None else window - 1, 0),
-        enable_gqa=len(query) != len(key),
+        enable_gqa=query.shape[1] != key.shape[1],
     )
 
 

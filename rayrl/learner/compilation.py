@@ -33,7 +33,12 @@ def compile_policy(policy: PolicyModule) -> None:
 
     config.recompile_limit = VARIANTS
     attention.leave_uncompiled()
-    for layer in decoder_layers(policy.model):
+    layers = decoder_layers(policy.model)
+    if any(value.requires_grad for value in layers[0].parameters()):
+        # One version of a layer for all, where embeddings are frozen (LoRA): the first would have its own, half again
+        # of all compiling. It costs that layer's gradient of its input.
+        policy.model.enable_input_require_grads()  # type: ignore[no-untyped-call]
+    for layer in layers:
         layer.forward = _compiled(layer.forward)
     policy.kernels = Kernels(*map(_compiled, policy.kernels))
 

@@ -14,7 +14,7 @@ from torch.distributed.tensor import DTensor
 
 from rayrl.config import FreezeSettings, LearnerSettings, LoRASettings, ModelSettings
 from rayrl.errors import FreezeError
-from rayrl.learner import adapter, checkpoint
+from rayrl.learner import adapter, checkpoint, flash4
 from rayrl.learner.backend import collectives
 from rayrl.learner.batch import Batch, Tree, idle_batch, make_batch, with_logprobs
 from rayrl.learner.compilation import compile_policy, require_compiler
@@ -64,6 +64,8 @@ class Learner:
     ) -> None:
         if temperature <= 0:
             raise ValueError(f"the learner needs a temperature above 0, got {temperature}")
+        if model_settings.attention == "flash4":
+            flash4.require()
         if not dist.is_initialized():
             dist.init_process_group(collectives(device.type == "cuda"), store=HashStore(), rank=0, world_size=1)
         torch.manual_seed(seed)

@@ -1,7 +1,7 @@
 """Each kernel of attention over a forest: its error against plain float32 rows, and its time.
 
-    python -m tests.benchmarks.attention_gpu [--models full window cap] [--kernels varlen flex blocks] [--device cuda]
-        [--tokens 16384]
+    python -m tests.benchmarks.attention_gpu [--models full window cap] [--kernels blocks varlen flash4 flex]
+        [--device cuda] [--tokens 16384]
 
 The error is that of all gradients of a small model (bfloat16) on groups of uneven completions, over the norm of those
 of the same model in float32 on plain rows, without our attention. `blocks`, plain matmuls, says what bfloat16 costs.
@@ -92,7 +92,7 @@ def measure(folder: str, kernel: str, expected: dict[str, torch.Tensor], tokens:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--models", nargs="+", default=list(MODELS), choices=list(MODELS))
-    parser.add_argument("--kernels", nargs="+", default=["blocks", "varlen", "flex"])
+    parser.add_argument("--kernels", nargs="+", default=["blocks", "varlen", "flash4", "flex"])
     parser.add_argument("--tokens", type=int, default=16384)
     parser.add_argument("--device", default="cuda")
     arguments = parser.parse_args()
@@ -103,7 +103,7 @@ def main() -> None:
             make_folder(folder, MODELS[name])
             expected = reference(folder, make_trees(4000), device)
             for kernel in arguments.kernels:
-                if (name, kernel) != ("cap", "varlen"):  # FlashAttention has no cap of scores here
+                if (name, kernel) != ("cap", "varlen"):  # torch's FlashAttention has no cap of scores
                     row = measure(folder, kernel, expected, arguments.tokens, device)
                     print(f"| {name} | {kernel} | {row} |", flush=True)
 

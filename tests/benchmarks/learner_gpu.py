@@ -110,7 +110,7 @@ def measure(
     attention: str,
     loss: str = "grpo",
 ) -> str:
-    """One row of the table: packed tokens, tokens/s of whole rows, MFU, peak GB, estimated GB."""
+    """One row of the table: packed tokens, tokens/s of whole rows, MFU, peak GB, estimated GB, the first update's s."""
     model = ModelSettings(path=folder, attention=attention)  # type: ignore[arg-type]
     subject = Subject.read(name, model)
     freeze, adapter = settings_of(name)
@@ -131,7 +131,7 @@ def measure(
     rows = sum(len(tree.segments[at].token_ids) for tree in trees for path in tree.rows() for at in path)
     memory = f"{learner.peak_bytes() / 1e9:.1f} | {subject.estimate(learner_settings, count) / 1e9:.1f}"
     mfu = subject.floor(batch).total / seconds / _ceiling(device)
-    return f"{count} | {rows / seconds:.0f} | {100 * mfu:.0f} % | {memory}"
+    return f"{count} | {rows / seconds:.0f} | {100 * mfu:.0f} % | {memory} | {times[0]:.0f}"
 
 
 @cache
@@ -148,15 +148,15 @@ def main() -> None:
     parser.add_argument("--loss", nargs="+", default=["grpo"], choices=["grpo", "sft"])
     parser.add_argument("--checkpointing", action="store_true")
     parser.add_argument("--compile", action="store_true")
-    parser.add_argument("--attention", default="auto", choices=["auto", "blocks", "varlen", "flex"])
+    parser.add_argument("--attention", default="auto", choices=["auto", "blocks", "varlen", "flash4", "flex"])
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args()
     device = torch.device(arguments.device)
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor() or platform.machine()
     print(f"{name}, {datetime.date.today()}, torch {torch.__version__}\n")
-    print("| model | preset | loss | completions | tokens | tokens/s | MFU | peak GB | estimate GB |")
-    print("|---|---|---|---|---|---|---|---|---|", flush=True)
+    print("| model | preset | loss | completions | tokens | tokens/s | MFU | peak GB | estimate GB | first s |")
+    print("|---|---|---|---|---|---|---|---|---|---|", flush=True)
     learner = LearnerSettings(
         gpus_per_worker=device.type == "cuda",
         microbatch_tokens=arguments.tokens,
@@ -171,7 +171,7 @@ def main() -> None:
                 try:
                     row = measure(folder, preset, trees, device, learner, arguments.rounds, arguments.attention, loss)
                 except torch.OutOfMemoryError:
-                    row = f"{arguments.tokens} | out of memory | | | "
+                    row = f"{arguments.tokens} | out of memory | | | | "
                 print(f"| {shape} | {preset} | {loss} | {count} | {row} |", flush=True)
 
 

@@ -75,6 +75,19 @@ def test_no_batch_compiles_anew(folders: Folders, monkeypatch: pytest.MonkeyPatc
     assert counter.frame_count == compiled
 
 
+def test_the_layers_of_an_adapter_share_what_is_compiled(folders: Folders, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first layer too, though its input, that of frozen embeddings, would need no gradient."""
+    counts = []
+    for adapter in (None, LoRASettings(rank=2)):
+        torch._dynamo.reset()
+        counter = CompileCounterWithBackend("eager")
+        monkeypatch.setattr(compilation, "BACKEND", counter)
+        learner = make_learner(folders("llama"), compile=True, adapter=adapter, activation_checkpointing=True)
+        learner.update(make_trees(), GRPO)
+        counts.append(counter.frame_count)
+    assert counts[0] == counts[1]
+
+
 def test_a_machine_without_a_compiler_is_named(folders: Folders, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CXX", "no-such-compiler")
     with pytest.raises(ConfigError, match=r"learner\.compile: .*'no-such-compiler'.*false"):

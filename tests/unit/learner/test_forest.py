@@ -4,10 +4,13 @@ Gradients are compared tensor by tensor: the Frobenius norm of the difference ov
 in float32. In float64 it falls to 1e-12, so that what float32 shows is rounding.
 """
 
+import sys
 import warnings
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from itertools import pairwise
+from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -15,10 +18,13 @@ import torch
 from torch.overrides import TorchFunctionMode
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 
-from rayrl.config import ModelSettings
+from rayrl.config import FreezeSettings, LearnerSettings, ModelSettings
+from rayrl.errors import ConfigError
+from rayrl.learner import flash4
 from rayrl.learner.attention import blocks, choose, dense_mask
 from rayrl.learner.batch import Batch, Segment, Tree, cut, make_batch, sft_tree
 from rayrl.learner.head import target_logprobs
+from rayrl.learner.learner import Learner
 from rayrl.learner.model import PolicyModule, load_model
 from rayrl.learner.objectives import sft_objective, weigh
 from rayrl.learner.packing import bin_trees
@@ -170,6 +176,7 @@ def flash_attention(
     scale: float | None,
     window_size: tuple[int, int],
     enable_gqa: bool,
+    softcap: float = 0.0,
 ) -> torch.Tensor:
     """What FlashAttention's variable lengths mean: each sequence alone, its last query at its last key.
 
@@ -184,10 +191,34 @@ def flash_attention(
         q, (k, v) = query[slice(*part)], (tensor[slice(*ends)] for tensor in (key, value))
         k, v = (tensor.repeat_interleave(q.shape[1] // k.shape[1], 1) for tensor in (k, v))
         scores = torch.einsum("qhd,khd->hqk", q, k) * (q.shape[-1] ** -0.5 if scale is None else scale)
+        scores = softcap * torch.tanh(scores / softcap) if softcap else scores
         behind = torch.arange(len(q))[:, None] + len(k) - len(q) - torch.arange(len(k))
         seen = (behind >= 0) & ((behind <= window_size[0]) if window_size[0] >= 0 else True)
         out.append(torch.einsum("hqk,khd->qhd", scores.masked_fill(~seen, -torch.inf).softmax(-1), v))
     return torch.cat(out)
+
+
+def flash_attention_4(
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    *,
+    cu_seqlens_q: torch.Tensor,
+    cu_seqlens_k: torch.Tensor,
+    max_seqlen_q: int,
+    max_seqlen_k: int,
+    softmax_scale: float | None,
+    causal: bool,
+    window_size: tuple[int | None, int | None],
+    softcap: float,
+) -> tuple[torch.Tensor, None]:
+    """What `flash_attn.cute.flash_attn_varlen_func` means by its arguments."""
+    left, right = window_size
+    assert (causal, left, right) == (True, None, None) or (not causal and left is not None and right == 0)
+    ends = cu_seqlens_q, cu_seqlens_k, max_seqlen_q, max_seqlen_k
+    window, grouped = (-1 if left is None else left, 0), query.shape[1] != key.shape[1]
+    how = {"scale": softmax_scale, "window_size": window, "enable_gqa": grouped, "softcap": softcap}
+    return flash_attention(query, key, value, *ends, **how), None  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("kind", sorted(KINDS.keys() - {"gemma2"}))
@@ -197,8 +228,19 @@ def test_gathered_paths_equal_plain_rows(kind: str, folders: Folders, monkeypatc
     assert_equal_to_plain_rows(folders(kind), uneven_trees(), torch.float64, kernel="varlen")
 
 
-def test_a_cap_of_scores_is_no_kernel_of_flash_attention(folders: Folders) -> None:
-    with pytest.raises(ValueError, match="use blocks or flex"):
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_package_gets_the_same_paths_and_the_cap(
+    kind: str, folders: Folders, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "flash_attn", ModuleType("flash_attn"))
+    package = ModuleType("flash_attn.cute")
+    monkeypatch.setattr(package, "flash_attn_varlen_func", flash_attention_4, raising=False)
+    monkeypatch.setitem(sys.modules, "flash_attn.cute", package)
+    assert_equal_to_plain_rows(folders(kind), uneven_trees(), torch.float64, kernel="flash4")
+
+
+def test_a_cap_of_scores_is_no_kernel_of_torch(folders: Folders) -> None:
+    with pytest.raises(ValueError, match="use blocks, flex or flash4"):
         assert_equal_to_plain_rows(folders("gemma2"), uneven_trees(), kernel="varlen")
 
 
@@ -209,6 +251,17 @@ def test_the_kernel_is_chosen_by_device_type_and_cap() -> None:
     assert choose("auto", gpu, torch.bfloat16, None) == "varlen"
     assert choose("auto", gpu, torch.bfloat16, 50.0) == "blocks"
     assert choose("blocks", gpu, torch.bfloat16, None) == "blocks"
+
+
+def test_flash_attention_4_is_asked_for_by_name(
+    folders: Folders, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    model = ModelSettings(path=folders("llama"), attention="flash4")
+    with pytest.raises(ConfigError, match=r"model\.attention: flash4 needs the package flash-attn-4.*varlen"):
+        Learner(model, LearnerSettings(), FreezeSettings(), 1.0, 1, 0, torch.device("cpu"))
+    (tmp_path / "flash_attn" / "cute").mkdir(parents=True)
+    monkeypatch.syspath_prepend(tmp_path)
+    flash4.require()
 
 
 def test_forest_equals_plain_rows_with_checkpointing(folders: Folders) -> None:
