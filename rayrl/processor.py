@@ -35,6 +35,9 @@ def openmp() -> dict[str, str]:
         "RAY_LD_PRELOAD_ON_WORKERS": "1",  # else Ray takes it from its workers
         "KMP_BLOCKTIME": os.environ.get("KMP_BLOCKTIME", "5"),  # ms until it sleeps
         "KMP_TPAUSE": os.environ.get("KMP_TPAUSE", "0"),
+        # Else, in a process that was forked, it binds each thread to a core, and all wait for one whose core has other
+        # work: sampling took twenty times as long.
+        "OMP_PROC_BIND": os.environ.get("OMP_PROC_BIND", "false"),
     }
 
 

@@ -13,7 +13,7 @@ def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     path = tmp_path / "libiomp5.so"
     path.touch()
     monkeypatch.setattr("rayrl.processor._OPENMP", path)
-    for name in ("LD_PRELOAD", "KMP_BLOCKTIME", "KMP_TPAUSE"):
+    for name in ("LD_PRELOAD", "KMP_BLOCKTIME", "KMP_TPAUSE", "OMP_PROC_BIND"):
         monkeypatch.delenv(name, raising=False)
     return str(path)
 
@@ -26,10 +26,11 @@ def test_what_is_preloaded_already_stays_and_nothing_is_twice(library: str, monk
     assert openmp()["LD_PRELOAD"] == f"/lib/own.so:{library}"
 
 
-def test_what_the_user_set_stays(library: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert openmp()["KMP_BLOCKTIME"] == "5"
-    monkeypatch.setenv("KMP_BLOCKTIME", "0")
-    assert openmp()["KMP_BLOCKTIME"] == "0"
+@pytest.mark.parametrize(("name", "ours", "own"), [("KMP_BLOCKTIME", "5", "0"), ("OMP_PROC_BIND", "false", "close")])
+def test_what_the_user_set_stays(name: str, ours: str, own: str, library: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert openmp()[name] == ours
+    monkeypatch.setenv(name, own)
+    assert openmp()[name] == own
 
 
 def test_where_it_is_not_installed_nothing_is_set(library: str) -> None:

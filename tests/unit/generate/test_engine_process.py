@@ -2,7 +2,7 @@
 
 import multiprocessing
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from multiprocessing import forkserver
 from multiprocessing.connection import Connection
 from typing import Any
@@ -11,6 +11,7 @@ import psutil
 import pytest
 
 from rayrl.generate.engine_process import EngineProcess
+from rayrl.processor import openmp
 
 
 @pytest.fixture
@@ -23,6 +24,14 @@ def server() -> Iterator[None]:
     running._stop()
 
 
+def cores(connection: Connection) -> None:
+    """Of each thread, after a product that all of them computed."""
+    import torch
+
+    torch.ones(1000, 1000) @ torch.ones(1000, 1000)
+    connection.send([os.sched_getaffinity(int(thread)) for thread in os.listdir("/proc/self/task")])
+
+
 def report(connection: Connection) -> None:
     import setproctitle
     import torch
@@ -32,7 +41,7 @@ def report(connection: Connection) -> None:
     connection.send([dict(os.environ), torch.get_num_threads(), own.cmdline()[0].strip(), own.ppid()])
 
 
-def forked() -> list[Any]:
+def forked(report: Callable[[Connection], None] = report) -> list[Any]:
     """What such a process says of itself."""
     here, there = multiprocessing.Pipe()
     process = EngineProcess(target=report, args=(there,))
@@ -59,3 +68,12 @@ def test_it_has_environment_and_threads_of_the_moment_it_is_started_and_can_be_n
     environment, threads, name, again = forked()
     assert (environment, threads, again) == (dict(os.environ), 3, parent)
     assert name == "VLLM::EngineCore"
+
+
+@pytest.mark.skipif(not openmp(), reason="Intel's OpenMP is not installed")
+def test_none_of_its_threads_is_bound_to_a_core(server: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in (openmp() | {"OMP_NUM_THREADS": "2"}).items():
+        monkeypatch.setenv(name, value)
+    threads = forked(cores)
+    assert len(threads) > 1
+    assert all(found == os.sched_getaffinity(0) for found in threads)
