@@ -165,7 +165,7 @@ class Forest:
 
     def mask(self, window: int | None) -> Any:
         """FlexAttention's mask over the whole row, the blocks, or the gathered paths."""
-        if self.kernel in ("varlen", "flash4"):
+        if self.kernel in _FLASH:
             window = None
         if window not in self._made:
             self._made[window] = _MAKERS[self.kernel](self.batch, window)
@@ -229,12 +229,11 @@ def forest_attention(
     `softcap` bounds the scores (Gemma 2): cap x tanh(score / cap).
     """
     mask = forest.mask(sliding_window)
-    if forest.kernel in ("varlen", "flash4"):
+    if attend := _FLASH.get(forest.kernel):
         if softcap is not None and forest.kernel == "varlen":
             raise ValueError(
                 "model.attention: varlen has no cap of scores, which this model needs; use blocks, flex or flash4"
             )
-        attend = flash4.attend if forest.kernel == "flash4" else _varlen
         return _along_paths(attend, query[0], key[0], value[0], mask, scaling, sliding_window, softcap)[None], None
     if forest.kernel == "flex":
         score = None if softcap is None else _capped_score(softcap)
@@ -288,6 +287,9 @@ def _varlen(
         window_size=(-1 if window is None else window - 1, 0),
         enable_gqa=query.shape[1] != key.shape[1],
     )
+
+
+_FLASH: dict[Kernel, Callable[..., torch.Tensor]] = {"varlen": _varlen, "flash4": flash4.attend}
 
 
 class _BlockAttention(torch.autograd.Function):
