@@ -4,7 +4,7 @@ python := .venv/bin/python
 setup: ## make .venv and install the pinned set
 	@launch/setup.sh
 
-demo: setup ## GRPO on the bundled model: three to four minutes on two quiet cores, installation included
+demo: setup ## GRPO on the bundled model: three to five minutes on two quiet cores, installation included
 	@.venv/bin/rayrl demo
 
 test: setup ## the whole suite: the light tests beside those on real Ray, vLLM and the bundled model
