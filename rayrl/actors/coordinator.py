@@ -76,14 +76,20 @@ class Coordinator:
         self.evaluated = prompts.evaluated
         self.holds_prompts = True
 
-    async def restore(self, state: CoordinatorState, prompts: PromptSets) -> None:
+    async def restore(
+        self, state: CoordinatorState, prompts: PromptSets, generators: Sequence[Any] | None = None
+    ) -> None:
         """Starts at a step, the first time or again: what was in flight is dropped and drawn again from the stream.
+
+        generators: those that the learner's ranks have brought; None: the run's own.
 
         Raises:
             RayrlError: A generator or verifier did not start.
         """
         await self.admission.restart(state)
         self.hold(prompts)
+        if generators is not None:
+            self.fleet.take(list(generators))
         self.fleet.version = state.next_step
         await self.fleet.ready()
 
@@ -132,6 +138,11 @@ class Coordinator:
         """
         await self.fleet.publish(version, packets, base)
         self.admission.admit()
+
+    @restored
+    async def sleep(self) -> None:
+        """As `Fleet.sleep`."""
+        await self.fleet.sleep()
 
     @restored
     async def generators_hold_base(self) -> bool:

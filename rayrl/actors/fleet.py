@@ -36,7 +36,7 @@ class Fleet:
 
     Args:
         config: Of the run.
-        generators: Handles of `GeneratorActor`s.
+        generators: Handles of `GeneratorActor`s; none where each comes with a learner rank (`colocate`).
         verifiers: Handles of `VerifierActor`s.
         records: Takes events: actors that were lost, completions without a reward.
     """
@@ -51,9 +51,14 @@ class Fleet:
         self._base: list[Any] = []  # packets that a generator needs before the first of the newest, `_packets`
         self._packets: list[Any] = []
         self._ranks = max(1, int(config.generator.gpus))  # of each generator, in a transfer's group
-        in_flight, deadline_s, note = config.generator.max_concurrent_prompts, self.deadline_s, self._note_loss
-        self._generators = Replicas(generators, in_flight, deadline_s, self._revive, note)
-        self._verifiers = Replicas(verifiers, 4 * config.verifier.processes_per_actor, deadline_s, _ping, note)
+        self._in_flight = config.generator.max_concurrent_prompts
+        in_flight, note = 4 * config.verifier.processes_per_actor, self._note_loss
+        self._verifiers = Replicas(verifiers, in_flight, self.deadline_s, _ping, note)
+        self.take(generators)
+
+    def take(self, generators: list[Any]) -> None:
+        """These are its generators from now on."""
+        self._generators = Replicas(generators, self._in_flight, self.deadline_s, self._revive, self._note_loss)
 
     async def ready(self) -> None:
         """Waits for all actors, which start while the learner does.
@@ -78,6 +83,18 @@ class Fleet:
         self._packets = packets
         self.version = version
         await asyncio.gather(*(self._push(generator, [*base, *packets]) for generator in self._generators.handles))
+
+    async def sleep(self) -> None:
+        """Every generator leaves its GPU's memory to the learner, until the next weights. One that died has left it."""
+
+        async def leave(generator: Any) -> None:
+            what = "a generator to leave its GPU to the learner"
+            try:
+                await expect(generator.sleep.remote(), what, self.deadline_s)
+            except LOST as error:
+                self._note_loss(what, error)
+
+        await asyncio.gather(*map(leave, self._generators.handles))
 
     async def hold_base(self) -> bool:
         """Whether every generator holds the weights that it has read from the model's files."""

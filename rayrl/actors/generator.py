@@ -24,9 +24,15 @@ T = TypeVar("T")
 
 
 def engine_settings(
-    generator: GeneratorSettings, model: str, max_model_len: int, seed: int, adapter: dict[str, Any] | None = None
+    generator: GeneratorSettings,
+    model: str,
+    max_model_len: int,
+    seed: int,
+    adapter: dict[str, Any] | None = None,
+    shares_gpu: bool = False,
 ) -> EngineSettings:
-    """The engine's part of a run's settings; the other arguments as in `EngineSettings`."""
+    """The engine's part of a run's settings; the other arguments as in `EngineSettings`. shares_gpu: with a learner."""
+    alone = generator.gpus and not shares_gpu
     return EngineSettings(
         model=model,
         max_model_len=max_model_len,
@@ -34,7 +40,7 @@ def engine_settings(
         max_sequences=generator.max_sequences,
         tensor_parallel_size=generator.tensor_parallel_size,
         threads=generator.threads or 0,
-        kv_cache_bytes=int(generator.kv_cache_gb * GB),
+        kv_cache_bytes=None if alone else int(generator.kv_cache_gb * GB),
         gpu_memory_utilization=generator.gpu_memory_utilization,
         options=generator.options,
         adapter=adapter,
@@ -53,6 +59,8 @@ class GeneratorActor:
     """
 
     def __init__(self, engine: str, settings: EngineSettings) -> None:
+        if settings.device is not None:
+            os.environ["CUDA_VISIBLE_DEVICES"] = settings.device  # before anything asks for GPUs
         with uncollected():
             kind = load("rayrl.generate.vllm_engine:VLLMEngine" if engine == "vllm" else engine, "generator.engine")
         self.engine: Engine = kind(settings)
@@ -120,6 +128,11 @@ class GeneratorActor:
         if self.engine.version != version:
             raise SyncError(f"weight sync: the engine holds version {self.engine.version}, version {version} was sent")
         return self.engine.version
+
+    async def sleep(self) -> None:
+        """As `Engine.sleep`."""
+        self._require_started()
+        await self._call(self.engine.sleep())
 
     async def held(self) -> int:
         """Version of the weights that it holds."""

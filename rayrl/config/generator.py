@@ -44,9 +44,9 @@ class GeneratorSettings(Settings):
     max_sequences: int = Field(256, ge=1)
     """Sequences that vLLM runs at once."""
     kv_cache_gb: float = Field(1.0, gt=0)
-    """KV cache on CPU, in GB."""
+    """KV cache in GB, on CPU and on a GPU that a learner rank has too (`colocate`, or shares of one)."""
     gpu_memory_utilization: float = Field(0.85, gt=0, le=1)
-    """Share of the GPU's memory that vLLM takes."""
+    """Share of the GPU's memory that vLLM takes, where it has the GPU to itself."""
     weight_transfer: Literal["auto", "packets", "nccl", "ipc"] = "auto"
     """How new weights reach vLLM. `packets`: over Ray's object store, on any machine. `nccl`: from GPU to GPU. `ipc`:
     within one GPU that a lone rank and a lone generator share. auto: the last two where they apply."""

@@ -58,6 +58,11 @@ class GRPOConfig(TrainingConfig):
             raise ValueError(
                 "stale_groups: drop needs max_staleness above 0: without staleness every step waits for all its groups"
             )
+        if self.colocate and self.max_staleness:
+            raise ValueError(
+                f"colocate: max_staleness ({self.max_staleness}) must be 0: while the learner trains, generators that "
+                "take turns with it do not sample"
+            )
         if self.dynamic_sampling > 1 and not self.replacements:
             raise ValueError(
                 f"dynamic_sampling ({self.dynamic_sampling:g}) replaces not one of {self.prompts_per_step} groups: at "

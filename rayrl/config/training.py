@@ -23,6 +23,9 @@ class TrainingConfig(EvaluationConfig):
     learner: LearnerSettings = LearnerSettings()
     checkpoint: CheckpointSettings = CheckpointSettings()
     estimate: EstimateSettings = EstimateSettings()
+    colocate: bool = False
+    """Learner and generators take turns on the same GPUs: each rank has a generator beside it, which sleeps while the
+    ranks compute (vLLM's sleep mode) and samples while they wait."""
     drift: bool = True
     """Write to drift.jsonl, at each checkpoint, how far each matrix is from the base."""
     divergence: dict[str, TextSettings] = Field(default_factory=dict)
@@ -59,11 +62,19 @@ class TrainingConfig(EvaluationConfig):
         if self.adapter is not None:
             return "an adapter travels in packets"
         gpus = f"learner.gpus_per_worker is {learner.gpus_per_worker:g} and generator.gpus {generator.gpus:g}"
+        whole = learner.gpus_per_worker >= 1 and generator.gpus >= 1
         if chosen == "nccl":
-            return "" if learner.gpus_per_worker >= 1 and generator.gpus >= 1 else f"{gpus}: both need whole GPUs"
+            if self.colocate:
+                return "colocate is set, and NCCL takes no two processes on one GPU"
+            return "" if whole else f"{gpus}: both need whole GPUs"
         lone = learner.workers == generator.replicas == 1
-        shared = 0 < learner.gpus_per_worker < 1 and 0 < generator.gpus < 1
-        return "" if lone and shared else f"{gpus}: it needs one rank and one generator that share a GPU"
+        return "" if lone and self.shares_gpu else f"{gpus}: it needs one rank and one generator that share a GPU"
+
+    @property
+    def shares_gpu(self) -> bool:
+        """Whether a generator has its GPU together with a learner rank."""
+        ranks, generator = self.learner.gpus_per_worker, self.generator.gpus
+        return bool(ranks and generator) and (self.colocate or (ranks < 1 and generator < 1))
 
     @model_validator(mode="after")
     def require_possible_transfer(self) -> Self:
@@ -74,6 +85,29 @@ class TrainingConfig(EvaluationConfig):
             raise ValueError(
                 f"adapter.base_transfer ('recipe') cannot be: generator.engine {self.generator.engine!r} takes "
                 "packets; leave it out"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def require_turns(self) -> Self:
+        if not self.colocate:
+            return self
+        learner, generator = self.learner, self.generator
+        if learner.workers != generator.replicas:
+            raise ValueError(
+                f"colocate: generator.replicas ({generator.replicas}) must be learner.workers ({learner.workers}): "
+                "each rank has one generator beside it; set both alike"
+            )
+        if learner.gpus_per_worker != generator.gpus or generator.gpus not in (0, 1):
+            raise ValueError(
+                f"colocate: learner.gpus_per_worker ({learner.gpus_per_worker:g}) and generator.gpus "
+                f"({generator.gpus:g}) must both be 1, the GPU on which they take turns (or 0, on CPU); a model too "
+                "large for one GPU needs generators with GPUs of their own"
+            )
+        if self.evaluation.beside_training:
+            raise ValueError(
+                "colocate: generators cannot evaluate while the learner trains (evaluation.beside_training) and take "
+                "turns with it; leave one of them out"
             )
         return self
 

@@ -24,7 +24,8 @@ class EngineSettings:
     max_sequences: int
     tensor_parallel_size: int
     threads: int
-    kv_cache_bytes: int
+    kv_cache_bytes: int | None
+    """None: what is left of `gpu_memory_utilization` of a GPU that it has to itself."""
     gpu_memory_utilization: float
     options: dict[str, Any]
     adapter: dict[str, Any] | None = None
@@ -33,6 +34,10 @@ class EngineSettings:
     """That it has; 0: it runs on CPU."""
     dtype: str = field(default_factory=compute_dtype)
     """Type of the weights on CPU; on GPUs they are bfloat16."""
+    sleeps: bool = False
+    """It will be told to sleep."""
+    device: str | None = None
+    """The GPU that it takes, as CUDA_VISIBLE_DEVICES names it; None: those that Ray gives its actor."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +115,10 @@ class Engine(Protocol):
                 during which completions in flight are frozen.
             fields: What the trainer's side says: of `open` with the `backend`, of `finish` with the `version`.
         """
+
+    async def sleep(self) -> None:
+        """Leaves its GPU's memory to a learner, until new weights come. Nothing is in flight, and nothing is asked for
+        before them. Asked only where `colocate` is set; if it sleeps already, nothing happens."""
 
     async def close(self) -> None:
         """Ends every process of the engine."""

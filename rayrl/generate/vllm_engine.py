@@ -32,6 +32,7 @@ class VLLMEngine:
         self._llm: Any = None
         self._gate: Any = None
         self._adapter: Any = None  # the LoRARequest that names the adapter now loaded
+        self._asleep = False
 
     @property
     def alive(self) -> bool:
@@ -81,8 +82,11 @@ class VLLMEngine:
                 # In the engine's own process: one less to start and to talk to. By its name vLLM starts a process for
                 # it all the same, to set OpenMP's environment there; here the engine's process has it already.
                 arguments |= {"distributed_executor_backend": UniProcExecutor}
-        else:
+        elif settings.kv_cache_bytes is None:
             arguments |= {"gpu_memory_utilization": settings.gpu_memory_utilization}
+        else:  # nothing is measured on a GPU that a learner fills meanwhile, and no share of it must be free
+            arguments |= {"kv_cache_memory_bytes": settings.kv_cache_bytes, "gpu_memory_utilization": 0.01}
+            arguments |= {"enable_sleep_mode": settings.sleeps}
 
         from vllm import AsyncEngineArgs
         from vllm.config import WeightTransferConfig
@@ -195,7 +199,7 @@ class VLLMEngine:
         except Exception as error:
             raise SyncError(f"weight sync to version {version} failed in vLLM: {error}") from error
         self.version = version
-        await self._llm.resume_generation()
+        await self._resume()
 
     async def transfer(self, step: TransferStep, fields: dict[str, Any]) -> None:
         if step == "open":
@@ -209,11 +213,26 @@ class VLLMEngine:
         else:
             await self._llm.finish_weight_update(weight_version=str(fields["version"]))
             self.version = fields["version"]
-            await self._llm.resume_generation()
+            await self._resume()
+
+    async def sleep(self) -> None:
+        if not self._asleep:
+            self._asleep = True
+            self._gate.drop()
+            await self._llm.sleep(level=1, mode="wait")  # its weights lie in host memory meanwhile
 
     async def _pause(self) -> None:
+        """Frozen until `_resume`; the weights are there."""
+        if self._asleep:
+            await self._llm.wake_up(["weights"])
         self._gate.drop()
         await self._llm.pause_generation(mode="keep", clear_cache=True)
+
+    async def _resume(self) -> None:
+        if self._asleep:  # after the new weights, whose copies have gone by now
+            await self._llm.wake_up(["kv_cache"])
+            self._asleep = False
+        await self._llm.resume_generation()
 
     async def _load_model(self, packets: Sequence[PacketFile | BaseRecipe]) -> None:
         await self._llm.start_weight_update()

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from rayrl.config import TrainingConfig
 from rayrl.errors import ConfigError, ResourceError
-from rayrl.train.cluster import generator_replicas, learner_ranks, needed_resources
+from rayrl.train.cluster import generator_replicas, learner_ranks, needed_resources, takes_turns
 
 
 class Mix(NamedTuple):
@@ -47,8 +47,8 @@ def groups(config: TrainingConfig, scales: bool = False) -> list[Group]:
     whole = Mix(learner_ranks(config), generator_replicas(config))
     gpus = math.ceil(needed_resources(config)["GPU"])
     node, each = config.estimate.gpus_per_node, math.ceil(config.generator.gpus)
-    apart = _divisible(config)
-    if scales and not (apart and whole.generators):
+    apart, beside = _divisible(config), takes_turns(config)
+    if scales and (beside or not (apart and whole.generators)):
         raise ConfigError("--autoscale-generators: there are no generators with whole GPUs of their own to scale")
     if whole.generators and each > node:
         raise ConfigError(
@@ -63,9 +63,10 @@ def groups(config: TrainingConfig, scales: bool = False) -> list[Group]:
             "over pods: set learner.gpus_per_worker to 1, and generator.gpus to generator.tensor_parallel_size"
         )
     parts = [("learners", whole.ranks, 1, node, False)]
-    parts += [("generators", whole.generators, each, 1 if scales else node // each, scales)]
+    if not beside:
+        parts += [("generators", whole.generators, each, 1 if scales else node // each, scales)]
     return [
-        Group(name, pods, count * size, tuple(_mixes(whole, count * size, each)), may_go)
+        Group(name, pods, count * size, tuple(_mixes(whole, count * size, each, beside)), may_go)
         for part, total, size, most, may_go in parts
         for name, pods, count in _filled(part, total, most)
     ]
@@ -108,6 +109,9 @@ def _filled(name: str, total: int, most: int) -> Iterator[tuple[str, int, int]]:
         yield (f"{name}-rest" if full else name), 1, rest
 
 
-def _mixes(whole: Mix, gpus: int, each: int) -> Iterator[Mix]:
+def _mixes(whole: Mix, gpus: int, each: int, beside: bool) -> Iterator[Mix]:
+    if beside:
+        yield Mix(gpus, gpus)
+        return
     for generators in range(min(whole.generators, gpus // each if each else 0) + 1):
         yield Mix(min(whole.ranks, gpus - generators * each), generators)

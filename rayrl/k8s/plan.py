@@ -5,7 +5,7 @@ from pathlib import Path
 
 from rayrl.config import GRPOConfig, SFTConfig, TrainingConfig, read_config
 from rayrl.errors import ConfigError, ModelError
-from rayrl.train.cluster import generator_replicas
+from rayrl.train.cluster import generator_replicas, takes_turns
 from rayrl.train.memory import microbatch_of
 from rayrl.train.phase_times import cache_room
 from rayrl.train.plan import RunPlan
@@ -67,6 +67,12 @@ def require_gpu_memory(plan: RunPlan) -> None:
             f"(--gpu-memory {hbm:g}); raise learner.workers ({learner.workers}), lower learner.microbatch_tokens "
             f"({learner.microbatch_tokens}), set learner.activation_checkpointing, freeze more (freeze.preset), or "
             "train an adapter"
+        )
+    if takes_turns(config) and plan.device_bytes > hbm * GB:
+        raise ModelError(
+            f"colocate: a learner rank of {path} and the generator beside it take about "
+            f"{plan.device_bytes / GB:.1f} GB of a GPU (generator.kv_cache_gb {generator.kv_cache_gb:g}), and it has "
+            f"{hbm:g} GB (--gpu-memory); raise learner.workers and generator.replicas, or lower generator.kv_cache_gb"
         )
     longest = 2 * plan.structure.key_value_width * config.longest_sample
     if generator_replicas(config) and generator.gpus and cache_room(config, plan.generator_bytes) < longest:

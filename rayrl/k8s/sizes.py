@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from rayrl.config import GRPOConfig, TrainingConfig
 from rayrl.errors import ConfigError
 from rayrl.k8s.layout import Group, Mix
-from rayrl.train.cluster import verifier_actors
+from rayrl.train.cluster import takes_turns, verifier_actors
 from rayrl.train.memory import IMPORTED, RAY, VERIFIER, file_bytes, run_memory, stored_bytes
 from rayrl.train.plan import RunPlan
 from rayrl.units import GB
@@ -97,7 +97,8 @@ def _memory(plan: RunPlan, mix: Mix) -> Sum:
     held, found = run_memory(_with(config, mix), plan.parts), Sum()
     processes = mix.ranks * bool(config.learner.gpus_per_worker) + mix.generators * math.ceil(config.generator.gpus)
     found.add(f"{counted(mix.ranks, 'learner rank')}, on CPU", held.learners)
-    found.add(f"{counted(mix.generators, 'generator')}, on CPU", held.generators)
+    where = "asleep" if takes_turns(config) else "on CPU"
+    found.add(f"{counted(mix.generators, 'generator')}, {where}", held.generators)
     found.add("Ray, interpreters, verifiers", held.processes)
     found.add(f"CUDA of {processes} processes", CUDA * processes)
     found.add("copies for checkpoints in the background", held.checkpoints)

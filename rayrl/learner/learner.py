@@ -233,6 +233,11 @@ class Learner:
         dist.all_reduce(peak, dist.ReduceOp.MAX)
         return int(peak)
 
+    def release_memory(self) -> None:
+        """Gives back what torch keeps of a GPU for later, so that another process can have it."""
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+
     def check_frozen(self) -> None:
         """Raises FreezeError where a frozen parameter has a gradient or optimizer state."""
         for name, parameter in adapter.parameters(self.policy.model).items():

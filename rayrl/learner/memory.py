@@ -37,6 +37,11 @@ class Memory:
     def total(self) -> int:
         return sum(astuple(self))
 
+    @property
+    def resting(self) -> int:
+        """Between two updates."""
+        return self.weights + self.optimizer + self.gathered + self.reference
+
 
 @dataclass(frozen=True, slots=True)
 class MemoryEstimator:

@@ -192,13 +192,16 @@ def _require_nodes(config: EvaluationConfig, nodes: Sequence[Mapping[str, float]
 def _bundles(config: EvaluationConfig) -> Iterator[tuple[str, int, str, dict[str, float]]]:
     """(what, how many, by which settings, what each reserves) of a run's processes."""
     generator = {"CPU": float(config.generator.cpus), "GPU": float(config.generator.gpus)}
-    yield "generator", generator_replicas(config), "generator.gpus, generator.cpus or generator.replicas", generator
+    beside = takes_turns(config)
+    if not beside:
+        yield "generator", generator_replicas(config), "generator.gpus, generator.cpus or generator.replicas", generator
     yield "verifier", verifier_actors(config), "verifier.cpus or verifier.actors", {"CPU": float(config.verifier.cpus)}
     if isinstance(config, TrainingConfig):
         learner = config.learner
-        rank = {"CPU": float(learner.cpus_per_worker), "GPU": float(learner.gpus_per_worker)}
+        cpus = float(learner.cpus_per_worker) + (generator["CPU"] if beside else 0.0)
         fields = "learner.gpus_per_worker, learner.cpus_per_worker or learner.workers"
-        yield "learner rank", learner_ranks(config), fields, rank
+        what = "learner rank, with the generator beside it," if beside else "learner rank"
+        yield what, learner_ranks(config), fields, {"CPU": cpus, "GPU": float(learner.gpus_per_worker)}
 
 
 def _times(bundle: Mapping[str, float], node: Mapping[str, float]) -> int:
@@ -240,6 +243,11 @@ def learner_ranks(config: EvaluationConfig) -> int:
 def generator_replicas(config: EvaluationConfig) -> int:
     """Generators of a run: none where nothing is sampled."""
     return config.generator.replicas if config.samples else 0
+
+
+def takes_turns(config: EvaluationConfig) -> bool:
+    """Whether each generator is beside a learner rank, on the same GPU."""
+    return config.samples and isinstance(config, TrainingConfig) and config.colocate
 
 
 def verifier_actors(config: EvaluationConfig) -> int:

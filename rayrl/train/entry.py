@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from rayrl.config import TrainingConfig
+from rayrl.generate.engine import EngineSettings
 from rayrl.learner.backend import collectives
 
 
@@ -23,6 +24,10 @@ class RankJob:
     """Of the run."""
     learner_bytes: int
     """Memory that one rank is expected to take."""
+    device_bytes: int
+    """Memory of its GPU that is needed there, with what is beside it."""
+    beside: EngineSettings | None = None
+    """Of the generator with which a rank takes turns; None: generators are elsewhere."""
 
 
 def run_ranks(job: RankJob) -> None:

@@ -21,6 +21,7 @@ from rayrl.train.checkpoints import Checkpoints
 from rayrl.train.device import require_device_memory
 from rayrl.train.entry import RankJob
 from rayrl.train.evaluations import Evaluations
+from rayrl.train.generators import generator_beside
 from rayrl.train.grpo import Rollouts
 from rayrl.train.run_directory import EXAMPLES
 from rayrl.train.sft import Examples
@@ -50,7 +51,7 @@ class Rank:
         deadline = self.config.run.deadline_s
         self.checkpoints = Checkpoints(job.folder / "checkpoints", kept.keep, kept.background, deadline)
         self.source = self._source()
-        require_device_memory(device, job.learner_bytes)
+        require_device_memory(device, job.device_bytes)
         self.learner = Learner(
             self.config.model.model_copy(update={"path": job.model}),
             settings,
@@ -61,6 +62,9 @@ class Rank:
             device=device,
             keep_reference=self.config.keeps_reference,
             adapter_settings=self.config.adapter,
+        )
+        self.generator = (
+            generator_beside(self.config.generator, job.beside, worker.get_local_rank()) if job.beside else None
         )
         self.sender = WeightSender(self.config, self.learner, job.coordinator, self.rank, self._wait)
         self.distance = BaseDistance(self.config, self.learner, job.folder, job.model)
@@ -82,8 +86,10 @@ class Rank:
     def run(self) -> None:
         """Restores, then steps until the last; leaves the model in Hugging Face format."""
         state = self.checkpoints.restore(self.learner)
+        generators = self._generators_beside()
         if self.first:
-            self._wait(self.coordinator.restore.remote(state, self.job.prompts), "the coordinator to restore its state")
+            restored = self.coordinator.restore.remote(state, self.job.prompts, generators)
+            self._wait(restored, "the coordinator to restore its state")
         dist.barrier()  # no rank asks for a step of the start before
         self._publish(state.next_step, self.learner.rounded_base())
         if state.next_step == 0:
@@ -101,6 +107,14 @@ class Rank:
             self.learner.export(self.job.folder / "model")
         self.evaluations.finish()
 
+    def _generators_beside(self) -> list[Any] | None:
+        """Of all ranks; None where generators are elsewhere."""
+        if self.generator is None:
+            return None
+        found = [self.generator] * self.world_size
+        dist.all_gather_object(found, self.generator)
+        return found
+
     def _begin(self) -> None:
         """What is measured before the first step."""
         self.distance.measure(0)
@@ -113,7 +127,9 @@ class Rank:
         started = time.monotonic()
         work = self.source.take(step)
         received = time.monotonic()
+        self._take_turn()
         self._phase("train")
+        begun = time.monotonic()
         statistics = self._learn(work)
         trained = time.monotonic()
         if self.source.needs_generators:
@@ -124,8 +140,8 @@ class Rank:
         if self.first:
             clock = {
                 "time/wait_s": received - started,
-                "time/train_s": trained - received,
-                "time/sync_s": synced - trained,
+                "time/train_s": trained - begun,
+                "time/sync_s": begun - received + synced - trained,
                 "time/step_s": synced - started,
             }
             self._log({"kind": "step", "step": step + 1} | work.record() | statistics | clock | memory)
@@ -147,6 +163,13 @@ class Rank:
             self.checkpoints.save(self.learner, state)
         self.evaluations.collect()
 
+    def _take_turn(self) -> None:
+        """The GPU is the learner's from here until it publishes, where a generator is beside it."""
+        if self.generator is not None:
+            if self.first:
+                self._wait(self.coordinator.sleep.remote(), "generators to leave the GPUs to the learner")
+            dist.barrier()
+
     def _learn(self, work: StepWork) -> dict[str, float]:
         """The step's updates, and their metrics together."""
         objective = self.source.objective
@@ -156,6 +179,8 @@ class Rank:
         return over_updates(metrics)
 
     def _publish(self, version: int, base: Iterable[tuple[str, torch.Tensor]] = ()) -> None:
+        if self.generator is not None:
+            self.learner.release_memory()  # each rank before it joins what is gathered, and the generators wake after
         if self.config.samples:
             self.sender.send(version, base)
 

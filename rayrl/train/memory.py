@@ -11,7 +11,7 @@ import psutil
 
 from rayrl.config import EvaluationConfig, GRPOConfig, SFTConfig, TrainingConfig
 from rayrl.errors import ConfigError, ModelError
-from rayrl.train.cluster import generator_replicas, learner_ranks, verifier_actors
+from rayrl.train.cluster import generator_replicas, learner_ranks, takes_turns, verifier_actors
 from rayrl.train.datasets import Datasets
 from rayrl.units import GB
 
@@ -30,9 +30,10 @@ class RunMemory:
     """Bytes of a run's processes, all on one machine; parts that lie on a GPU are not counted.
 
     learners: of all ranks, with activations (`learner.memory`). generators: weights in the generator's dtype and the KV
-    cache of each. sync: weights on their way, all of it in shared memory: `stored_bytes` once, `file_bytes` for each
-    generator. processes: interpreters with what they import (driver, ranks, two for each generator, three on CPU),
-    Ray's own, verifiers. checkpoints: all ranks' copies of what is written in the background, wherever they compute.
+    cache of each; of those that take turns on GPUs the weights, which lie here while they sleep. sync: weights on their
+    way, all of it in shared memory: `stored_bytes` once, `file_bytes` for each generator. processes: interpreters with
+    what they import (driver, ranks, two for each generator, three on CPU), Ray's own, verifiers. checkpoints: all
+    ranks' copies of what is written in the background, wherever they compute.
     """
 
     learners: int
@@ -70,7 +71,7 @@ def run_memory(config: EvaluationConfig, parts: PartMemory) -> RunMemory:
     verifiers = verifier_actors(config) * (1 + config.verifier.processes_per_actor)
     return RunMemory(
         learners=0 if on_gpu else ranks * parts.learner,
-        generators=0 if config.generator.gpus else replicas * parts.generator,
+        generators=replicas * parts.generator if takes_turns(config) or not config.generator.gpus else 0,
         sync=stored_bytes(parts) + replicas * file_bytes(parts) if replicas else 0,
         processes=RAY + IMPORTED * (1 + ranks + (2 if config.generator.gpus else 3) * replicas) + VERIFIER * verifiers,
         checkpoints=ranks * parts.copied,

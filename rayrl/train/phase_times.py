@@ -73,7 +73,7 @@ def phase_times(config: TrainingConfig, structure: Structure, mean_tokens: float
 
 def on_one_gpu(config: TrainingConfig) -> bool:
     """Whether learner and generator share a GPU: then neither works while the other does, at any staleness."""
-    return config.generator.gpus < 1 and config.learner.gpus_per_worker < 1
+    return config.colocate or (config.generator.gpus < 1 and config.learner.gpus_per_worker < 1)
 
 
 def splits(config: TrainingConfig) -> Iterator[tuple[int, int]]:
@@ -83,7 +83,7 @@ def splits(config: TrainingConfig) -> Iterator[tuple[int, int]]:
     """
     learner, generator = config.learner, config.generator
     own = (learner.workers, generator.replicas)
-    if isinstance(config, SFTConfig) or generator.gpus < 1 or learner.gpus_per_worker < 1:
+    if isinstance(config, SFTConfig) or config.colocate or generator.gpus < 1 or learner.gpus_per_worker < 1:
         yield own
         return
     gpus, each = int(learner.workers + generator.replicas * generator.gpus), int(generator.gpus)
@@ -98,6 +98,8 @@ def cache_room(config: TrainingConfig, weights: int) -> float:
     """Bytes that the GPUs of one generator have for its KV cache, beside its weights; negative: none, not even for
     these."""
     gpus, generator = max(1.0, config.generator.gpus), config.generator
+    if config.shares_gpu:
+        return generator.kv_cache_gb * GB
     return gpus * config.estimate.hbm_gb * GB * generator.gpu_memory_utilization - weights
 
 
@@ -164,7 +166,8 @@ def _sync_s(config: GRPOConfig, parts: PartMemory) -> float:
     """What goes over the wire, and copies through host memory: packets go from a GPU to the object store, a file and a
     GPU; otherwise rank 0 keeps one of what it sends (`WeightSender.send`)."""
     learner, generator, rates = config.learner, config.generator, config.estimate
-    gpus = learner.workers * learner.gpus_per_worker + generator.replicas * generator.gpus
+    others = 0 if config.colocate else generator.replicas * generator.gpus
+    gpus = learner.workers * learner.gpus_per_worker + others
     nodes = math.ceil(gpus / rates.gpus_per_node)
     wire = {
         "packets": (nodes - 1) / rates.network,

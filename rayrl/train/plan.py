@@ -13,6 +13,7 @@ from rayrl.learner.model_files import FILE_BYTES
 from rayrl.learner.structure import Structure, read_structure
 from rayrl.models import resolve_model
 from rayrl.processor import compute_dtype
+from rayrl.train.cluster import takes_turns
 from rayrl.train.datasets import Datasets, read_datasets
 from rayrl.train.memory import PartMemory, RunMemory, largest_microbatch, mapped_bytes, run_memory
 from rayrl.train.phase_times import PhaseTimes, phase_times
@@ -20,6 +21,8 @@ from rayrl.units import GB
 
 if TYPE_CHECKING:
     from rayrl.evaluate.harness_tasks import HarnessTask
+
+ASLEEP = 2_000_000_000  # what a sleeping vLLM keeps on its GPU (context, kernels, workspace): own choice, not measured
 
 
 class ModelPlan:
@@ -38,7 +41,7 @@ class ModelPlan:
 
     @property
     def generator_bytes(self) -> int:
-        """Of one generator: weights, and on CPU the KV cache; on a GPU that takes what is left of vLLM's share."""
+        """Of one generator: weights, and on CPU the KV cache."""
         generator = self.config.generator
         dtype = generator.options.get("dtype", "bfloat16" if generator.gpus else compute_dtype())
         weights = sum(parameter.size for parameter in self.structure.parameters)
@@ -126,6 +129,15 @@ class RunPlan(ModelPlan):
         return self.learner_memory.total + self.activation_bytes + on_cpu
 
     @property
+    def device_bytes(self) -> int:
+        """Of a rank's GPU. Where a generator takes turns on it: of whichever turn takes more."""
+        config = self.config
+        if not (takes_turns(config) and config.generator.gpus):
+            return self.learner_bytes
+        sampling = self.learner_memory.resting + self.generator_bytes + int(config.generator.kv_cache_gb * GB)
+        return max(self.learner_bytes, sampling) + ASLEEP
+
+    @property
     def memory_without_batch(self) -> RunMemory:
         """As `memory`, as far as it is known without the data."""
         return run_memory(self.config, self._parts(0))
@@ -148,7 +160,7 @@ class RunPlan(ModelPlan):
         sparse = any(".experts." in parameter.name for parameter in structure.parameters)
         if not (on_gpus and self._trains) or sparse:
             return None
-        parts = PartMemory(self.learner_bytes, self.generator_bytes, self._sent_bytes)
+        parts = PartMemory(self.device_bytes, self.generator_bytes, self._sent_bytes)
         return phase_times(config, structure, self.mean_tokens, parts)
 
     @property

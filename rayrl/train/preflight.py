@@ -14,6 +14,7 @@ from rayrl.drift.model_paths import open_base
 from rayrl.errors import ConfigError, ModelError
 from rayrl.learner.compilation import require_compiler
 from rayrl.plugins import load
+from rayrl.train.cluster import takes_turns
 from rayrl.train.disk import require_disk
 from rayrl.train.folder_kind import RUN
 from rayrl.train.interrupt import terminated_as_interrupt
@@ -87,6 +88,8 @@ def check_plugins(plan: ModelPlan) -> None:
     for path in function_paths(plan.config.all_rewards):
         load(path, "rewards.function")
     engine = plan.config.generator.engine
+    if engine != "vllm" and takes_turns(plan.config) and not hasattr(load(engine, "generator.engine"), "sleep"):
+        raise ConfigError(f"generator.engine: {engine!r} has no method sleep, which colocate asks for")
     if engine != "vllm":
         likelihood = plan.config.harness_tasks or any(one.method != "generate" for one in plan.config.evaluation_sets)
         if not hasattr(load(engine, "generator.engine"), "score") and likelihood:

@@ -2,6 +2,7 @@
 
 import threading
 from concurrent.futures import Future
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -10,12 +11,13 @@ import ray
 from ray import cloudpickle
 
 from rayrl.actors.coordinator import CoordinatorActor, PromptSets
-from rayrl.actors.generator import GeneratorActor, engine_settings
+from rayrl.actors.generator import engine_settings
 from rayrl.actors.judge_server import OwnJudge
 from rayrl.actors.verifier import VerifierActor
 from rayrl.config import EvaluationConfig, TrainingConfig
-from rayrl.train.cluster import ANYWHERE, generator_replicas, verifier_actors
+from rayrl.train.cluster import ANYWHERE, takes_turns, verifier_actors
 from rayrl.train.entry import RankJob, run_ranks
+from rayrl.train.generators import start_generators
 from rayrl.train.plan import RunPlan
 from rayrl.train.preflight import longest_verdict
 from rayrl.verify.finance.own_judge import own_judges
@@ -35,29 +37,21 @@ class RunActors:
         self, config: EvaluationConfig, model: str, adapter: dict[str, Any] | None, prompts: PromptSets
     ) -> None:
         self.config = config
-        generator, verifier = config.generator, config.verifier
-        # Ray restarts an actor that dies; the coordinator brings it up to date.
-        generators = ray.remote(GeneratorActor).options(
-            num_cpus=generator.cpus,
-            num_gpus=generator.gpus,
-            max_restarts=-1,
-            max_concurrency=10_000,
-            scheduling_strategy=ANYWHERE,
-        )
+        verifier = config.verifier
         verifiers = ray.remote(VerifierActor).options(
             num_cpus=verifier.cpus, max_restarts=-1, max_concurrency=1000, scheduling_strategy=ANYWHERE
         )
         longest = max(config.longest_sample, longest_verdict(config))
-        settings = engine_settings(generator, model, longest, config.run.seed, adapter)
-        replicas, judges = generator_replicas(config), verifier_actors(config)
-        self.generators = [generators.remote(generator.engine, settings) for _ in range(replicas)]
-        for handle in self.generators:
-            handle.start.remote()  # the coordinator waits for it; meanwhile the learner starts
+        shares, colocates = isinstance(config, TrainingConfig) and config.shares_gpu, takes_turns(config)
+        settings = engine_settings(config.generator, model, longest, config.run.seed, adapter, shares)
+        self.beside = replace(settings, sleeps=True) if colocates else None
+        self.generators = [] if colocates else start_generators(config, settings)
         own_rewards = {one.name: one.rewards for one in config.evaluation_sets}
         name = f"coordinator-{uuid4().hex}"
         judge = _own_judge(config, model, name)
         self.verifiers = [
-            verifiers.remote(config.rewards, verifier, "answer", own_rewards, judge) for _ in range(judges)
+            verifiers.remote(config.rewards, verifier, "answer", own_rewards, judge)
+            for _ in range(verifier_actors(config))
         ]
         self.prompts = ray.put(prompts)
         coordinators = ray.remote(CoordinatorActor).options(
@@ -67,7 +61,8 @@ class RunActors:
 
     def start_training(self, config: TrainingConfig, plan: RunPlan, folder: Path) -> "Future[None]":
         """Ray Train in a thread of its own, so that this one stays free to show progress and to take Ctrl-C."""
-        job = RankJob(config, plan.model, self.coordinator, self.prompts, folder, plan.learner_bytes)
+        memory = plan.learner_bytes, plan.device_bytes
+        job = RankJob(config, plan.model, self.coordinator, self.prompts, folder, *memory, self.beside)
         end: Future[None] = Future()
 
         def run() -> None:

@@ -2,8 +2,10 @@
 
 import asyncio
 import os
+import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -19,6 +21,7 @@ class TransformersEngine:
     def __init__(self, settings: EngineSettings) -> None:
         self.settings = settings
         self.version = 0
+        self.model: Any = None
 
     async def start(self) -> None:
         torch.set_num_threads(1)
@@ -120,3 +123,25 @@ class SlowEngine(TransformersEngine):
     async def generate(self, prompt_token_ids: list[int], sampling: Sampling) -> list[Rollout]:
         await asyncio.sleep(8)
         return await super().generate(prompt_token_ids, sampling)
+
+
+class TakesTurns(TransformersEngine):
+    """Without a model while it sleeps. Writes to `options.turns` when it fell asleep and when it woke."""
+
+    async def sleep(self) -> None:
+        if self.model is not None:
+            self._held = {name: value.data.clone() for name, value in self.model.named_parameters()}
+            self.model = None
+            self._note("asleep")
+
+    async def load_weights(self, version: int, packets: Sequence[PacketFile]) -> None:
+        if self.model is None:
+            await self.start()
+            for name, value in self.model.named_parameters():
+                value.data.copy_(self._held[name])
+            self._note("awake")
+        await super().load_weights(version, packets)
+
+    def _note(self, what: str) -> None:
+        with Path(self.settings.options["turns"]).open("a") as turns:
+            turns.write(f"{os.getpid()} {what} {time.monotonic()}\n")

@@ -43,6 +43,13 @@ class Generator:
         self.start = Method(self._start)
         self.hold = Method(self._hold)
         self.holds: list[int] = []
+        self.sleep = Method(self._sleep)
+        self.asleep = False
+
+    async def _sleep(self) -> None:
+        if not self.alive:
+            raise ActorDiedError
+        self.asleep = True
 
     async def _hold(self, count: int) -> None:
         if not self.alive:
@@ -60,13 +67,15 @@ class Generator:
         return [Rollout(str(token_ids[0]), [1, 2], [0.0, 0.0], [self.held] * 2, "stop") for _ in range(sampling.n)]
 
     async def _load(self, version: int, packets: list[Any]) -> int:
-        self.held = version
+        if not self.alive:
+            raise ActorDiedError
+        self.held, self.asleep = version, False
         self.received.append(packets)
         return self.held
 
     async def _start(self) -> None:
         self.started += 1
-        self.alive, self.held = True, 0
+        self.alive, self.asleep, self.held = True, False, 0
 
 
 class Verifier:
@@ -209,6 +218,7 @@ async def test_a_coordinator_that_ray_restarted_answers_no_learner_before_one_re
         coordinator.evaluate_all,
         lambda: coordinator.draw("held_out", 0, 0),
         coordinator.prepare_transfer,
+        coordinator.sleep,
         lambda: coordinator.transfer("open", {}),
         lambda: coordinator.keep([]),
     ]
@@ -291,6 +301,28 @@ async def test_a_dead_generator_is_started_again_with_the_newest_weights_and_not
     assert generator.held == 1
     assert len({group.prompt.id for group in batch.groups}) == 4
     assert all(version == 1 for group in batch.groups for r in group.rollouts for version in r.policy_versions)
+    records, *_ = await coordinator.poll()
+    assert {record["event"] for record in records} == {"actor_lost"}
+
+
+async def test_generators_that_come_with_ranks_sleep_until_they_are_sent_weights_and_one_that_died_starts_again() -> (
+    None
+):
+    coordinator, apart, _ = make()
+    brought = [Generator(), Generator()]
+    await coordinator.restore(CoordinatorState(0), PROMPTS, brought)
+    assert ([one.started for one in brought], apart.started) == ([1, 1], 0)
+    await coordinator.publish(0, ["first"], ["base"])
+    await coordinator.start()
+    assert len((await coordinator.batch(0)).groups) == 4
+    brought[1].alive = False
+    await coordinator.sleep()
+    assert [one.asleep for one in brought] == [True, False]
+    await coordinator.publish(1, ["packet"])
+    assert [(one.asleep, one.held, one.started) for one in brought] == [(False, 1, 1), (False, 1, 2)]
+    assert brought[1].received == [["base", "first"], ["base", "packet"]]
+    assert len((await coordinator.batch(1)).groups) == 4
+    assert apart.calls == []
     records, *_ = await coordinator.poll()
     assert {record["event"] for record in records} == {"actor_lost"}
 

@@ -127,6 +127,40 @@ def test_a_gpu_may_be_shared_by_a_generator_and_a_lone_rank_and_a_copy_split_ove
         load_config(ROOT / "configs/demo/grpo.yaml", overrides, GRPOConfig)
 
 
+TURNS = {"colocate": True, "learner.workers": 2, "generator.replicas": 2}
+
+
+@pytest.mark.parametrize(
+    ("overrides", "says"),
+    [
+        ({"generator.replicas": 1}, ["generator.replicas (1) must be learner.workers (2)"]),
+        ({"generator.gpus": 1}, ["learner.gpus_per_worker (0) and generator.gpus (1) must both be 1"]),
+        (
+            {"learner.workers": 1, "generator.replicas": 1, "generator.gpus": 0.5, "learner.gpus_per_worker": 0.5},
+            ["learner.gpus_per_worker (0.5) and generator.gpus (0.5) must both be 1"],
+        ),
+        ({"max_staleness": 1}, ["max_staleness (1) must be 0"]),
+        (
+            {"generator.weight_transfer": "nccl", "generator.gpus": 1, "learner.gpus_per_worker": 1},
+            ["weight_transfer ('nccl') cannot be: colocate is set"],
+        ),
+    ],
+)
+def test_those_that_take_turns_are_one_beside_each_rank(overrides: dict[str, Any], says: list[str]) -> None:
+    with pytest.raises(ConfigError) as raised:
+        load_config(ROOT / "configs/demo/grpo.yaml", TURNS | overrides, GRPOConfig)
+    assert all(part in str(raised.value) for part in says), raised.value
+
+
+def test_weights_of_those_that_take_turns_go_by_ipc_within_one_gpu_and_as_packets_within_several() -> None:
+    on_gpus = TURNS | {"generator.gpus": 1, "learner.gpus_per_worker": 1}
+    several = load_config(ROOT / "configs/demo/grpo.yaml", on_gpus, GRPOConfig)
+    one = load_config(
+        ROOT / "configs/demo/grpo.yaml", on_gpus | {"learner.workers": 1, "generator.replicas": 1}, GRPOConfig
+    )
+    assert (several.weight_transfer, one.weight_transfer) == ("packets", "ipc")
+
+
 def test_a_missing_or_broken_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="does not exist"):
         load_config(tmp_path / "no.yaml", {}, GRPOConfig)

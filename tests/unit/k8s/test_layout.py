@@ -83,6 +83,13 @@ def test_on_cpu_and_on_one_gpu_all_is_one_pod() -> None:
     assert groups(shared) == [Group("all", 1, 1, (Mix(1, 1),))]
 
 
+def test_generators_that_take_turns_with_ranks_are_on_their_pods_and_gpus() -> None:
+    assert groups(run(8, 8, colocate=True)) == [Group("all", 1, 8, (Mix(8, 8),))]
+    whole, rest = groups(run(12, 12, colocate=True))
+    assert (whole.mixes, rest.mixes) == ((Mix(8, 8),), (Mix(4, 4),))
+    assert shape([whole, rest]) == [("learners", 1, 8), ("learners-rest", 1, 4)]
+
+
 def test_nodes_are_shared_by_pods_that_fit_together() -> None:
     found = groups(run(12, 1, 4))
     assert nodes_of(found, 8) == 2
@@ -96,6 +103,7 @@ def test_nodes_are_shared_by_pods_that_fit_together() -> None:
     [
         (run(8, 1, 16), False, r"generator\.gpus \(16\): a copy of the model fits no node of 8 GPUs .*tensor_parallel"),
         (run(8, 16, learner={"workers": 8}), False, r"16 GPUs, a node has 8 .*learner\.gpus_per_worker to 1"),
+        (run(8, 8, colocate=True), True, r"--autoscale-generators: there are no generators with whole GPUs"),
         (run(1, 1, learner={}, generator={}), True, r"--autoscale-generators: there are no generators with whole GPUs"),
     ],
 )

@@ -12,7 +12,16 @@ import pytest
 
 from rayrl.config import EvalConfig, GRPOConfig
 from rayrl.errors import ConfigError, ResourceError
-from rayrl.train.cluster import MOST, STARTS, Cluster, _shut_down, reachable_resources, require_resources, start_ray
+from rayrl.train.cluster import (
+    MOST,
+    STARTS,
+    Cluster,
+    _shut_down,
+    needed_resources,
+    reachable_resources,
+    require_resources,
+    start_ray,
+)
 
 
 @pytest.fixture
@@ -83,6 +92,17 @@ def test_as_many_as_fit_on_the_nodes_are_counted_node_by_node() -> None:
         require_resources(split_over(0, **ranks), cluster((8, 0), (8, 2)))
     half = {"generator": {"gpus": 0.5, "tensor_parallel_size": 1}, "learner": {"gpus_per_worker": 0.5}}
     require_resources(split_over(0, **half), cluster((8, 1)))
+
+
+def test_a_gpu_on_which_two_take_turns_is_asked_for_once() -> None:
+    turns = {"generator": {"gpus": 1, "replicas": 2}, "learner": {"workers": 2, "gpus_per_worker": 1}, "colocate": True}
+    config = split_over(1, **turns)
+    assert needed_resources(config) == {"CPU": 4.0, "GPU": 2.0}
+    require_resources(config, cluster((4, 2)))
+    with pytest.raises(
+        ResourceError, match=r"each learner rank, with the generator beside it, asks for 2 CPUs and 1 GP"
+    ):
+        require_resources(config, cluster((1, 1), (4, 1)))
 
 
 def test_a_cluster_that_can_grow_is_counted_as_it_can_become(monkeypatch: pytest.MonkeyPatch) -> None:

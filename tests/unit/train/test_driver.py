@@ -106,7 +106,8 @@ def test_drift_and_divergence_of_each_checkpoint_are_those_of_the_exported_model
 def test_deaths_and_ctrl_c_cost_steps_since_the_checkpoint_and_change_nothing(
     whole: Command, rayrl: Start, tiny_config: dict[str, Any]
 ) -> None:
-    """A learner rank and the coordinator are killed, the run is interrupted, and resumes to the same end."""
+    """A learner rank and the coordinator are killed, the run is interrupted, and resumes to the same end; ranks and
+    generators take turns from there on."""
     tiny_config = with_texts(tiny_config)
     run = rayrl("grpo", tiny_config, "--steps", STEPS, *TWO_RANKS)
     for name in (b"RayTrainWorker", b"Coordinator"):
@@ -119,8 +120,20 @@ def test_deaths_and_ctrl_c_cost_steps_since_the_checkpoint_and_change_nothing(
     run.wait_for(lambda: any(checkpoints.glob("step_*[0-9]")), 20, "a checkpoint")
     run.interrupt()
     last = run.records("step")[-1]["step"]
-    resumed = rayrl("grpo", tiny_config, "--run.resume", "true", "--steps", STEPS, *TWO_RANKS)
+    turns = run.run_dir / "turns.txt"
+    beside = {"engine": "tests.fakes.engine:TakesTurns", "options": {"turns": str(turns)}, "replicas": 2, "cpus": 0.5}
+    resumed = rayrl(
+        "grpo",
+        tiny_config | {"colocate": True, "generator": beside},
+        "--run.resume",
+        "true",
+        *TWO_RANKS,
+        "--steps",
+        STEPS,
+    )
     assert resumed.wait(300) == 0, resumed.stderr
+    assert resumed.left_running() == []
+    require_turns(turns, [record for record in resumed.records("step") if record["step"] > last])
     assert same(weights(whole.run_dir), weights(resumed.run_dir))
     for file in ("drift.jsonl", "divergence.jsonl"):
         assert rows(resumed.run_dir / file) == rows(whole.run_dir / file), "what was measured twice stands there once"
@@ -132,6 +145,18 @@ def test_deaths_and_ctrl_c_cost_steps_since_the_checkpoint_and_change_nothing(
     assert [event for event in events if event not in told] == ["interrupted", "resumed", "finished"]
     assert "actor_lost" in events
     assert last < STEPS, "it was interrupted before its end"
+
+
+def require_turns(path: Path, steps: list[dict[str, Any]]) -> None:
+    """Both generators slept once a step, each time longer than the ranks trained in it."""
+    seen: dict[str, list[tuple[str, float]]] = {}
+    for process, what, at in (line.split() for line in path.read_text().splitlines()):
+        seen.setdefault(process, []).append((what, float(at)))
+    assert len(seen) == 2
+    for turns in seen.values():
+        assert [what for what, _ in turns] == ["asleep", "awake"] * len(steps)
+        slept = [woke - fell for (_, fell), (_, woke) in zip(turns[::2], turns[1::2], strict=True)]
+        assert all(seconds > record["time/train_s"] for seconds, record in zip(slept, steps, strict=True))
 
 
 def test_with_qlora_a_killed_generator_gets_base_and_adapter_again_and_the_adapter_is_left(

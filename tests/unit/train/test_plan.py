@@ -13,7 +13,7 @@ from rayrl.errors import ConfigError, ModelError
 from rayrl.learner.structure import ParameterShape
 from rayrl.train import plan as plans
 from rayrl.train.plan import RunPlan
-from rayrl.train.preflight import check_compiler
+from rayrl.train.preflight import check_compiler, check_plugins
 from tests.fakes.model import make_model
 
 
@@ -77,6 +77,25 @@ def test_a_checkpoint_in_the_background_is_a_copy_of_each_ranks_shard_in_host_me
     assert waiting.memory.checkpoints == 0
     assert writing.memory.total - waiting.memory.total == 4 * copied
     assert writing.learner_bytes - waiting.learner_bytes == (0 if gpus else copied)
+
+
+def test_of_a_gpu_on_which_two_take_turns_each_turn_must_fit(tiny_config: dict[str, Any]) -> None:
+    on_gpu: dict[str, Any] = {"learner": {"gpus_per_worker": 1}, "generator": {"gpus": 1, "kv_cache_gb": 3.0}}
+    apart, turns = plan(tiny_config, **on_gpu), plan(tiny_config, **on_gpu, colocate=True)
+    assert apart.device_bytes == apart.learner_bytes
+    between = turns.learner_memory.weights + turns.learner_memory.optimizer + turns.learner_memory.gathered
+    assert turns.device_bytes == between + turns.generator_bytes + 3_000_000_000 + plans.ASLEEP
+    assert turns.memory.generators == turns.generator_bytes, "its weights, in host memory while it sleeps"
+    assert apart.memory.generators == 0
+    small = plan(tiny_config, **on_gpu | {"generator": {"gpus": 1, "kv_cache_gb": 1e-6}}, colocate=True)
+    assert small.device_bytes == small.learner_bytes + plans.ASLEEP
+    assert turns.phase_times
+    assert turns.phase_times.staleness == 0
+
+
+def test_an_engine_of_ones_own_that_is_to_take_turns_can_sleep(tiny_config: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match=r"generator\.engine: .* has no method sleep, which colocate asks for"):
+        check_plugins(plan(tiny_config, colocate=True))
 
 
 def test_layers_are_compiled_only_where_there_is_a_compiler(
