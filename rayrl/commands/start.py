@@ -4,11 +4,13 @@ Every function takes the parsed arguments and the settings that follow them, and
 """
 
 from argparse import Namespace
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from rayrl.errors import ConfigError
 from rayrl.imports import uncollected
+from rayrl.template.client import template
 
 if TYPE_CHECKING:
     from rayrl.config import Settings, TrainingConfig
@@ -42,37 +44,41 @@ def _train(known: Namespace, rest: list[str], settings: "type[TrainingConfig]") 
             from rayrl.train.dry_run import print_plan
 
         return print_plan(config)
-    with uncollected():
-        from rayrl.train.driver import train
+    with template():
+        with uncollected():
+            from rayrl.train.driver import train
 
-    return train(config)
+        return train(config)
 
 
 def evaluate(known: Namespace, rest: list[str]) -> int:
-    with uncollected():
-        from rayrl.commands.eval import print_request, run_eval
-        from rayrl.evaluate.chosen import choose
-        from rayrl.evaluate.request import read_request
+    with nullcontext() if known.dry_run else template():
+        with uncollected():
+            from rayrl.commands.eval import print_request, run_eval
+            from rayrl.evaluate.chosen import choose
+            from rayrl.evaluate.request import read_request
 
-    config, models = read_request(known.models, rest)
-    chosen = choose(config, known.only, known.without)
-    return print_request(chosen, models) if known.dry_run else run_eval(chosen, models)
+        config, models = read_request(known.models, rest)
+        chosen = choose(config, known.only, known.without)
+        return print_request(chosen, models) if known.dry_run else run_eval(chosen, models)
 
 
 def study(known: Namespace, rest: list[str]) -> int:
-    with uncollected():
-        from rayrl.commands.study import run_study
-        from rayrl.study.settings import StudyConfig
+    with nullcontext() if known.dry_run else template():
+        with uncollected():
+            from rayrl.commands.study import run_study
+            from rayrl.study.settings import StudyConfig
 
-    return run_study(_load(known.config, rest, StudyConfig), known.dry_run)
+        return run_study(_load(known.config, rest, StudyConfig), known.dry_run)
 
 
 def sweep(known: Namespace, rest: list[str]) -> int:
-    with uncollected():
-        from rayrl.commands.sweep import run_sweep
-        from rayrl.study.settings import SweepConfig
+    with nullcontext() if known.dry_run else template():
+        with uncollected():
+            from rayrl.commands.sweep import run_sweep
+            from rayrl.study.settings import SweepConfig
 
-    return run_sweep(_load(known.config, rest, SweepConfig), known.dry_run)
+        return run_sweep(_load(known.config, rest, SweepConfig), known.dry_run)
 
 
 def synth(known: Namespace, rest: list[str]) -> int:

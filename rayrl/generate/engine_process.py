@@ -7,9 +7,11 @@ import multiprocessing
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from multiprocessing import forkserver
+from multiprocessing import forkserver, resource_tracker, util
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 from typing import Any
+
+from rayrl.template.client import fork
 
 
 class EngineProcess(ForkServerProcess):
@@ -36,9 +38,23 @@ class _Context(ForkServerContext):
 
 
 def start_server() -> None:
-    """Begins to import vLLM in a process of its own, which ends with this one."""
+    """Begins to import vLLM in a process of its own, which ends with this one; a fork of the command's template has it
+    already."""
     multiprocessing.set_forkserver_preload(["rayrl.generate.engine_imports"])
-    forkserver.ensure_running()
+    resource_tracker.ensure_running()
+    own = vars(util)
+    start = own["spawnv_passfds"]
+    own["spawnv_passfds"] = lambda path, arguments, fds: fork(arguments[1:], fds, os.getpgrp())
+    try:
+        forkserver.ensure_running()
+    except OSError:  # no template
+        own["spawnv_passfds"] = start
+        forkserver.ensure_running()
+    else:
+        # It is no child, whose end could be asked for; where it has ended, an engine's start fails.
+        vars(vars(forkserver)["_forkserver"])["ensure_running"] = lambda: None
+    finally:
+        own["spawnv_passfds"] = start
 
 
 @contextmanager

@@ -17,6 +17,8 @@ from ray._private.state import available_resources_per_node
 from rayrl.config import EvaluationConfig, TrainingConfig
 from rayrl.errors import ConfigError, ResourceError
 from rayrl.processor import openmp
+from rayrl.template.client import SERVER
+from rayrl.template.ray_workers import forked_workers
 
 # Of actors and tasks: in a trial they are scheduled as anywhere else, not in the room that Ray Tune keeps for it
 # (github.com/ray-project/ray/issues/25239).
@@ -110,11 +112,11 @@ def _shut_down() -> None:
 
 
 def _workers() -> list[psutil.Process]:
-    """Below the raylets that this process started."""
+    """Below the raylets that this process started, and the template that they are forked from."""
     found: list[psutil.Process] = []
     for child in psutil.Process().children():
         with suppress(psutil.NoSuchProcess):
-            if child.name() == "raylet":
+            if child.name() == "raylet" or SERVER in child.cmdline():
                 found += child.children(recursive=True)
     return found
 
@@ -158,7 +160,8 @@ def start_ray(**options: Any) -> None:
     for start in range(1, STARTS + 1):
         try:
             _knock(address or "")
-            ray.init(**options)
+            with forked_workers():
+                ray.init(**options)
             return
         except Exception as error:  # Ray raises bare ones
             ray.shutdown()

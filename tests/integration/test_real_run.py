@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -62,9 +63,15 @@ def kill_generator(run: Command) -> None:
 
 def kill_engine(run: Command) -> None:
     """SIGKILLs vLLM's engine process alone, as a machine that is out of memory does."""
-    children = psutil.Process(generator_pid(run)).children()
-    (engine,) = (child for child in children if "resource_tracker" not in " ".join(child.cmdline()))
+    (engine,) = (process for process in psutil.process_iter() if is_engine(process, run.mark))
     engine.kill()
+
+
+def is_engine(process: psutil.Process, mark: str) -> bool:
+    with suppress(psutil.Error):
+        name, _, value = mark.partition("=")
+        return "VLLM::EngineCore" in " ".join(process.cmdline()) and process.environ().get(name) == value
+    return False
 
 
 def generator_pid(run: Command) -> int:

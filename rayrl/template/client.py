@@ -1,0 +1,87 @@
+"""The template process of a command: started with it, asked for forks of itself, and ended with it.
+
+A run starts a dozen Python processes, which import the same thousands of modules: half of all that a start computes.
+"""
+
+import array
+import json
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from rayrl.processor import openmp
+
+ADDRESS = "RAYRL_TEMPLATE"
+"""Environment variable: the socket of the template of this process's command; missing where there is none."""
+GPU = Path("/dev/nvidiactl")
+SERVER = "rayrl.template.server"
+
+
+@contextmanager
+def template() -> Iterator[None]:
+    """Within, what Ray starts on this machine is forked from one process, which imports while this one does.
+
+    On CPU alone: on a machine with a GPU an import may ask its driver, and what has done that is not to be forked. Nor
+    where a cluster is named (RAY_ADDRESS), whose workers are not started from here.
+    """
+    if GPU.exists() or "RAY_ADDRESS" in os.environ or ADDRESS in os.environ:
+        yield
+        return
+    alive, ends = os.pipe()
+    with tempfile.TemporaryDirectory(prefix="rayrl-") as folder, socket.socket(socket.AF_UNIX) as listener:
+        address = os.path.join(folder, "template")
+        listener.bind(address)
+        listener.listen(64)
+        fds = (listener.fileno(), alive)
+        server = subprocess.Popen(
+            [sys.executable, "-m", SERVER, *map(str, fds), address],
+            pass_fds=fds,
+            start_new_session=True,  # Ctrl-C is for the command
+            env=os.environ | openmp() | {"VLLM_LOGGING_LEVEL": "ERROR", "VLLM_NO_USAGE_STATS": "1"},
+        )
+        os.close(alive)
+        os.environ[ADDRESS] = address
+        try:
+            yield
+        finally:
+            del os.environ[ADDRESS]
+            os.close(ends)
+            server.kill()
+            server.wait()
+
+
+def fork(arguments: Sequence[str], fds: Sequence[int], group: int) -> int:
+    """Runs `python ARGUMENTS` (a script's path, or -c and a program) in a fork of the template; returns its process id.
+
+    It has this process's environment, folder and priority, and the file descriptors 0, 1, 2 and `fds` by the same
+    numbers. It joins a process group; 0: one of its own.
+
+    Raises:
+        OSError: There is no template, or it has ended.
+    """
+    if not (address := os.environ.get(ADDRESS)):
+        raise ConnectionError("there is no template")
+    asked = {
+        "arguments": list(arguments),
+        "fds": [0, 1, 2, *fds],
+        "environment": dict(os.environ),
+        "folder": os.getcwd(),
+        "path": sys.path,
+        "nice": os.getpriority(os.PRIO_PROCESS, 0),
+        "oom_score_adj": Path("/proc/self/oom_score_adj").read_text(),
+        "group": group,
+    }
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.connect(address)
+        rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [0, 1, 2, *fds]))]
+        message = json.dumps(asked).encode() + b"\0"
+        sent = connection.sendmsg([message], rights)
+        connection.sendall(message[sent:])
+        if not (answer := connection.recv(32)):
+            raise ConnectionError("the template ended before it answered")
+        return int(answer)
