@@ -31,8 +31,7 @@ def engine_settings(
     adapter: dict[str, Any] | None = None,
     shares_gpu: bool = False,
 ) -> EngineSettings:
-    """The engine's part of a run's settings; the other arguments as in `EngineSettings`. shares_gpu: with a learner."""
-    alone = generator.gpus and not shares_gpu
+    """The engine's part of a run's settings; the other arguments as in `EngineSettings`."""
     return EngineSettings(
         model=model,
         max_model_len=max_model_len,
@@ -40,11 +39,12 @@ def engine_settings(
         max_sequences=generator.max_sequences,
         tensor_parallel_size=generator.tensor_parallel_size,
         threads=generator.threads or 0,
-        kv_cache_bytes=None if alone else int(generator.kv_cache_gb * GB),
+        kv_cache_bytes=int(generator.kv_cache_gb * GB),
         gpu_memory_utilization=generator.gpu_memory_utilization,
         options=generator.options,
         adapter=adapter,
         gpus=generator.gpus,
+        shares_gpu=shares_gpu,
     )
 
 

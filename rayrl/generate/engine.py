@@ -24,8 +24,8 @@ class EngineSettings:
     max_sequences: int
     tensor_parallel_size: int
     threads: int
-    kv_cache_bytes: int | None
-    """None: what is left of `gpu_memory_utilization` of a GPU that it has to itself."""
+    kv_cache_bytes: int
+    """On CPU, and on a GPU that it shares; on its own it takes what is left of `gpu_memory_utilization`."""
     gpu_memory_utilization: float
     options: dict[str, Any]
     adapter: dict[str, Any] | None = None
@@ -34,6 +34,8 @@ class EngineSettings:
     """That it has; 0: it runs on CPU."""
     dtype: str = field(default_factory=compute_dtype)
     """Type of the weights on CPU; on GPUs they are bfloat16."""
+    shares_gpu: bool = False
+    """A learner has memory of the GPU too."""
     sleeps: bool = False
     """It will be told to sleep."""
     device: str | None = None

@@ -82,11 +82,11 @@ class VLLMEngine:
                 # In the engine's own process: one less to start and to talk to. By its name vLLM starts a process for
                 # it all the same, to set OpenMP's environment there; here the engine's process has it already.
                 arguments |= {"distributed_executor_backend": UniProcExecutor}
-        elif settings.kv_cache_bytes is None:
-            arguments |= {"gpu_memory_utilization": settings.gpu_memory_utilization}
-        else:  # nothing is measured on a GPU that a learner fills meanwhile, and no share of it must be free
+        elif settings.shares_gpu:  # nothing is measured while a learner fills it, and no share of it must be free
             arguments |= {"kv_cache_memory_bytes": settings.kv_cache_bytes, "gpu_memory_utilization": 0.01}
             arguments |= {"enable_sleep_mode": settings.sleeps}
+        else:
+            arguments |= {"gpu_memory_utilization": settings.gpu_memory_utilization}
 
         from vllm import AsyncEngineArgs
         from vllm.config import WeightTransferConfig

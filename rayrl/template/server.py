@@ -1,6 +1,7 @@
 """The template: imports what a run's processes need, then forks whatever is asked for.
 
-It starts no thread and computes nothing, so that what is forked is as good as new.
+It computes nothing, so that what is forked is as good as new. The libraries whose imports start a thread (OpenBLAS,
+jemalloc) know forks.
 """
 
 import array
@@ -13,6 +14,7 @@ import shutil
 import signal
 import socket
 import sys
+from contextlib import suppress
 from importlib import import_module
 from typing import Any, NoReturn
 
@@ -28,30 +30,28 @@ def imports() -> None:
 
 
 def serve(listener: socket.socket, alive: int) -> None:
-    """Until the other end of `alive` is closed, as its command has ended."""
+    """Until the other end of `alive` is closed, as its command has ended. Whoever is not answered starts without it."""
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # none is waited for
     while True:
         ready, _, _ = select.select([listener.fileno(), alive], [], [])
         if alive in ready:
             return
-        connection, _ = listener.accept()
-        with connection:
-            asked = _receive(connection)
-            if asked is None:
-                continue
-            process = os.fork()
-            if not process:
+        with suppress(OSError), listener.accept()[0] as connection:
+            asked, descriptors = _receive(connection)
+            process = os.fork() if asked else None
+            if process == 0:
                 os.close(alive)
                 listener.close()
                 connection.close()
-                _run(*asked)
-            for descriptor in asked[1]:
+                _run(asked, descriptors)
+            for descriptor in descriptors:
                 os.close(descriptor)
-            connection.sendall(str(process).encode())
+            if process:
+                connection.sendall(str(process).encode())
 
 
-def _receive(connection: socket.socket) -> tuple[dict[str, Any], list[int]] | None:
-    """What `client.fork` asks for, with its file descriptors; None where whoever asked has ended."""
+def _receive(connection: socket.socket) -> tuple[dict[str, Any], list[int]]:
+    """What `client.fork` asks for, with its file descriptors; nothing where whoever asked has ended."""
     connection.settimeout(10)
     message, descriptors = b"", array.array("i")
     while not message.endswith(b"\0"):
@@ -62,37 +62,17 @@ def _receive(connection: socket.socket) -> tuple[dict[str, Any], list[int]] | No
         for _, _, packed in rights:
             descriptors.frombytes(packed)
         if not part:
-            for descriptor in descriptors:
-                os.close(descriptor)
-            return None
+            return {}, list(descriptors)
         message += part
     return json.loads(message[:-1]), list(descriptors)
 
 
 def _run(asked: dict[str, Any], descriptors: list[int]) -> NoReturn:
-    """In a fork: becomes `python ARGUMENTS`."""
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    os.setpgid(0, asked["group"])
-    _take(dict(zip(asked["fds"], descriptors, strict=True)))
-    os.setpriority(os.PRIO_PROCESS, 0, asked["nice"])
-    with open("/proc/self/oom_score_adj", "w") as file:
-        file.write(asked["oom_score_adj"])
-    os.chdir(asked["folder"])
-    environment = asked["environment"]
-    for name in os.environ.keys() - environment.keys():
-        del os.environ[name]
-    # Nothing else is written: what names processes looks for the arguments beside the first variable.
-    os.environ.update(environment.items() - os.environ.items())
-    arguments, sys.path[:] = asked["arguments"], asked["path"]
+    """In a fork: becomes `python ARGUMENTS`, and ends as that does."""
     status = 1
     try:
-        if "-c" in arguments:
-            at = arguments.index("-c")
-            sys.argv, sys.path[0] = ["-c", *arguments[at + 2 :]], ""
-            exec(compile(arguments[at + 1], "<string>", "exec"), {"__name__": "__main__"})
-        else:
-            sys.argv, sys.path[0] = arguments, os.path.dirname(arguments[0])
-            runpy.run_path(arguments[0], run_name="__main__")
+        _become(asked, descriptors)
+        _execute(asked["arguments"])
         status = 0
     except SystemExit as end:
         status = end.code if isinstance(end.code, int) else int(end.code is not None)
@@ -102,6 +82,35 @@ def _run(asked: dict[str, Any], descriptors: list[int]) -> NoReturn:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(status)
+
+
+def _become(asked: dict[str, Any], descriptors: list[int]) -> None:
+    """Takes the place of a process that whoever asked would have started."""
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    _take(dict(zip(asked["fds"], descriptors, strict=True)))
+    with suppress(OSError):  # a group of another session
+        os.setpgid(0, asked["group"])
+    with suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, 0, asked["nice"])
+    with suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
+        file.write(asked["oom_score_adj"])
+    os.chdir(asked["folder"])
+    environment = asked["environment"]
+    for name in os.environ.keys() - environment.keys():
+        del os.environ[name]
+    # Nothing else is written: what names processes looks for the arguments beside the first variable.
+    os.environ.update(environment.items() - os.environ.items())
+    sys.path[:] = asked["path"]
+
+
+def _execute(arguments: list[str]) -> None:
+    if "-c" in arguments:
+        at = arguments.index("-c")
+        sys.argv, sys.path[0] = ["-c", *arguments[at + 2 :]], ""
+        exec(compile(arguments[at + 1], "<string>", "exec"), {"__name__": "__main__"})
+    else:
+        sys.argv, sys.path[0] = arguments, os.path.dirname(arguments[0])
+        runpy.run_path(arguments[0], run_name="__main__")
 
 
 def _take(numbers: dict[int, int]) -> None:

@@ -229,6 +229,16 @@ def require_resources(config: EvaluationConfig, cluster: Cluster) -> None:
             )
 
 
+def gpu_notice(config: EvaluationConfig, cluster: Cluster) -> str:
+    """What is to be said of GPUs that a run leaves idle; empty: it uses some, or there are none."""
+    if not (free := cluster.free.get("GPU", 0.0)) or needed_resources(config)["GPU"]:
+        return ""
+    return (
+        f"{free:g} GPUs are free, and this run reserves none: set generator.gpus (1) and learner.gpus_per_worker (1); "
+        "with a single GPU colocate too (docs/cluster.md)"
+    )
+
+
 def needed_resources(config: EvaluationConfig) -> dict[str, float]:
     """What all actors of a run reserve."""
     needed = {"CPU": 0.0, "GPU": 0.0}

@@ -17,7 +17,7 @@ from rayrl.divergence.text_set import write_texts
 from rayrl.errors import INTERRUPTED, RayrlError, ResourceError, StoppedError
 from rayrl.files import write_whole
 from rayrl.report.run_page import write_report
-from rayrl.train.cluster import connect, require_resources
+from rayrl.train.cluster import connect, gpu_notice, require_resources
 from rayrl.train.interrupt import terminated_as_interrupt
 from rayrl.train.plan import RunPlan
 from rayrl.train.preflight import check_run
@@ -57,6 +57,8 @@ def train(config: TrainingConfig, watch: Watch = lambda record: None) -> int:
     try:
         with terminated_as_interrupt(), connect() as cluster, view:
             require_resources(config, cluster)
+            if notice := gpu_notice(config, cluster):
+                view.say(notice)
             _train(config, plan, folder, writer, view, watch)
         if view.steps:
             view.say(memory_line(view.steps[-1]))

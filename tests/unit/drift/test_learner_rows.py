@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 import torch
-import torch.multiprocessing as mp
 
 from rayrl.cli import main
 from rayrl.config import FreezeSettings, GRPOConfig, LoRASettings
@@ -21,6 +20,7 @@ from rayrl.train.base_distance import BaseDistance
 from rayrl.train.run_directory import TEXTS
 from rayrl.types import Example
 from tests.conftest import PATIENCE
+from tests.fakes.ranks import start_ranks
 from tests.unit.learner.conftest import make_learner, make_trees
 
 KINDS: dict[str, LoRASettings | None] = {
@@ -76,7 +76,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
         (folder / kind).mkdir()
         (folder / kind / "config.yaml").write_text("{}")
         write_texts(folder / kind / TEXTS, {"some": texts})
-    ranks = mp.spawn(run_rank, (str(base), str(folder), 4), nprocs=4, join=False)
+    ranks = start_ranks(run_rank, (str(base), str(folder), 4), 4, join=False)
     end = time.monotonic() + 240 * PATIENCE
     while not ranks.join(1):
         assert time.monotonic() < end, "waited 240 s for four ranks"

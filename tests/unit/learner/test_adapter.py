@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 import torch
-import torch.multiprocessing as mp
 from peft import PeftModel
 from safetensors.torch import load_file
 from torch.distributed.checkpoint import FileSystemReader
@@ -23,6 +22,7 @@ from rayrl.learner.memory import Memory, MemoryEstimator
 from rayrl.learner.model import decoder_layers, meta_model
 from rayrl.learner.objectives import grpo_objective
 from rayrl.learner.structure import read_structure
+from tests.fakes.ranks import start_ranks
 
 from .conftest import make_learner, make_trees, weights
 
@@ -133,11 +133,11 @@ def compare_copies(rank: int, path: str, folder: str) -> None:
 
 def test_gathered_codes_survive_a_copy_that_rewrites_what_is_no_number(folders: Folders, tmp_path: Path) -> None:
     """bitsandbytes-foundation/bitsandbytes#1945: codes stored as bfloat16 were corrupted on CUDA, without an error."""
-    mp.spawn(compare_copies, (folders("llama_64"), str(tmp_path)), nprocs=2)
+    start_ranks(compare_copies, (folders("llama_64"), str(tmp_path)), 2)
 
 
 def test_two_ranks_equal_one_with_the_base_sharded_even_in_four_bits(folders: Folders, tmp_path: Path) -> None:
-    mp.spawn(run_rank, (folders("llama_64"), str(tmp_path)), nprocs=2)
+    start_ranks(run_rank, (folders("llama_64"), str(tmp_path)), 2)
     for name, settings in (("lora", LORA), ("qlora", QLORA)):
         results, logprobs, held = torch.load(tmp_path / f"{name}.pt", weights_only=False)
         alone = make_learner(folders("llama_64"), adapter=settings, microbatch_tokens=24)

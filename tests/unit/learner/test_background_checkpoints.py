@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 import torch
-import torch.multiprocessing as mp
 from torch.distributed.checkpoint.filesystem import FileSystemWriter
 
 from rayrl.actors.admission import CoordinatorState
@@ -19,6 +18,7 @@ from rayrl.learner.learner import Learner
 from rayrl.learner.objectives import grpo_objective
 from rayrl.train.checkpoints import Checkpoints
 from tests.conftest import PATIENCE
+from tests.fakes.ranks import start_ranks
 
 from .conftest import make_learner, make_trees, weights
 
@@ -129,4 +129,4 @@ def run_rank(rank: int, path: str, folder: str) -> None:
 
 
 def test_a_failed_write_ends_training_with_its_message(folders: Folders, tmp_path: Path) -> None:
-    mp.spawn(run_rank, (folders("llama"), str(tmp_path)), nprocs=2)
+    start_ranks(run_rank, (folders("llama"), str(tmp_path)), 2)

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import torch.multiprocessing as mp
 
 from rayrl.actors.admission import CoordinatorState
 from rayrl.config import ObjectiveSettings
@@ -19,6 +18,7 @@ from rayrl.learner.objectives import Objective, grpo_objective, sft_objective
 from rayrl.train.checkpoints import Checkpoints
 from rayrl.types import Example
 from tests.conftest import PATIENCE
+from tests.fakes.ranks import start_ranks
 
 from .conftest import make_learner, make_trees, weights
 
@@ -60,7 +60,7 @@ def run_rank(rank: int, path: str, folder: str, meeting: str) -> None:
 
 
 def start(path: str, folder: Path, attempt: str) -> Any:
-    return mp.spawn(run_rank, (path, str(folder), str(folder / attempt)), nprocs=2, join=False)
+    return start_ranks(run_rank, (path, str(folder), str(folder / attempt)), 2, join=False)
 
 
 def finish(ranks: Any) -> None:

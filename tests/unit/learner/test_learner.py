@@ -3,7 +3,6 @@ from pathlib import Path
 
 import pytest
 import torch
-import torch.multiprocessing as mp
 from transformers import AutoModelForCausalLM
 
 from rayrl.config import FreezeRule, FreezeSettings, ObjectiveSettings
@@ -14,6 +13,7 @@ from rayrl.learner.learner import Learner
 from rayrl.learner.model_files import gather
 from rayrl.learner.objectives import grpo_objective, sft_objective
 from rayrl.types import Example
+from tests.fakes.ranks import start_ranks
 
 from .conftest import make_learner, make_trees, weights
 
@@ -305,7 +305,7 @@ def run_rank(rank: int, ranks: int, replicate: int, path: str, folder: str) -> N
 def test_ranks_equal_one(ranks: int, replicate: int, folders: Folders, tmp_path: Path) -> None:
     """One step of two updates with a divergence to the base, frozen parts, trees that are cut for micro-batches and
     ranks, and in the second update a rank that has nothing to do; with one copy of the model, and with two (HSDP)."""
-    mp.spawn(run_rank, (ranks, replicate, folders("llama_tied"), str(tmp_path)), nprocs=ranks)
+    start_ranks(run_rank, (ranks, replicate, folders("llama_tied"), str(tmp_path)), ranks)
     results, logprobs, moved, gradients = torch.load(tmp_path / "out.pt", weights_only=False)
     alone = make_learner(folders("llama_tied"), FREEZE, microbatch_tokens=1000, keep_reference=True)
     for index, trees in enumerate(alone.with_old_logprobs([make_trees(), one_row()], TO_BASE)):

@@ -17,6 +17,7 @@ from rayrl.train.cluster import (
     STARTS,
     Cluster,
     _shut_down,
+    gpu_notice,
     needed_resources,
     reachable_resources,
     require_resources,
@@ -103,6 +104,11 @@ def test_a_gpu_on_which_two_take_turns_is_asked_for_once() -> None:
         ResourceError, match=r"each learner rank, with the generator beside it, asks for 2 CPUs and 1 GP"
     ):
         require_resources(config, cluster((1, 1), (4, 1)))
+
+
+def test_gpus_that_a_run_leaves_idle_are_pointed_out() -> None:
+    assert "3 GPUs are free, and this run reserves none" in gpu_notice(split_over(0), cluster((8, 3)))
+    assert gpu_notice(split_over(0), cluster((8, 0))) == gpu_notice(split_over(1), cluster((8, 3))) == ""
 
 
 def test_a_cluster_that_can_grow_is_counted_as_it_can_become(monkeypatch: pytest.MonkeyPatch) -> None:

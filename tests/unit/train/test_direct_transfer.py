@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 import torch
 import torch.distributed as dist
-import torch.multiprocessing as mp
 
 from rayrl.config import FreezeSettings, LearnerSettings, ModelSettings
 from rayrl.learner.learner import Learner
+from tests.fakes.ranks import start_ranks
 
 
 def run_rank(rank: int, ranks: int, model: str, folder: str) -> None:
@@ -43,7 +43,7 @@ def run_rank(rank: int, ranks: int, model: str, folder: str) -> None:
 
 
 def test_metadata_and_tensors_agree_in_order_type_and_shape_on_two_ranks(tiny_model: Path, tmp_path: Path) -> None:
-    mp.spawn(run_rank, (2, str(tiny_model), str(tmp_path)), nprocs=2)
+    start_ranks(run_rank, (2, str(tiny_model), str(tmp_path)), 2)
 
 
 @pytest.mark.filterwarnings("ignore::Warning")  # vLLM in this process: its dependencies warn on import

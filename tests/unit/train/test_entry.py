@@ -28,7 +28,7 @@ def test_collectives_of_a_rank_with_a_gpu_carry_host_memory_too(
     monkeypatch.setattr("rayrl.train.trainer.Trainer", trainer)
     given = {"model": {"path": "x"}, "train_data": {"source": "x.jsonl"}, "steps": 1}
     config = SFTConfig.model_validate(given | {"learner": {"gpus_per_worker": gpus}})
-    run_ranks(RankJob(config, "x", None, None, tmp_path, 0))
+    run_ranks(RankJob(config, "x", None, None, tmp_path, 0, 0))
     name = asked["torch_config"].backend
     found = BackendConfig(Backend(name)).get_device_backend_map()
     assert {device: found[device] for device in backends} == backends
