@@ -39,8 +39,8 @@ class Memory:
 
     @property
     def resting(self) -> int:
-        """Between two updates."""
-        return self.weights + self.optimizer + self.gathered + self.reference
+        """Between two updates, where a checkpoint may measure how far the policy is from its base."""
+        return self.weights + self.optimizer + self.gathered + self.logits + self.reference
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,7 +83,8 @@ def test_of_a_gpu_on_which_two_take_turns_each_turn_must_fit(tiny_config: dict[s
     on_gpu: dict[str, Any] = {"learner": {"gpus_per_worker": 1}, "generator": {"gpus": 1, "kv_cache_gb": 3.0}}
     apart, turns = plan(tiny_config, **on_gpu), plan(tiny_config, **on_gpu, colocate=True)
     assert apart.device_bytes == apart.learner_bytes
-    between = turns.learner_memory.weights + turns.learner_memory.optimizer + turns.learner_memory.gathered
+    held = turns.learner_memory
+    between = held.weights + held.optimizer + held.gathered + held.logits
     assert turns.device_bytes == between + turns.generator_bytes + 3_000_000_000 + plans.ASLEEP
     assert turns.memory.generators == turns.generator_bytes, "its weights, in host memory while it sleeps"
     assert apart.memory.generators == 0
