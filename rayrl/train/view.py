@@ -12,7 +12,7 @@ from rich.text import Text
 
 from rayrl.actors.records import Phase
 from rayrl.config import HELD_OUT, TrainingConfig
-from rayrl.train.cluster import generator_replicas, verifier_actors
+from rayrl.train.cluster import generator_replicas, takes_turns, verifier_actors
 from rayrl.train.folder_kind import RUN
 from rayrl.train.plan import RunPlan
 from rayrl.units import GB
@@ -156,7 +156,7 @@ def plan_table(config: TrainingConfig, plan: RunPlan) -> Table:
     table.add_row(
         "generators",
         f"{generator_replicas(config)} x ({generator.cpus:g} CPU, {generator.gpus:g} GPU), "
-        f"about {plan.generator_bytes / GB:.1f} GB",
+        f"about {plan.generator_bytes / GB:.1f} GB{', in turns with a learner rank each' * takes_turns(config)}",
     )
     table.add_row(
         "verifiers",

@@ -133,6 +133,7 @@ def test_deaths_and_ctrl_c_cost_steps_since_the_checkpoint_and_change_nothing(
     )
     assert resumed.wait(300) == 0, resumed.stderr
     assert resumed.left_running() == []
+    assert "in turns with a learner rank" in resumed.stdout
     require_turns(turns, [record for record in resumed.records("step") if record["step"] > last])
     assert same(weights(whole.run_dir), weights(resumed.run_dir))
     for file in ("drift.jsonl", "divergence.jsonl"):
