@@ -41,8 +41,9 @@ class GeneratorSettings(Settings):
     """Compute threads of vLLM on CPU. None: one for each core."""
     max_concurrent_prompts: int = Field(64, ge=1)
     """Prompts in flight on one generator."""
-    max_sequences: int = Field(256, ge=1)
-    """Sequences that vLLM runs at once."""
+    max_sequences: int | None = Field(None, ge=1)
+    """Sequences that vLLM runs at once. None: 256 on CPU; on GPUs what vLLM takes for work without users, 1,024 on an
+    H100 and 256 on smaller ones."""
     kv_cache_gb: float = Field(1.0, gt=0)
     """KV cache in GB, on CPU and on a GPU that a learner rank has too (`colocate`, or shares of one)."""
     gpu_memory_utilization: float = Field(0.85, gt=0, le=1)

@@ -21,7 +21,8 @@ class EngineSettings:
     max_model_len: int
     """Longest prompt + completion, in tokens."""
     seed: int
-    max_sequences: int
+    max_sequences: int | None
+    """At once; None: as many as the engine takes by itself."""
     tensor_parallel_size: int
     threads: int
     kv_cache_bytes: int

@@ -42,18 +42,6 @@ class VLLMEngine:
         settings = self.settings
         os.environ.setdefault("VLLM_LOGGING_LEVEL", "WARNING")
         os.environ["VLLM_NO_USAGE_STATS"] = "1"
-        arguments: dict[str, Any] = {
-            "model": settings.model,
-            "dtype": "bfloat16",
-            "seed": settings.seed,
-            "max_model_len": settings.max_model_len,
-            "max_num_seqs": settings.max_sequences,
-            "tensor_parallel_size": settings.tensor_parallel_size,
-            "disable_log_stats": True,
-            "logprobs_mode": PROCESSED,
-            "scheduling_policy": "priority",
-            "generation_config": "vllm",  # the model folder's own sampling defaults are not ours
-        }
         environment = _cpu_environment(settings.threads)
         forks = settings.gpus == 0 and settings.tensor_parallel_size == 1
         if forks:
@@ -64,6 +52,18 @@ class VLLMEngine:
         from vllm.platforms import current_platform
 
         on_cpu = current_platform.is_cpu()
+        arguments: dict[str, Any] = {
+            "model": settings.model,
+            "dtype": "bfloat16",
+            "seed": settings.seed,
+            "max_model_len": settings.max_model_len,
+            "max_num_seqs": settings.max_sequences or (256 if on_cpu else None),
+            "tensor_parallel_size": settings.tensor_parallel_size,
+            "disable_log_stats": True,
+            "logprobs_mode": PROCESSED,
+            "scheduling_policy": "priority",
+            "generation_config": "vllm",  # the model folder's own sampling defaults are not ours
+        }
         if on_cpu:
             arguments |= {
                 "dtype": settings.dtype,
@@ -90,6 +90,7 @@ class VLLMEngine:
 
         from vllm import AsyncEngineArgs
         from vllm.config import WeightTransferConfig
+        from vllm.usage.usage_lib import UsageContext
         from vllm.v1.engine.async_llm import AsyncLLM
 
         if settings.adapter is not None:
@@ -97,7 +98,10 @@ class VLLMEngine:
         arguments |= {"weight_transfer_config": WeightTransferConfig(backend=BACKEND)} | settings.options
         try:
             with _inherited(environment if on_cpu else {}), forked() if forks and on_cpu else nullcontext():
-                self._llm = AsyncLLM.from_engine_args(AsyncEngineArgs(**arguments))
+                # By its context vLLM chooses what is left open: of LLM_CLASS the largest batches.
+                self._llm = AsyncLLM.from_engine_args(
+                    AsyncEngineArgs(**arguments), usage_context=UsageContext.LLM_CLASS
+                )
         except TypeError as error:
             raise ModelError(f"generator.options: vLLM does not take {settings.options!r}: {error}") from error
         await self._llm.init_weight_transfer_engine(_request(init_info={}))

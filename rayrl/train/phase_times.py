@@ -12,6 +12,7 @@ from rayrl.train.step_load import StepLoad
 from rayrl.units import GB
 
 HOST_COPIES = 4  # of packets
+SEQUENCES = 1024  # that vLLM runs at once on an H100, where `generator.max_sequences` leaves it open
 KEPT_COPIES = 1  # of what goes from GPU to GPU: at most, as it is pinned and beside the broadcast
 
 
@@ -113,7 +114,8 @@ def _generate_s(config: GRPOConfig, structure: Structure, load: StepLoad, parts:
     each = max(1.0, cached * (load.prompt / load.group + load.completion))  # a model without attention caches little
     fitting = int(cache_room(config, parts.generator) / each)
     sequences = groups * load.group
-    active = min(sequences, generator.max_sequences, generator.max_concurrent_prompts * load.group, fitting)
+    at_once = generator.max_sequences or SEQUENCES
+    active = min(sequences, at_once, generator.max_concurrent_prompts * load.group, fitting)
     if active < 1:
         return math.inf
     flops = sum(2 * one.size for one in _matrices(structure))  # of a token

@@ -18,7 +18,9 @@ async def started_with(monkeypatch: pytest.MonkeyPatch, shares: bool, sleeps: bo
 
     asked: list[Any] = []
 
-    def note(arguments: Any) -> None:
+    def note(arguments: Any, usage_context: Any) -> None:
+        assert usage_context.name == "LLM_CLASS", "whose defaults are the largest batches"
+        assert arguments.max_num_seqs is None
         asked.append(arguments)
         raise InterruptedError
 
