@@ -38,9 +38,12 @@ def template() -> Iterator[None]:
         listener.bind(address)
         listener.listen(64)
         fds = (listener.fileno(), alive)
+        said = None if os.environ.get("RAYRL_VERBOSE") == "1" else subprocess.DEVNULL  # imports warn
         server = subprocess.Popen(
             [sys.executable, "-m", SERVER, *map(str, fds), address],
             pass_fds=fds,
+            stdout=said,
+            stderr=said,
             start_new_session=True,  # Ctrl-C is for the command
             env=os.environ | openmp() | {"VLLM_LOGGING_LEVEL": "ERROR", "VLLM_NO_USAGE_STATS": "1"},
         )

@@ -163,6 +163,7 @@ def test_rays_workers_are_forked_from_it_with_their_environment_and_it_ends_with
         [sys.executable, "-c", RUN, end], capture_output=True, text=True, env=environment, check=False
     )
     assert done.returncode == (-signal.SIGKILL if end == "die" else 0), done.stderr[-2000:]
+    assert "Triton" not in done.stderr, "what imports warn of, of which a command says nothing"
     folder = Path(done.stdout.strip().splitlines()[-1])
     assert folder.name.startswith("rayrl-")
     wait_for(lambda: not folder.exists(), "the template's end")
