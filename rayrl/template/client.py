@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 
 from rayrl.processor import openmp
@@ -32,30 +32,38 @@ def template() -> Iterator[None]:
     if GPU.exists() or "RAY_ADDRESS" in os.environ or ADDRESS in os.environ:
         yield
         return
-    alive, ends = os.pipe()
     with tempfile.TemporaryDirectory(prefix="rayrl-") as folder, socket.socket(socket.AF_UNIX) as listener:
-        address = os.path.join(folder, "template")
-        listener.bind(address)
-        listener.listen(64)
-        fds = (listener.fileno(), alive)
-        said = None if os.environ.get("RAYRL_VERBOSE") == "1" else subprocess.DEVNULL  # imports warn
-        server = subprocess.Popen(
-            [sys.executable, "-m", SERVER, *map(str, fds), address],
-            pass_fds=fds,
-            stdout=said,
-            stderr=said,
-            start_new_session=True,  # Ctrl-C is for the command
-            env=os.environ | openmp() | {"VLLM_LOGGING_LEVEL": "ERROR", "VLLM_NO_USAGE_STATS": "1"},
-        )
-        os.close(alive)
-        os.environ[ADDRESS] = address
-        try:
+        address, bound = os.path.join(folder, "template"), False
+        with suppress(OSError):  # a temporary folder whose path is too long for a socket's
+            listener.bind(address)
+            bound = True
+        with _server(listener, address) if bound else nullcontext():
             yield
-        finally:
-            del os.environ[ADDRESS]
-            os.close(ends)
-            server.kill()
-            server.wait()
+
+
+@contextmanager
+def _server(listener: socket.socket, address: str) -> Iterator[None]:
+    listener.listen(64)
+    alive, ends = os.pipe()
+    fds = (listener.fileno(), alive)
+    said = None if os.environ.get("RAYRL_VERBOSE") == "1" else subprocess.DEVNULL  # imports warn
+    server = subprocess.Popen(
+        [sys.executable, "-m", SERVER, *map(str, fds), address],
+        pass_fds=fds,
+        stdout=said,
+        stderr=said,
+        start_new_session=True,  # Ctrl-C is for the command
+        env=os.environ | openmp() | {"VLLM_LOGGING_LEVEL": "ERROR", "VLLM_NO_USAGE_STATS": "1"},
+    )
+    os.close(alive)
+    os.environ[ADDRESS] = address
+    try:
+        yield
+    finally:
+        del os.environ[ADDRESS]
+        os.close(ends)
+        server.kill()
+        server.wait()
 
 
 def fork(arguments: Sequence[str], fds: Sequence[int], group: int) -> int:

@@ -5,6 +5,7 @@ jemalloc) know forks.
 """
 
 import array
+import fcntl
 import gc
 import json
 import os
@@ -115,7 +116,7 @@ def _execute(arguments: list[str]) -> None:
 
 def _take(numbers: dict[int, int]) -> None:
     """Gives descriptors the numbers that they had; by way of others, as one may have the number of another."""
-    high = {wanted: os.dup2(held, 1000 + place) for place, (wanted, held) in enumerate(numbers.items())}
+    high = {wanted: fcntl.fcntl(held, fcntl.F_DUPFD, max(numbers) + 1) for wanted, held in numbers.items()}
     for held in numbers.values():
         os.close(held)
     for wanted, held in high.items():

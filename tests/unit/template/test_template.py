@@ -117,6 +117,19 @@ def test_there_is_none_on_a_machine_with_a_gpu_nor_beside_a_cluster_that_is_name
         assert ADDRESS not in os.environ
 
 
+def test_there_is_none_where_temporary_folders_have_longer_paths_than_a_socket_can(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv(ADDRESS, raising=False)
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    folder = tmp_path / ("long" * 30)
+    folder.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(folder))
+    with template():
+        assert ADDRESS not in os.environ
+    assert not list(folder.iterdir())
+
+
 RUN = """
 import os, sys, time
 import ray
