@@ -73,7 +73,8 @@ def fork(arguments: Sequence[str], fds: Sequence[int], group: int) -> int:
     numbers. It joins a process group; 0: one of its own.
 
     Raises:
-        OSError: There is no template, or it has ended.
+        OSError: There is no template, it has ended, or it could not fork: nothing was started.
+        EOFError: It ended before it said whether it did.
     """
     if not (address := os.environ.get(ADDRESS)):
         raise ConnectionError("there is no template")
@@ -87,12 +88,17 @@ def fork(arguments: Sequence[str], fds: Sequence[int], group: int) -> int:
         "oom_score_adj": Path("/proc/self/oom_score_adj").read_text(),
         "group": group,
     }
+    message, descriptors = json.dumps(asked).encode() + b"\0", array.array("i", [0, 1, 2, *fds])
     with socket.socket(socket.AF_UNIX) as connection:
         connection.connect(address)
-        rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [0, 1, 2, *fds]))]
-        message = json.dumps(asked).encode() + b"\0"
-        sent = connection.sendmsg([message], rights)
-        connection.sendall(message[sent:])
-        if not (answer := connection.recv(32)):
-            raise ConnectionError("the template ended before it answered")
-        return int(answer)
+        sent = connection.sendmsg([message], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, descriptors)])
+        if sent < len(message):  # or the template may have answered and gone on, and to send nothing is an error
+            connection.sendall(message[sent:])
+        answer = b""
+        with suppress(ConnectionError):
+            answer = connection.recv(32)
+    if not answer:
+        raise EOFError("the template ended before it answered")
+    if not (process := int(answer)):
+        raise ConnectionError("the template could not fork")
+    return process

@@ -31,7 +31,7 @@ def imports() -> None:
 
 
 def serve(listener: socket.socket, alive: int) -> None:
-    """Until the other end of `alive` is closed, as its command has ended. Whoever is not answered starts without it."""
+    """Until the other end of `alive` is closed, as its command has ended. Answers 0 to what it cannot fork."""
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # none is waited for
     while True:
         ready, _, _ = select.select([listener.fileno(), alive], [], [])
@@ -39,16 +39,20 @@ def serve(listener: socket.socket, alive: int) -> None:
             return
         with suppress(OSError), listener.accept()[0] as connection:
             asked, descriptors = _receive(connection)
-            process = os.fork() if asked else None
-            if process == 0:
-                os.close(alive)
-                listener.close()
-                connection.close()
-                _run(asked, descriptors)
+            process = 0
+            with suppress(OSError):
+                process = _forked(asked, descriptors, (alive, listener.fileno(), connection.fileno())) if asked else 0
             for descriptor in descriptors:
                 os.close(descriptor)
-            if process:
-                connection.sendall(str(process).encode())
+            connection.sendall(str(process).encode())
+
+
+def _forked(asked: dict[str, Any], descriptors: list[int], own: tuple[int, ...]) -> int:
+    """Process id of a fork that becomes what is asked for; `own` are descriptors that it is not to have."""
+    process = os.fork()
+    if not process:
+        _run(asked, descriptors, own)
+    return process
 
 
 def _receive(connection: socket.socket) -> tuple[dict[str, Any], list[int]]:
@@ -68,10 +72,12 @@ def _receive(connection: socket.socket) -> tuple[dict[str, Any], list[int]]:
     return json.loads(message[:-1]), list(descriptors)
 
 
-def _run(asked: dict[str, Any], descriptors: list[int]) -> NoReturn:
+def _run(asked: dict[str, Any], descriptors: list[int], own: tuple[int, ...]) -> NoReturn:
     """In a fork: becomes `python ARGUMENTS`, and ends as that does."""
     status = 1
     try:
+        for descriptor in own:
+            os.close(descriptor)
         _become(asked, descriptors)
         _execute(asked["arguments"])
         status = 0

@@ -3,8 +3,10 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -79,6 +81,36 @@ def test_a_fork_has_the_imports_and_for_the_rest_what_a_process_of_its_own_would
         assert (found["nice"], found["group"]) == (os.getpriority(os.PRIO_PROCESS, 0), found["pid"])
     monkeypatch.delenv("RAYRL_TEST_NEW")
     assert "RAYRL_TEST_NEW" not in said(["-c", PROGRAM])["environment"]
+
+
+def test_who_is_slow_to_read_the_answer_gets_it_all_the_same(running: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The template has gone on by then: what was asked for must not be started once more, in another way."""
+    send = socket.socket.sendmsg
+
+    def slow(own: socket.socket, *given: Any) -> int:
+        sent = send(own, *given)
+        time.sleep(0.5)
+        return sent
+
+    monkeypatch.setattr(socket.socket, "sendmsg", slow)
+    assert said(["-c", PROGRAM])["modules"]
+
+
+def test_a_template_that_ends_before_it_answers_is_no_reason_to_start_another(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv(ADDRESS, str(tmp_path / "deaf"))
+    with socket.socket(socket.AF_UNIX) as deaf:
+        deaf.bind(str(tmp_path / "deaf"))
+        deaf.listen(1)
+
+        def hear_and_end() -> None:
+            with deaf.accept()[0] as connection:
+                connection.recv(1)
+
+        threading.Thread(target=hear_and_end, daemon=True).start()
+        with pytest.raises(EOFError, match="before it answered"):
+            forked(["never.py", "--serialized-runtime-env-context={}", "--language=PYTHON"])
 
 
 def test_an_error_in_a_fork_ends_that_one_alone(running: None, tmp_path: Path) -> None:
