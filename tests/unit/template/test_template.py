@@ -92,6 +92,7 @@ def test_who_is_slow_to_read_the_answer_gets_it_all_the_same(running: None, monk
         time.sleep(0.5)
         return sent
 
+    fork(["-c", ""], (), 0)  # it answers: its imports are over
     monkeypatch.setattr(socket.socket, "sendmsg", slow)
     assert said(["-c", PROGRAM])["modules"]
 
