@@ -4,7 +4,6 @@ Every function takes the parsed arguments and the settings that follow them, and
 """
 
 from argparse import Namespace
-from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -52,7 +51,7 @@ def _train(known: Namespace, rest: list[str], settings: "type[TrainingConfig]") 
 
 
 def evaluate(known: Namespace, rest: list[str]) -> int:
-    with nullcontext() if known.dry_run else template():
+    with template(not known.dry_run):
         with uncollected():
             from rayrl.commands.eval import print_request, run_eval
             from rayrl.evaluate.chosen import choose
@@ -64,7 +63,7 @@ def evaluate(known: Namespace, rest: list[str]) -> int:
 
 
 def study(known: Namespace, rest: list[str]) -> int:
-    with nullcontext() if known.dry_run else template():
+    with template(not known.dry_run):
         with uncollected():
             from rayrl.commands.study import run_study
             from rayrl.study.settings import StudyConfig
@@ -73,7 +72,7 @@ def study(known: Namespace, rest: list[str]) -> int:
 
 
 def sweep(known: Namespace, rest: list[str]) -> int:
-    with nullcontext() if known.dry_run else template():
+    with template(not known.dry_run):
         with uncollected():
             from rayrl.commands.sweep import run_sweep
             from rayrl.study.settings import SweepConfig

@@ -23,13 +23,13 @@ SERVER = "rayrl.template.server"
 
 
 @contextmanager
-def template() -> Iterator[None]:
+def template(wanted: bool = True) -> Iterator[None]:
     """Within, what Ray starts on this machine is forked from one process, which imports while this one does.
 
     On CPU alone: on a machine with a GPU an import may ask its driver, and what has done that is not to be forked. Nor
     where a cluster is named (RAY_ADDRESS), whose workers are not started from here.
     """
-    if GPU.exists() or "RAY_ADDRESS" in os.environ or ADDRESS in os.environ:
+    if not wanted or GPU.exists() or "RAY_ADDRESS" in os.environ or ADDRESS in os.environ:
         yield
         return
     with tempfile.TemporaryDirectory(prefix="rayrl-") as folder, socket.socket(socket.AF_UNIX) as listener:
