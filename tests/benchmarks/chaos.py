@@ -36,8 +36,11 @@ from tests.integration.test_submit import free_port
 KINDS = ("GeneratorActor", "VerifierActor", "worker", "CoordinatorActor", "RayTrainWorker", "raylet")
 WAIT_S = 300 * PATIENCE
 HOST = "--node-ip-address=127.0.0.1"
-AUTHENTICATION = {"RAY_AUTH_MODE": "token"} if Path("~/.ray/auth_token").expanduser().exists() else {}
-"""Ray asks for tokens once this file is there, and must be told to send them."""
+
+
+def authentication() -> dict[str, str]:
+    """Ray asks for tokens once its file is there, as it is after any run, and must be told to send them."""
+    return {"RAY_AUTH_MODE": "token"} if Path("~/.ray/auth_token").expanduser().exists() else {}
 
 
 class Nodes:
@@ -55,12 +58,12 @@ class Nodes:
     def _wait_for(self, nodes: int) -> None:
         script = ROOT / "launch" / "wait_for_nodes.py"
         command = [sys.executable, script, self.address, str(nodes), str(WAIT_S), str(self._first.pid)]
-        subprocess.run(command, stdout=subprocess.DEVNULL, env=os.environ | AUTHENTICATION, check=True)
+        subprocess.run(command, stdout=subprocess.DEVNULL, env=os.environ | authentication(), check=True)
 
     def _start(self, *options: str) -> psutil.Popen:
         command = [Path(sys.executable).parent / "ray", "start", "--block", "--disable-usage-stats", HOST, *options]
         quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "start_new_session": True}
-        return psutil.Popen(command, env=os.environ | AUTHENTICATION, **quiet)
+        return psutil.Popen(command, env=os.environ | authentication(), **quiet)
 
     def _join(self) -> psutil.Popen:
         return self._start(f"--address={self.address}", "--num-cpus=2")
@@ -173,7 +176,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise SystemExit(f"the run left alone failed: {calm.stderr[-2000:]}")
         print(f"{time.monotonic() - calm.started:.0f} s left alone", flush=True)
         with closing(Nodes(folder / "ray")) as nodes:
-            at = {"RAY_ADDRESS": nodes.address} | AUTHENTICATION
+            at = {"RAY_ADDRESS": nodes.address} | authentication()
             run = start("grpo", config | {"run": config["run"] | {"name": "chaos"}}, *options, env=at)
             done = disturb(run, nodes, known.kills, random.Random(known.seed))
             copy = folder / "runs" / "copy"
