@@ -18,6 +18,7 @@ import pytest
 import yaml
 
 from rayrl.processor import compute_dtype
+from tests.fakes.deadlines import deadlines
 
 # A busy machine may take a second for what takes a millisecond: no property is about time.
 SLOW = [hypothesis.HealthCheck.too_slow]
@@ -201,7 +202,7 @@ def tiny(tiny_model: Path, tmp_path: Path) -> dict[str, Any]:
         rows = ({"question": f"{n % 9} + {n // 9} =", "answer": n % 9 + n // 9} for n in range(start, start + count))
         (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     return {
-        "run": {"name": "tiny", "dir": str(tmp_path / "runs"), "deadline_s": 60 * PATIENCE},
+        "run": {"name": "tiny", "dir": str(tmp_path / "runs"), "deadlines": deadlines(60 * PATIENCE)},
         "model": {"path": str(tiny_model), "compute_dtype": "float32"},
         "train_data": {"source": str(tmp_path / "train.jsonl")},
         "eval_data": {"source": str(tmp_path / "eval.jsonl")},

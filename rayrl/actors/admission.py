@@ -168,7 +168,7 @@ class Admission:
         pauses.append(None)
         try:
             if not self.staleness and self._tasks:
-                await asyncio.wait(self._tasks, timeout=self.fleet.deadline_s)  # `batch` says what did not come
+                await asyncio.wait(self._tasks, timeout=self.fleet.deadlines.step_s)  # `batch` says what did not come
             yield
         finally:
             pauses.pop()
@@ -187,7 +187,7 @@ class Admission:
             async with self._changed:
                 await self._changed.wait_for(is_over)
 
-        await expect(settled(), f"the {self.size} groups of step {step + 1}", self.fleet.deadline_s)
+        await expect(settled(), f"the {self.size} groups of step {step + 1}", self.fleet.deadlines.step)
         if self.failure is not None:
             raise self.failure
         if self._starts != start:

@@ -8,6 +8,7 @@ import ray
 from rayrl.actors.chat_prompts import ChatPrompts, whole_text
 from rayrl.actors.generator import GeneratorActor, engine_settings
 from rayrl.actors.replicas import Replicas
+from rayrl.config.deadlines import Deadline
 from rayrl.errors import ConfigError
 from rayrl.models import resolve_model
 from rayrl.synth.settings import SynthConfig
@@ -31,8 +32,9 @@ class GeneratorChat:
         longest = config.prompt_tokens + config.sampling.max_tokens
         settings = engine_settings(generator, model, longest, config.run.seed)
         self.actors = [remote.remote(generator.engine, settings) for _ in range(generator.replicas)]
-        in_flight, deadline_s = generator.max_concurrent_prompts, config.run.deadline_s
-        self._replicas = Replicas(self.actors, in_flight, deadline_s, lambda actor: actor.start.remote())
+        self._deadline = Deadline.of("run.deadline_s", config.run.deadline_s)
+        in_flight = generator.max_concurrent_prompts
+        self._replicas = Replicas(self.actors, in_flight, self._deadline, lambda actor: actor.start.remote())
 
     async def start(self) -> None:
         """Loads the model in every generator.
@@ -54,8 +56,9 @@ class GeneratorChat:
         token_ids = self._prompts.token_ids(messages)
         drawn = config.sampling
         sampling = Sampling(drawn.temperature, drawn.top_p, drawn.max_tokens, seed=seed, json_schema=json.dumps(SCHEMA))
-        call = self._replicas.call("a generator's reply", lambda actor: actor.generate.remote(token_ids, sampling))
-        rollouts: list[Rollout] = await call
+        rollouts: list[Rollout] = await self._replicas.call(
+            "a generator's reply", lambda actor: actor.generate.remote(token_ids, sampling), self._deadline
+        )
         return whole_text(rollouts[0], "sampling.max_tokens")
 
     async def close(self) -> None:

@@ -105,7 +105,7 @@ class Coordinator:
             while self.records.written < want:
                 await asyncio.sleep(0.05)
 
-        await expect(written(), "the driver to write down the records", self.config.run.deadline_s)
+        await expect(written(), "the driver to write down the records", self.config.run.deadlines.sync)
         return self.admission.state(next_step)
 
     @restored
@@ -147,7 +147,7 @@ class Coordinator:
     @restored
     async def generators_hold_base(self) -> bool:
         """As `Fleet.hold_base`."""
-        return await expect(self.fleet.hold_base(), "generators to tell their version", self.config.run.deadline_s)
+        return await expect(self.fleet.hold_base(), "generators to tell their version", self.config.run.deadlines.sync)
 
     @restored
     async def prepare_transfer(self) -> bool:
@@ -177,7 +177,7 @@ class Coordinator:
     async def evaluate(self) -> dict[str, list[EvaluationRow]]:
         """Every sample of each prompt of every evaluated set, scored: a row each, in order, by the set's name.
 
-        No training prompt is admitted meanwhile. None may come for at most `run.deadline_s`.
+        No training prompt is admitted meanwhile. None may come for at most `run.deadlines.evaluation_s`.
         """
         seed = self.config.run.seed
         async with self.admission.pause():
@@ -237,7 +237,8 @@ class Coordinator:
         Raises:
             RayrlError: Generators died over it, or took too long.
         """
-        return (await self.fleet.generate("a verdict", token_ids, sampling))[0]
+        deadline = self.fleet.deadlines.step  # who asks has its own, and the better message
+        return (await self.fleet.generate("a verdict", token_ids, sampling, deadline))[0]
 
     # -- the driver's side -----------------------------------------------------------------------------------------
 

@@ -53,4 +53,4 @@ async def evaluate_set(chosen: EvaluationSet, prompts: list[Prompt], seed: int, 
     turns = fleet.together(len(wanted)) if chosen.method == "generate" else [None] * len(wanted)
     rows = asyncio.gather(*(evaluate(*one, turn) for one, turn in zip(wanted, turns, strict=True)))
     what = f"the {len(wanted)} completions of {chosen.name}"
-    return await expect_progress(rows, what, fleet.deadline_s, lambda: done)
+    return await expect_progress(rows, what, fleet.deadlines.evaluation, lambda: done)

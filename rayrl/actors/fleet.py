@@ -16,6 +16,7 @@ from rayrl.actors.deadlines import expect, original
 from rayrl.actors.records import Records
 from rayrl.actors.replicas import LOST, Replicas
 from rayrl.config import EvaluationConfig
+from rayrl.config.deadlines import Deadline
 from rayrl.errors import RayrlError, SyncError
 from rayrl.generate.engine import TransferStep
 from rayrl.types import Prompt, Rollout, RolloutGroup, Sampling, Score
@@ -42,7 +43,7 @@ class Fleet:
     """
 
     def __init__(self, config: EvaluationConfig, generators: list[Any], verifiers: list[Any], records: Records) -> None:
-        self.deadline_s = config.run.deadline_s
+        self.deadlines = config.run.deadlines
         self.records = records
         self.version = 0  # of the weights that generators hold
         self._all_joined = False  # the newest transfer's group: one that was revived since then is not in it
@@ -53,12 +54,12 @@ class Fleet:
         self._ranks = max(1, int(config.generator.gpus))  # of each generator, in a transfer's group
         self._in_flight = config.generator.max_concurrent_prompts
         in_flight, note = 4 * config.verifier.processes_per_actor, self._note_loss
-        self._verifiers = Replicas(verifiers, in_flight, self.deadline_s, _ping, note)
+        self._verifiers = Replicas(verifiers, in_flight, self.deadlines.start, _ping, note)
         self.take(generators)
 
     def take(self, generators: list[Any]) -> None:
         """These are its generators from now on."""
-        self._generators = Replicas(generators, self._in_flight, self.deadline_s, self._revive, self._note_loss)
+        self._generators = Replicas(generators, self._in_flight, self.deadlines.start, self._revive, self._note_loss)
 
     async def ready(self) -> None:
         """Waits for all actors, which start while the learner does.
@@ -71,7 +72,7 @@ class Fleet:
         starts = [self._started(generator) for generator in self._generators.handles]
         starts += [verifier.ping.remote() for verifier in self._verifiers.handles]
         try:
-            await expect(asyncio.gather(*starts), "generators and verifiers to start", self.deadline_s)
+            await expect(asyncio.gather(*starts), "generators and verifiers to start", self.deadlines.start)
         except RayrlError:
             raise
         except Exception as error:
@@ -90,7 +91,7 @@ class Fleet:
         async def leave(generator: Any) -> None:
             what = "a generator to leave its GPU to the learner"
             try:
-                await expect(generator.sleep.remote(), what, self.deadline_s)
+                await expect(generator.sleep.remote(), what, self.deadlines.sync)
             except LOST as error:
                 self._note_loss(what, error)
 
@@ -104,7 +105,7 @@ class Fleet:
     async def prepare_transfer(self) -> bool:
         """Whether every generator is in the group that `transfer` opened last; those that died are up again."""
         starts = asyncio.gather(*map(self._started, self._generators.handles))
-        await expect(starts, "generators to be up for a transfer of weights", self.deadline_s)
+        await expect(starts, "generators to be up for a transfer of weights", self.deadlines.start)
         return self._all_joined
 
     async def transfer(self, step: TransferStep, fields: dict[str, Any]) -> None:
@@ -123,7 +124,7 @@ class Fleet:
             calls.append(generator.transfer.remote(step, own))
         what = f"generators to {step} a transfer of weights"
         try:
-            await expect(asyncio.gather(*calls), what, self.deadline_s)
+            await expect(asyncio.gather(*calls), what, self.deadlines.sync)
         except LOST as error:
             self._note_loss(what, error)
             raise SyncError(f"weight sync: a generator died in a transfer; resume the run: {error}") from error
@@ -156,10 +157,10 @@ class Fleet:
         pairs = zip(self._generators.handles, shares, strict=True)
         calls = asyncio.gather(*(handle.hold.remote(share) for handle, share in pairs if share))
         with suppress(*LOST):  # told by the call that loses it
-            await expect(calls, "generators to wait for all that start together", self.deadline_s)
+            await expect(calls, "generators to wait for all that start together", self.deadlines.sync)
 
     async def generate(
-        self, what: str, token_ids: list[int], sampling: Sampling, turn: Turn | None = None
+        self, what: str, token_ids: list[int], sampling: Sampling, deadline: Deadline, turn: Turn | None = None
     ) -> list[Rollout]:
         """Completions by whichever generator is least busy, or whose turn it is; while that takes new weights, it
         waits. `what` they are is said in errors."""
@@ -167,14 +168,18 @@ class Fleet:
             await asyncio.shield(turn.held)
             sampling = replace(sampling, priority=turn.place)
         replica = turn.replica if turn else None
-        call = self._generators.call(what, lambda handle: handle.generate.remote(token_ids, sampling), replica)
+        call = self._generators.call(
+            what, lambda handle: handle.generate.remote(token_ids, sampling), deadline, replica
+        )
         rollouts: list[Rollout] = await call
         return rollouts
 
     async def score(self, what: str, token_ids: list[int], continuations: Sequence[list[int]]) -> list[Score]:
         """How probable each continuation of a prompt is (`Engine.score`); asked for as completions are."""
-        call = self._generators.call(what, lambda handle: handle.score.remote(token_ids, list(continuations)))
-        scores: list[Score] = await call
+        found = self._generators.call(
+            what, lambda handle: handle.score.remote(token_ids, list(continuations)), self.deadlines.evaluation
+        )
+        scores: list[Score] = await found
         return scores
 
     async def group(
@@ -186,13 +191,14 @@ class Fleet:
             RayrlError: What made a generator or verifier fail, or that they died again and again.
             DeadlineError: One did not answer.
         """
-        started = time.monotonic()
-        rollouts = await self.generate(f"completions of {prompt.id}", prompt.token_ids, sampling, turn)
+        started, deadline = time.monotonic(), self.deadlines.evaluation if benchmark else self.deadlines.step
+        rollouts = await self.generate(f"completions of {prompt.id}", prompt.token_ids, sampling, deadline, turn)
         sampled = time.monotonic()
         texts, lengths = [rollout.text for rollout in rollouts], [len(rollout.token_ids) for rollout in rollouts]
         scored = await self._verifiers.call(
             f"verdicts on {prompt.id}",
             lambda handle: handle.score.remote(prompt.columns, texts, lengths, benchmark),
+            deadline,
         )
         for problem in scored.problems:
             self.records.add_event("no_reward", f"{prompt.id}: {problem}")
@@ -209,7 +215,7 @@ class Fleet:
     async def _push(self, generator: Any, packets: list[Any]) -> None:
         what = f"a generator to load weights of version {self.version}"
         try:
-            await expect(self._load(generator, packets), what, self.deadline_s)
+            await expect(self._load(generator, packets), what, self.deadlines.sync)
         except LOST as error:
             self._note_loss(what, error)
             await self._generators.revive(generator, what)

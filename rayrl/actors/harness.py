@@ -45,7 +45,8 @@ class FleetGenerators:
 
     def generate(self, prompts: Sequence[tuple[list[int], Sampling]]) -> list[Rollout]:
         async def ask(token_ids: list[int], sampling: Sampling) -> Rollout:
-            return (await self._fleet.generate(f"a completion of {self._name}", token_ids, sampling))[0]
+            deadline = self._fleet.deadlines.evaluation
+            return (await self._fleet.generate(f"a completion of {self._name}", token_ids, sampling, deadline))[0]
 
         return self._all(ask, completion_key, prompts)
 
@@ -107,8 +108,8 @@ class Harness:
         for name in tasks if names is None else names:
             settings = tasks[name]
             work = asyncio.to_thread(self._evaluate, name, settings, asyncio.get_running_loop(), answers)
-            what, deadline_s = f"the evaluation of {name}", self._fleet.deadline_s
-            rows[name], found = await expect_progress(work, what, deadline_s, lambda: self._fleet.records.phase)
+            what, deadline = f"the evaluation of {name}", self._fleet.deadlines.evaluation
+            rows[name], found = await expect_progress(work, what, deadline, lambda: self._fleet.records.phase)
             figures |= {f"benchmark/{name}/{key}": value for key, value in found.items()}
         return HarnessResult(rows, figures)
 

@@ -19,6 +19,7 @@ from ray.exceptions import RayError
 
 from rayrl.actors.chat_prompts import ChatPrompts, whole_text
 from rayrl.actors.deadlines import fetch
+from rayrl.config.deadlines import Deadline
 from rayrl.errors import DataError, RayrlError
 from rayrl.types import Rollout, Sampling
 from rayrl.verify.finance.own_judge import VERDICT_SCHEMA
@@ -48,8 +49,7 @@ class OwnJudge:
         def ask(token_ids: list[int], sampling: Sampling) -> Rollout:
             coordinator = ray.get_actor(self.coordinator)
             asked = coordinator.generate.remote(token_ids, sampling)
-            fix = "raise judge.deadline_s if it needs longer"
-            rollout: Rollout = fetch(asked, "a verdict", self.deadline_s, fix)
+            rollout: Rollout = fetch(asked, "a verdict", Deadline.of("judge.deadline_s", self.deadline_s))
             return rollout
 
         return JudgeServer(prompts, ask)

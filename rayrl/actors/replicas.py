@@ -9,6 +9,7 @@ from ray.exceptions import RayActorError
 
 from rayrl.actors.deadlines import expect
 from rayrl.actors.generator import RestartedError
+from rayrl.config.deadlines import Deadline
 from rayrl.errors import RayrlError
 
 LOST = (RayActorError, RestartedError)
@@ -24,7 +25,7 @@ class Replicas:
     Args:
         handles: Of the actors.
         max_calls: Most calls in flight on one.
-        deadline_s: Of each call, and of each revival.
+        deadline: Of each revival.
         revive: Brings a handle's actor up; tried until Ray has restarted that.
         note_loss: Told of each call that an actor was lost over, and of the error.
     """
@@ -33,17 +34,19 @@ class Replicas:
         self,
         handles: list[Any],
         max_calls: int,
-        deadline_s: float,
+        deadline: Deadline,
         revive: Revive,
         note_loss: NoteLoss = lambda what, error: None,
     ) -> None:
-        self.handles, self.deadline_s, self.note_loss = handles, deadline_s, note_loss
+        self.handles, self.deadline, self.note_loss = handles, deadline, note_loss
         self._calls = [0] * len(handles)
         self._free = asyncio.Semaphore(max_calls * len(handles))
         self._revive = revive
         self._reviving: dict[int, asyncio.Task[None]] = {}
 
-    async def call(self, what: str, call: Callable[[Any], Awaitable[Any]], index: int | None = None) -> Any:
+    async def call(
+        self, what: str, call: Callable[[Any], Awaitable[Any]], deadline: Deadline, index: int | None = None
+    ) -> Any:
         """`call` of the least busy handle, or first of the one at `index`, however busy; where its actor dies, again of
         the least busy, once it is revived. Calls of the one at `index` wait for one another there: who makes them has
         the deadline.
@@ -56,7 +59,7 @@ class Replicas:
             placed = self._at(index) if index is not None and not attempt else None
             async with placed or self._least_busy() as handle:
                 try:
-                    return await expect(call(handle), what, None if placed else self.deadline_s)
+                    return await expect(call(handle), what, None if placed else deadline)
                 except LOST as error:
                     self.note_loss(what, error)
                     if attempt == TRIES - 1:
@@ -72,7 +75,7 @@ class Replicas:
             task = asyncio.ensure_future(self._until_up(handle))
             self._reviving[index] = task
             task.add_done_callback(lambda _: self._reviving.pop(index, None))
-        await expect(asyncio.shield(task), what, self.deadline_s)
+        await expect(asyncio.shield(task), what, self.deadline)
 
     async def _until_up(self, handle: Any) -> None:
         while True:

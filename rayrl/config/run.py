@@ -4,6 +4,7 @@ from pathlib import Path
 
 from pydantic import Field
 
+from rayrl.config.deadlines import DeadlineSettings
 from rayrl.config.settings import Name, Settings
 
 
@@ -16,9 +17,7 @@ class OutputSettings(Settings):
     """Seeds prompts' order, sampling, initialization and dropout."""
     overwrite: bool = False
     """Remove a run of this name first."""
-    deadline_s: float = Field(600.0, gt=0)
-    """Longest wait for any one thing (a batch, a weight sync, an actor's start) before the run fails and says for
-    what it waited, in seconds."""
+    deadlines: DeadlineSettings = DeadlineSettings()
 
 
 class RunSettings(OutputSettings):

@@ -14,10 +14,11 @@ import ray
 
 from rayrl.actors.admission import CoordinatorState
 from rayrl.actors.coordinator import PromptSets
-from rayrl.actors.deadlines import LONGER, fetch
+from rayrl.actors.deadlines import fetch, too_late
 from rayrl.actors.records import News, Phase
 from rayrl.actors.replicas import LOST
-from rayrl.errors import DeadlineError, RayrlError
+from rayrl.config.deadlines import BUSY, Deadline
+from rayrl.errors import RayrlError
 from rayrl.evaluate.answers import ANSWER, AnswerFile
 from rayrl.evaluate.draws import Draw, model_key
 from rayrl.evaluate.plan import EvalPlan, in_flight
@@ -48,9 +49,9 @@ def sample(
 
     Raises:
         RayrlError: What made a generator or verifier fail; no actor is left running.
-        DeadlineError: None was complete within `run.deadline_s`.
+        DeadlineError: None was complete within `run.deadlines.evaluation_s`.
     """
-    deadline_s, tasks = plan.config.run.deadline_s, plan.config.harness_tasks
+    deadline, tasks = plan.config.run.deadlines.evaluation, plan.config.harness_tasks
     with _actors(plan) as actors:
         model = model_key(plan.config, plan.target.fingerprint)
         news = _News(actors.coordinator, tell, partial(answers.keep, model), show)
@@ -60,15 +61,15 @@ def sample(
                 waiting[actors.coordinator.draw.remote(draw.benchmark, draw.index, draw.sample)] = draw
             if not waiting:
                 break
-            for reference in _next(list(waiting), deadline_s):
+            for reference in _next(list(waiting), deadline.behind):
                 draw = waiting.pop(reference)
-                take(draw, fetch(reference, f"sample {draw.sample} of {draw.benchmark}-{draw.index}", deadline_s))
+                take(draw, fetch(reference, f"sample {draw.sample} of {draw.benchmark}-{draw.index}", deadline))
             news.pass_on()
         for name in dict.fromkeys(draw.benchmark for draw in draws if draw.benchmark in tasks):
             asked = actors.coordinator.evaluate_harness.remote([name], answers.known(model))
             while not ray.wait([asked], timeout=POLL_S)[0]:  # the coordinator has the deadline
                 news.pass_on()
-            rows = fetch(asked, f"the evaluation of {name}", deadline_s).rows[name]
+            rows = fetch(asked, f"the evaluation of {name}", deadline).rows[name]
             for draw in draws:
                 if draw.benchmark == name:
                     take(draw, rows[draw.index])
@@ -80,13 +81,14 @@ def _actors(plan: EvalPlan) -> Iterator[RunActors]:
     """Actors that are up, generators with the model's adapter."""
     config, target = plan.config, plan.target
     actors = RunActors(config, plan.model, target.adapter_config, PromptSets([], plan.sets.prompts))
-    longest = config.run.deadline_s + 30  # the coordinator has the deadline, and the better message
+    deadlines = config.run.deadlines
     try:
         ready = actors.coordinator.restore.remote(CoordinatorState(0), actors.prompts)
-        fetch(ready, "generators and verifiers to start", longest)
+        fetch(ready, "generators and verifiers to start", deadlines.start.behind)
         if target.adapter:
             packets = [ray.put(packet) for packet in pack(target.adapter_tensors())]
-            fetch(actors.coordinator.publish.remote(0, packets), "generators to load the adapter", longest)
+            loaded = actors.coordinator.publish.remote(0, packets)
+            fetch(loaded, "generators to load the adapter", deadlines.longest.behind)
         yield actors
     except LOST as error:
         raise RayrlError(f"the coordinator died: {error}; the same command goes on where this one ended") from error
@@ -94,11 +96,11 @@ def _actors(plan: EvalPlan) -> Iterator[RunActors]:
         actors.stop()
 
 
-def _next(waiting: list[Any], deadline_s: float) -> list[Any]:
+def _next(waiting: list[Any], deadline: Deadline) -> list[Any]:
     """Those that are there, at least one."""
-    ready, others = ray.wait(waiting, num_returns=1, timeout=deadline_s + 30)
+    ready, others = ray.wait(waiting, num_returns=1, timeout=deadline.seconds)
     if not ready:
-        raise DeadlineError(f"waited {deadline_s + 30:g} s for any of {len(waiting)} samples; {LONGER}")
+        raise too_late(f"any of {len(waiting)} samples", deadline)
     more, _ = ray.wait(others, num_returns=len(others), timeout=0) if others else ([], [])
     found: list[Any] = [*ready, *more]
     return found
@@ -113,7 +115,7 @@ class _News:
 
     def pass_on(self) -> None:
         asked = self._coordinator.poll.remote(self._seen, self._token)
-        news: News = fetch(asked, "the coordinator's records", 60, "its machine may have too much to do")
+        news: News = fetch(asked, "the coordinator's records", BUSY)
         self._seen, self._token = self._seen + len(news.records), news.token
         self._show(news.phase)
         for record in news.records:

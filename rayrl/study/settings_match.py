@@ -10,7 +10,7 @@ from rayrl.config import TrainingConfig
 from rayrl.errors import ConfigError
 
 ELSEWHERE = (  # where and how fast a run computes, not what
-    *("run.dir", "run.resume", "run.overwrite", "run.max_failures", "run.deadline_s", "run.wandb_project"),
+    *("run.dir", "run.resume", "run.overwrite", "run.max_failures", "run.deadlines", "run.wandb_project"),
     "run.tensorboard",
     *("generator", "verifier.actors", "verifier.processes_per_actor", "verifier.cpus"),
     *("learner.workers", "learner.cpus_per_worker", "learner.gpus_per_worker", "learner.threads"),

@@ -20,6 +20,8 @@ ADDRESS = "RAYRL_TEMPLATE"
 """Environment variable: the socket of the template of this process's command; missing where there is none."""
 GPU = Path("/dev/nvidiactl")
 SERVER = "rayrl.template.server"
+PATIENCE_S = 300.0
+"""It answers once it has imported: in 10 to 30 s on two cores."""
 
 
 @contextmanager
@@ -74,7 +76,7 @@ def fork(arguments: Sequence[str], fds: Sequence[int], group: int) -> int:
 
     Raises:
         OSError: There is no template, it has ended, or it could not fork: nothing was started.
-        EOFError: It ended before it said whether it did.
+        EOFError: It did not say whether it did: it ended before, or has not answered for PATIENCE_S.
     """
     if not (address := os.environ.get(ADDRESS)):
         raise ConnectionError("there is no template")
@@ -94,11 +96,12 @@ def fork(arguments: Sequence[str], fds: Sequence[int], group: int) -> int:
         sent = connection.sendmsg([message], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, descriptors)])
         if sent < len(message):  # or the template may have answered and gone on, and to send nothing is an error
             connection.sendall(message[sent:])
+        connection.settimeout(PATIENCE_S)
         answer = b""
-        with suppress(ConnectionError):
+        with suppress(ConnectionError, TimeoutError):
             answer = connection.recv(32)
     if not answer:
-        raise EOFError("the template ended before it answered")
+        raise EOFError(f"the template ended before it answered, or has not within {PATIENCE_S:g} s")
     if not (process := int(answer)):
         raise ConnectionError("the template could not fork")
     return process

@@ -10,8 +10,12 @@ import torch.distributed as dist
 from torch.distributed.checkpoint.api import CheckpointException
 
 from rayrl.actors.admission import CoordinatorState
-from rayrl.errors import DeadlineError, ResourceError
+from rayrl.actors.deadlines import too_late
+from rayrl.config.deadlines import Deadline, DeadlineSettings
+from rayrl.errors import ResourceError
 from rayrl.learner.learner import Learner
+
+LATEST = DeadlineSettings().step
 
 
 class Checkpoints:
@@ -21,12 +25,12 @@ class Checkpoints:
         folder: Seen by all ranks.
         keep: How many are kept.
         background: Write them while training goes on, one at a time.
-        deadline_s: Longest wait for one that is still being written.
+        deadline: Of one that is still being written.
     """
 
-    def __init__(self, folder: Path, keep: int, background: bool = False, deadline_s: float = 600.0) -> None:
+    def __init__(self, folder: Path, keep: int, background: bool = False, deadline: Deadline = LATEST) -> None:
         self.folder, self.keep = folder, keep
-        self.background, self.deadline_s = background, deadline_s
+        self.background, self.deadline = background, deadline
         self._thread = ThreadPoolExecutor(1, "checkpoint")
         self._latest: tuple[Path, Future[None]] | None = None
 
@@ -75,7 +79,7 @@ class Checkpoints:
 
         Raises:
             ResourceError: It could not be written.
-            DeadlineError: It is not whole after `deadline_s` seconds.
+            DeadlineError: It is not whole in time.
         """
         if self._latest is not None:
             self._result()
@@ -94,11 +98,8 @@ class Checkpoints:
     def _result(self) -> None:
         assert self._latest is not None
         final, future = self._latest
-        if not wait([future], self.deadline_s).done:
-            raise DeadlineError(
-                f"waited {self.deadline_s:g} s for checkpoint {str(final)!r} to be written; raise run.deadline_s if it "
-                "needs longer"
-            )
+        if not wait([future], self.deadline.seconds).done:
+            raise too_late(f"checkpoint {str(final)!r} to be written", self.deadline)
         try:
             future.result()
         except (CheckpointException, OSError) as error:

@@ -13,6 +13,7 @@ from rayrl.actors.coordinator import PromptSets
 from rayrl.actors.deadlines import fetch, original
 from rayrl.actors.records import News
 from rayrl.config import TrainingConfig
+from rayrl.config.deadlines import BUSY
 from rayrl.divergence.text_set import write_texts
 from rayrl.errors import INTERRUPTED, RayrlError, ResourceError, StoppedError
 from rayrl.files import write_whole
@@ -116,7 +117,7 @@ def _train(config: TrainingConfig, plan: RunPlan, folder: Path, writer: Writer, 
             finished = bool(wait([training], timeout=POLL_S).done)
             try:
                 asked = actors.coordinator.poll.remote(seen, token)
-                news: News = fetch(asked, "the coordinator's records", 60, "its machine may have too much to do")
+                news: News = fetch(asked, "the coordinator's records", BUSY)
             except ray.exceptions.RayActorError:
                 # Ray restarts it, and Ray Train the ranks that lost it, which resume from the newest checkpoint.
                 if not lost:

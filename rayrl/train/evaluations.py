@@ -69,7 +69,7 @@ class Evaluations:
             return
         step, ping = self._pending.step, self.coordinator.ping.remote
         what = f"the evaluation after step {step}"
-        found: HarnessResult = fetch_guarded(self._pending.result, what, self.config.run.deadline_s, ping)
+        found: HarnessResult = fetch_guarded(self._pending.result, what, self.config.run.deadlines.sync, ping)
         took = {"time/evaluate_s": time.monotonic() - self._pending.started}
         self._pending = None
         k = {one.name: one.k for one in self.config.evaluation_sets}

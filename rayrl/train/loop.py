@@ -11,7 +11,7 @@ import torch
 import torch.distributed as dist
 
 from rayrl.actors.admission import CoordinatorState, StepBatch
-from rayrl.actors.deadlines import fetch
+from rayrl.actors.deadlines import fetch, watched
 from rayrl.config import GRPOConfig, SFTConfig
 from rayrl.errors import SyncError
 from rayrl.learner.learner import Learner
@@ -47,22 +47,23 @@ class Rank:
         if device.type == "cpu":
             cores = len(os.sched_getaffinity(0))
             torch.set_num_threads(settings.threads or max(1, cores // worker.get_local_world_size()))
-        kept = self.config.checkpoint
-        deadline = self.config.run.deadline_s
-        self.checkpoints = Checkpoints(job.folder / "checkpoints", kept.keep, kept.background, deadline)
+        kept, self.deadlines = self.config.checkpoint, self.config.run.deadlines
+        self.checkpoints = Checkpoints(job.folder / "checkpoints", kept.keep, kept.background, self.deadlines.step)
         self.source = self._source()
         require_device_memory(device, job.device_bytes)
-        self.learner = Learner(
-            self.config.model.model_copy(update={"path": job.model}),
-            settings,
-            self.config.freeze,
-            temperature=self.config.temperature,
-            total_updates=self.config.updates,
-            seed=self.config.run.seed,
-            device=device,
-            keep_reference=self.config.keeps_reference,
-            adapter_settings=self.config.adapter,
-        )
+        what = f"learner rank {self.rank} to read the model"
+        with watched(what, self.deadlines.start, job.coordinator.fail.remote):
+            self.learner = Learner(
+                self.config.model.model_copy(update={"path": job.model}),
+                settings,
+                self.config.freeze,
+                temperature=self.config.temperature,
+                total_updates=self.config.updates,
+                seed=self.config.run.seed,
+                device=device,
+                keep_reference=self.config.keeps_reference,
+                adapter_settings=self.config.adapter,
+            )
         self.generator = (
             generator_beside(self.config.generator, job.beside, worker.get_local_rank()) if job.beside else None
         )
@@ -198,8 +199,9 @@ class Rank:
         self._wait(self.coordinator.log.remote(record), "the coordinator to take a record")
 
     def _wait(self, reference: Any, what: str) -> Any:
-        # The coordinator has the deadline and the better message; this one is for a coordinator that is gone.
-        return fetch(reference, what, self.config.run.deadline_s + 30)
+        """An answer of the coordinator's, which has a deadline for all that it waits for itself; and the driver asks it
+        all the time whether it is there."""
+        return fetch(reference, what, self.deadlines.longest.behind)
 
 
 def require_in_step(statistics: dict[str, float], work: StepWork, step: int) -> None:

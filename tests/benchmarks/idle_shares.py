@@ -21,6 +21,7 @@ from rayrl.actors.coordinator import Coordinator, PromptSets
 from rayrl.config import GRPOConfig
 from rayrl.types import Prompt, Rollout, Sampling
 from rayrl.verify.rewards import ScoredGroup
+from tests.fakes.deadlines import deadlines
 from tests.virtual_clock import run_virtually
 
 SLOTS = 64  # sequences that a generator decodes at once
@@ -99,7 +100,7 @@ async def simulate(generators: int, staleness: int, rule: str, slow: float) -> d
     prompts = [Prompt(f"p{n}", "", [n], {}) for n in range(100_000)]
     config = GRPOConfig.model_validate(
         {
-            "run": {"deadline_s": 1e9},
+            "run": {"deadlines": deadlines(1e9)},
             "model": {"path": "m"},
             "train_data": {"source": "t"},
             "rewards": [{"function": "maths"}],

@@ -12,6 +12,7 @@ import pytest
 from rayrl.models import EMBEDDED, resolve_model
 from rayrl.types import Sampling
 from tests.conftest import PATIENCE, ROOT
+from tests.fakes.deadlines import deadlines
 
 pytestmark = pytest.mark.integration
 
@@ -55,7 +56,7 @@ def test_generators_hold_what_was_broadcast_and_one_that_is_lost_joins_again(
     folder = resolve_model(EMBEDDED)
     config = GRPOConfig.model_validate(
         {
-            "run": {"deadline_s": 100 * PATIENCE},
+            "run": {"deadlines": deadlines(100 * PATIENCE)},
             "model": {"path": folder},
             "train_data": {"source": "reasoning_gym:chain_sum"},
             "rewards": [{"function": "maths"}],

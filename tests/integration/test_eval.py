@@ -11,6 +11,7 @@ import pytest
 
 from rayrl.models import EMBEDDED
 from tests.conftest import PATIENCE, Command
+from tests.fakes.deadlines import deadlines
 from tests.fakes.model import make_model
 from tests.integration.test_real_run import kill_generator
 from tests.unit.evaluate.test_model import adapter_on
@@ -38,7 +39,7 @@ def answers(run: Command) -> dict[tuple[str, str, int], tuple[str, float | None]
 def test_killed_and_started_again_it_ends_with_the_same_result_to_the_item(rayrl: Start, tmp_path: Path) -> None:
     """A generator dies, the command is killed; one sequence at a time, so that no batch rounds an answer otherwise."""
     config: dict[str, Any] = {
-        "run": {"name": "killed", "dir": str(tmp_path), "deadline_s": 200 * PATIENCE},
+        "run": {"name": "killed", "dir": str(tmp_path), "deadlines": deadlines(200 * PATIENCE)},
         "model": {"path": EMBEDDED},
         "generator": {"threads": 1, "max_sequences": 1, "kv_cache_gb": 0.3},
         "evaluation": {"temperature": 0.7, "max_tokens": 48, "samples": 3},
@@ -93,7 +94,7 @@ def test_models_side_by_side_get_a_paired_test_and_an_adapter_is_one(
     other = make_model(tmp_path / "other", seed=3)
     adapter = adapter_on(tiny_model, tmp_path / "tuned")
     config: dict[str, Any] = {
-        "run": {"name": "pair", "dir": str(tmp_path / "out"), "deadline_s": 60 * PATIENCE},
+        "run": {"name": "pair", "dir": str(tmp_path / "out"), "deadlines": deadlines(60 * PATIENCE)},
         "model": {"path": "not/asked-for"},
         "generator": {"engine": "tests.fakes.engine:TransformersEngine"},
         "prompt": {"max_tokens": 100},

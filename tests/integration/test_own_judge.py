@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import PATIENCE, Command
+from tests.fakes.deadlines import deadlines
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 
@@ -23,7 +24,7 @@ def test_generators_judge_by_the_weights_they_hold_and_one_that_dies_is_asked_ag
     rubric.write_text("Judge.")
     judge = {"generators": True, "rubric": str(rubric), "prompt_tokens": 200, "max_tokens": 50, "deadline_s": 110}
     config = tiny_config | {
-        "run": tiny_config["run"] | {"deadline_s": 120 * PATIENCE},  # one started again imports for long
+        "run": tiny_config["run"] | {"deadlines": deadlines(120 * PATIENCE)},  # one started again imports for long
         "rewards": [{"function": "finance", "options": {"judge": judge}}],
         "verifier": {"deadline_s": 120, "processes_per_actor": 2},
         "generator": {"engine": "tests.fakes.judges:JudgingEngine", "options": {"died": str(tmp_path / "died")}},

@@ -16,6 +16,7 @@ from rayrl.errors import SyncError
 from rayrl.models import EMBEDDED, resolve_model
 from rayrl.types import Sampling
 from tests.conftest import PATIENCE, ROOT, Command
+from tests.fakes.deadlines import deadlines
 
 pytestmark = pytest.mark.integration
 Start = Callable[..., Command]
@@ -24,7 +25,7 @@ Start = Callable[..., Command]
 @pytest.fixture
 def demo(tmp_path: Path) -> dict[str, Any]:
     config: dict[str, Any] = yaml.safe_load((ROOT / "configs/demo/grpo.yaml").read_text())
-    config["run"] |= {"name": "demo", "dir": str(tmp_path / "runs"), "deadline_s": 200 * PATIENCE}
+    config["run"] |= {"name": "demo", "dir": str(tmp_path / "runs"), "deadlines": deadlines(200 * PATIENCE)}
     config["eval_data"]["size"] = 16
     config.setdefault("generator", {})["threads"] = 1
     config |= {"steps": 3, "prompts_per_step": 8, "group_size": 8}

@@ -12,6 +12,7 @@ from rayrl.actors.admission import Admission, CoordinatorState, StepBatch
 from rayrl.actors.ledger import Ledger
 from rayrl.actors.records import Records
 from rayrl.config import GRPOConfig
+from rayrl.config.deadlines import DeadlineSettings
 from rayrl.data.order import PromptOrder
 from rayrl.errors import RayrlError
 from rayrl.types import Prompt, Rollout, RolloutGroup, Sampling
@@ -34,7 +35,7 @@ class SlowFleet:
 
     def __init__(self, seconds: Callable[[int], float], has_signal: Callable[[int], bool] = lambda _: True) -> None:
         self.seconds, self.has_signal = seconds, has_signal
-        self.version, self.deadline_s, self.records = 0, 1e6, Records()
+        self.version, self.deadlines, self.records = 0, DeadlineSettings(), Records()
         self.sent: list[int] = []
 
     def together(self, count: int) -> list[None]:

@@ -15,6 +15,7 @@ from rayrl.config import GRPOConfig
 from rayrl.errors import DeadlineError, RayrlError, RewardError, SyncError
 from rayrl.types import Prompt, Rollout, Sampling, Verdict
 from rayrl.verify.rewards import ScoredGroup
+from tests.fakes.deadlines import deadlines
 
 ALL = [Prompt(f"p{n}", "", [n], {"question": n, "answer": n}) for n in range(10)]
 PROMPTS = PromptSets(ALL, {"held_out": ALL[:3]})
@@ -98,7 +99,7 @@ class Verifier:
 
 def make(**changes: Any) -> tuple[Coordinator, Generator, Verifier]:
     settings: dict[str, Any] = {
-        "run": {"deadline_s": 2},
+        "run": {"deadlines": deadlines(2)},
         "model": {"path": "m"},
         "eval_data": {"source": "e"},
         "train_data": {"source": "reasoning_gym:chain_sum"},
@@ -270,10 +271,10 @@ async def test_groups_whose_generator_cannot_be_caught_up_because_the_learner_di
 
 
 async def test_a_batch_that_does_not_come_names_what_was_waited_for() -> None:
-    coordinator, generator, _ = make(run={"deadline_s": 0.2})
+    coordinator, generator, _ = make(run={"deadlines": {"step_s": 0.2}})
     generator.delay_s = lambda prompt: 60.0
     await coordinator.start()
-    with pytest.raises(DeadlineError, match=r"waited 0.2 s for .*step 1|completions of p"):
+    with pytest.raises(DeadlineError, match=r"waited 0.2 s for (.*step 1|completions of p.*); raise .*\.step_s"):
         await coordinator.batch(0)
 
 

@@ -11,6 +11,7 @@ from rayrl.actors.coordinator import Coordinator, PromptSets
 from rayrl.actors.fleet import Fleet
 from rayrl.actors.records import Records
 from rayrl.config import GRPOConfig
+from rayrl.config.deadlines import DeadlineSettings
 from rayrl.errors import DeadlineError, SyncError
 
 
@@ -95,10 +96,19 @@ async def test_a_transfer_gives_each_generator_its_ranks_and_one_that_was_lost_m
 async def test_a_generator_that_does_not_come_up_before_a_transfer_is_not_waited_for_without_end() -> None:
     generator = Generator()
     fleet = Fleet(config(), [generator], [], Records())
-    fleet.deadline_s = 0.05
+    fleet.deadlines = DeadlineSettings(start_s=0.05)
     generator.start.remote = lambda: asyncio.sleep(60)
-    with pytest.raises(DeadlineError, match=r"waited 0\.05 s for generators to be up for a transfer of weights"):
+    with pytest.raises(DeadlineError, match=r"waited 0\.05 s for generators to be up for a transfer .*\.start_s"):
         await fleet.prepare_transfer()
+
+
+async def test_weights_that_a_generator_does_not_take_are_not_waited_for_without_end() -> None:
+    generator = Generator()
+    fleet = Fleet(config(), [generator], [], Records())
+    fleet.deadlines = DeadlineSettings(sync_s=0.05)
+    generator.load_weights.remote = lambda version, packets: asyncio.sleep(60)
+    with pytest.raises(DeadlineError, match=r"waited 0\.05 s for a generator to load weights of version 3; .*\.sync_s"):
+        await fleet.publish(3, ["packet"], [])
 
 
 async def test_a_generator_that_dies_in_a_transfer_ends_the_run_with_a_reason() -> None:

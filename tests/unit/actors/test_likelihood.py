@@ -54,7 +54,7 @@ class Generator:
 def fleet(*generators: Generator, deadline_s: float = 5) -> Fleet:
     config = GRPOConfig.model_validate(
         {
-            "run": {"deadline_s": deadline_s},
+            "run": {"deadlines": {"evaluation_s": deadline_s}},
             "model": {"path": "x"},
             "train_data": {"source": "reasoning_gym:chain_sum"},
             "rewards": [{"function": "maths"}],

@@ -5,6 +5,7 @@ from typing import Any
 from rayrl.config import EvalConfig, validated
 from rayrl.evaluate.draws import list_draws
 from rayrl.types import Prompt
+from tests.fakes.deadlines import deadlines
 
 PROMPTS = {"x": [Prompt(f"x-{n}", "", [1, n], {"question": n, "answer": n}) for n in range(3)]}
 SET = {"data": {"source": "s"}, "temperature": 0.6, "samples": 2, "max_tokens": 9}
@@ -41,6 +42,6 @@ def test_a_key_changes_with_all_that_decides_the_answer() -> None:
 def test_a_key_stays_where_nothing_that_decides_the_answer_changes() -> None:
     more = keys(own={"samples": 3})
     assert set(keys()) < set(more)
-    assert keys(run={"name": "other", "deadline_s": 9}) == keys(generator={"replicas": 2}) == keys()
+    assert keys(run={"name": "other", "deadlines": deadlines(9)}) == keys(generator={"replicas": 2}) == keys()
     fewer = {"x": PROMPTS["x"][:2]}
     assert set(keys(fewer)) < set(keys())

@@ -13,6 +13,7 @@ from torch.distributed.checkpoint.filesystem import FileSystemWriter
 
 from rayrl.actors.admission import CoordinatorState
 from rayrl.config import ObjectiveSettings
+from rayrl.config.deadlines import Deadline
 from rayrl.errors import DeadlineError, ResourceError
 from rayrl.learner.learner import Learner
 from rayrl.learner.objectives import grpo_objective
@@ -89,10 +90,10 @@ def test_one_is_written_at_a_time(folders: Folders, tmp_path: Path, monkeypatch:
 def test_a_write_that_does_not_end_is_given_up(
     folders: Folders, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    checkpoints = Checkpoints(tmp_path, keep=2, background=True, deadline_s=0.2)
+    checkpoints = Checkpoints(tmp_path, keep=2, background=True, deadline=Deadline.of("run.deadlines.step_s", 0.2))
     with held_writes(monkeypatch):
         checkpoints.save(make_learner(folders("llama")), CoordinatorState(1))
-        with pytest.raises(DeadlineError, match=r"waited 0.2 s for checkpoint .*step_000001.*run\.deadline_s"):
+        with pytest.raises(DeadlineError, match=r"waited 0.2 s for checkpoint .*step_000001.*run\.deadlines\.step_s"):
             checkpoints.finish()
 
 
