@@ -6,6 +6,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, model_validator
 
 from rayrl.config.settings import Settings
+from rayrl.processor import compute_dtype
 
 
 class SamplingSettings(Settings):
@@ -53,6 +54,11 @@ class GeneratorSettings(Settings):
     within one GPU that a lone rank and a lone generator share. auto: the last two where they apply."""
     options: dict[str, Any] = Field(default_factory=dict)
     """Further vLLM engine arguments, as named there."""
+
+    @property
+    def dtype(self) -> str:
+        """That vLLM computes in."""
+        return str(self.options.get("dtype", "bfloat16" if self.gpus else compute_dtype()))
 
     @model_validator(mode="after")
     def require_gpus_of_a_copy(self) -> Self:

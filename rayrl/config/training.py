@@ -1,6 +1,6 @@
 """The settings that GRPO and SFT have in common, and what follows from them."""
 
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -69,6 +69,12 @@ class TrainingConfig(EvaluationConfig):
             return "" if whole else f"{gpus}: both need whole GPUs"
         lone = learner.workers == generator.replicas == 1
         return "" if lone and self.shares_gpu else f"{gpus}: it needs one rank and one generator that share a GPU"
+
+    @property
+    def rounding(self) -> Literal["bfloat16", "float32"]:
+        """What learner and generators agree to: float32 where both compute in it, without an adapter between them."""
+        exact = self.model.compute_dtype == self.generator.dtype == "float32" and self.adapter is None
+        return "float32" if exact and self.generator.engine == "vllm" else "bfloat16"
 
     @property
     def shares_gpu(self) -> bool:

@@ -12,7 +12,9 @@ from vllm.distributed.weight_transfer.base import (
     WeightTransferUpdateInfo,
 )
 from vllm.distributed.weight_transfer.factory import WeightTransferEngineFactory
+from vllm.model_executor.layers.vocab_parallel_embedding import ParallelLMHead, UnquantizedEmbeddingMethod
 from vllm.model_executor.model_loader.reload import finalize_layerwise_reload, initialize_layerwise_reload
+from vllm.platforms import current_platform
 
 from rayrl.generate.base_recipe import rounded
 from rayrl.generate.engine import BaseRecipe, PacketFile, TensorInfo
@@ -63,6 +65,8 @@ class RayrlWeightTransferEngine(WeightTransferEngine[InitInfo, UpdateInfo]):  # 
             self._direct.finish_weight_update()  # the same, and gives back what it held
         else:
             finalize_layerwise_reload(self.model, self.model_config)
+        if current_platform.is_cpu():
+            _process_heads(self.model)
 
     def receive_weights(self, update_info: UpdateInfo) -> None:
         if update_info.fields is not None:
@@ -83,3 +87,11 @@ class RayrlWeightTransferEngine(WeightTransferEngine[InitInfo, UpdateInfo]):  # 
         if self._direct is not None:
             self._direct.shutdown()
             self._direct = None
+
+
+def _process_heads(model: Any) -> None:
+    """On CPU a head computes with a copy of its weight in the kernel's layout. vLLM makes it again where a weight of
+    that name was loaded: not for a head that has the embedding's (nothing public known of it)."""
+    for layer in model.modules():
+        if isinstance(layer, ParallelLMHead) and isinstance(layer.quant_method, UnquantizedEmbeddingMethod):
+            layer.quant_method.process_weights_after_loading(layer)

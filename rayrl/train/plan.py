@@ -12,7 +12,6 @@ from rayrl.learner.memory import Memory, MemoryEstimator
 from rayrl.learner.model_files import FILE_BYTES
 from rayrl.learner.structure import Structure, read_structure
 from rayrl.models import resolve_model
-from rayrl.processor import compute_dtype
 from rayrl.train.cluster import takes_turns
 from rayrl.train.datasets import Datasets, read_datasets
 from rayrl.train.memory import PartMemory, RunMemory, largest_microbatch, mapped_bytes, run_memory
@@ -43,9 +42,8 @@ class ModelPlan:
     def generator_bytes(self) -> int:
         """Of one generator: weights, and on CPU the KV cache."""
         generator = self.config.generator
-        dtype = generator.options.get("dtype", "bfloat16" if generator.gpus else compute_dtype())
         weights = sum(parameter.size for parameter in self.structure.parameters)
-        return _width(dtype) * weights + (0 if generator.gpus else int(generator.kv_cache_gb * GB))
+        return _width(generator.dtype) * weights + (0 if generator.gpus else int(generator.kv_cache_gb * GB))
 
     @cached_property
     def harness_tasks(self) -> dict[str, "HarnessTask"]:

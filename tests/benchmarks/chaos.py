@@ -1,13 +1,13 @@
 """A GRPO run on two learner ranks of which something is killed again and again, against the same run left alone.
 
-    python -m tests.benchmarks.chaos [--kills 20] [--seed 0] [--max_staleness 0]
+    python -m tests.benchmarks.chaos [--kills 20] [--seed 0] [--max_staleness 0] [--vllm]
 
 It runs on a Ray cluster of two nodes, of which the first has room for half of it. Kills by SIGKILL: generators,
 verifiers, their worker processes, the coordinator, learner ranks, and the second node's raylet with all that runs on
 it (another node joins then), in turn. Then: did the run end by itself, do the books balance, was each step trained
 once, are the weights those of the run left alone (without staleness), and does a run resumed from a copy of the folder
-end alike. The model is tiny, its engine plain transformers; Ray, Ray Train, verifiers and checkpoints are real. Ends
-with 1 where any of this is not so.
+end alike. The model is tiny, its engine plain transformers, or vLLM, whose engine processes are killed too; Ray, Ray
+Train, verifiers and checkpoints are real. Ends with 1 where any of this is not so.
 """
 
 import argparse
@@ -34,6 +34,7 @@ from tests.fakes.model import make_model
 from tests.integration.test_submit import free_port
 
 KINDS = ("GeneratorActor", "VerifierActor", "worker", "CoordinatorActor", "RayTrainWorker", "raylet")
+ENGINE = "VLLM::EngineCore"
 WAIT_S = 300 * PATIENCE
 HOST = "--node-ip-address=127.0.0.1"
 
@@ -105,13 +106,15 @@ def victims(nodes: Nodes, kind: str) -> list[psutil.Process]:
     """Processes of a kind; `worker`: those that a verifier scores in."""
     if kind == "raylet":
         return nodes.raylets()
+    if kind == ENGINE:
+        return [process for process in nodes.processes() if ENGINE in title(process)]
     if kind != "worker":
         return [process for process in nodes.processes() if title(process).startswith(f"ray::{kind}")]
     servers = [child for process in victims(nodes, "VerifierActor") for child in process.children()]
     return [worker for server in servers for worker in server.children()]
 
 
-def disturb(run: Command, nodes: Nodes, kills: int, draw: random.Random) -> Counter[str]:
+def disturb(run: Command, nodes: Nodes, kinds: Sequence[str], kills: int, draw: random.Random) -> Counter[str]:
     """Kills one process after the other, each once a step was trained since the one before."""
     done: Counter[str] = Counter()
     while sum(done.values()) < kills:
@@ -123,7 +126,7 @@ def disturb(run: Command, nodes: Nodes, kills: int, draw: random.Random) -> Coun
             if time.monotonic() > end:
                 raise SystemExit(f"no step in {WAIT_S} s after {dict(done)}")
             time.sleep(0.1)
-        kind = KINDS[sum(done.values()) % len(KINDS)]
+        kind = kinds[sum(done.values()) % len(kinds)]
         found = victims(nodes, kind)
         if not found:
             continue
@@ -162,15 +165,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--steps", type=int, default=60)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--max_staleness", type=int, default=0)
+    parser.add_argument("--vllm", action="store_true", help="vLLM's engines, on a model wide enough for them")
     known = parser.parse_args(arguments)
     options: list[Any] = ["--steps", known.steps, "--learner.workers", 2, "--learner.cpus_per_worker", 0.25]
     options += ["--generator.replicas", 2, "--verifier.actors", 2, "--max_staleness", known.max_staleness]
     options += ["--run.max_failures", known.kills, "--generator.cpus", 0.5, "--verifier.cpus", 0.25]
+    kinds = (*KINDS, ENGINE) if known.vllm else KINDS
     wrong: list[str] = []
     # In /tmp: Ray's sockets allow 107 characters.
     with tempfile.TemporaryDirectory(dir="/tmp") as name, commands(Path(name)) as start:
         folder = Path(name)
-        config = tiny(make_model(folder / "tiny"), folder)
+        config = tiny(make_model(folder / "tiny", width=256 if known.vllm else 32), folder)
+        if known.vllm:
+            config["generator"] = {"threads": 1, "kv_cache_gb": 0.1, "options": {"dtype": "float32"}}
         calm = start("grpo", config | {"run": config["run"] | {"name": "calm"}}, *options)
         if calm.wait(WAIT_S):
             raise SystemExit(f"the run left alone failed: {calm.stderr[-2000:]}")
@@ -178,7 +185,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with closing(Nodes(folder / "ray")) as nodes:
             at = {"RAY_ADDRESS": nodes.address} | authentication()
             run = start("grpo", config | {"run": config["run"] | {"name": "chaos"}}, *options, env=at)
-            done = disturb(run, nodes, known.kills, random.Random(known.seed))
+            done = disturb(run, nodes, kinds, known.kills, random.Random(known.seed))
             copy = folder / "runs" / "copy"
             shutil.copytree(run.run_dir, copy, ignore=shutil.ignore_patterns("*.tmp"))
             code = run.wait(WAIT_S)
