@@ -37,7 +37,10 @@ def sft(known: Namespace, rest: list[str]) -> int:
 
 
 def _train(known: Namespace, rest: list[str], settings: "type[TrainingConfig]") -> int:
-    config = _load(known.config, rest, settings)
+    from rayrl.config import on_gpus
+    from rayrl.gpus import gpus_here
+
+    config = on_gpus(_load(known.config, rest, settings), gpus_here())
     if known.dry_run:
         with uncollected():
             from rayrl.train.dry_run import print_plan
@@ -82,10 +85,17 @@ def sweep(known: Namespace, rest: list[str]) -> int:
 
 def synth(known: Namespace, rest: list[str]) -> int:
     from rayrl.commands.synth import print_inputs, run_synth
+    from rayrl.config import on_gpus
+    from rayrl.gpus import gpus_here
     from rayrl.synth.settings import SynthConfig
 
     config = _load(known.config, rest, SynthConfig)
-    return print_inputs(config) if known.dry_run else run_synth(config)
+    if config.questions.writer == "generators":
+        config = on_gpus(config, gpus_here())
+    if known.dry_run:
+        return print_inputs(config)
+    with template(config.questions.writer == "generators"):
+        return run_synth(config)
 
 
 def verify(known: Namespace, rest: list[str]) -> int:

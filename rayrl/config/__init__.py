@@ -11,6 +11,7 @@ What a setting does is said under its field, in the file of its section:
     learner                                         learner.py
     evaluation, benchmarks                          evaluation.py
     estimate                                        estimate.py
+    GPUs that are left open                         gpus.py
     divergence                                      data.py (TextSettings)
     steps and other keys without a section          training.py, grpo.py, sft.py
     what `rayrl eval` has in common with runs       eval.py
@@ -30,6 +31,7 @@ from rayrl.config.estimate import EstimateSettings
 from rayrl.config.eval import EvalConfig, EvaluationConfig
 from rayrl.config.evaluation import HELD_OUT, BenchmarkSettings, EvalSettings, EvaluationSet, HarnessSettings
 from rayrl.config.generator import PROCESSED, GeneratorSettings, SamplingSettings
+from rayrl.config.gpus import on_gpus
 from rayrl.config.grpo import GRPOConfig
 from rayrl.config.learner import LearnerSettings
 from rayrl.config.model import FreezeRule, FreezeSettings, LoRASettings, ModelSettings

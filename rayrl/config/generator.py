@@ -37,7 +37,9 @@ class GeneratorSettings(Settings):
     cpus: float = Field(1.0, ge=0)
     """CPUs that Ray reserves for each actor."""
     gpus: float = Field(0.0, ge=0)
-    """GPUs that Ray reserves for each actor: 0 (CPU), as many as one copy is split over, or a share of one."""
+    """GPUs that Ray reserves for each actor: 0 (CPU), as many as one copy is split over, or a share of one. Where this
+    is left out, and `learner.gpus_per_worker` and `colocate` too, a run takes this machine's GPUs, if it has some: one
+    for each generator and each rank, or one for both in turns."""
     threads: int | None = Field(None, ge=1)
     """Compute threads of vLLM on CPU. None: one for each core."""
     max_concurrent_prompts: int = Field(64, ge=1)

@@ -8,11 +8,13 @@ from rayrl.config import (
     GRPOConfig,
     OutputSettings,
     SFTConfig,
+    on_gpus,
     parse_overrides,
     read_config,
     with_overrides,
 )
 from rayrl.errors import ConfigError
+from rayrl.gpus import gpus_here
 
 TRAINING_ONLY = (set(GRPOConfig.model_fields) | set(SFTConfig.model_fields)) - set(EvalConfig.model_fields)
 """Sections of a run that say nothing of its evaluation."""
@@ -42,6 +44,7 @@ def read_request(named: list[str], rest: list[str]) -> tuple[EvalConfig, list[st
         raise ConfigError(f"{extra[0]!r}: one config, before the models; name checkpoints after it")
     tree = evaluation_part(read_config(source))
     config = with_overrides(EvalConfig, str(source), tree, parse_overrides(rest, EvalConfig))
+    config = on_gpus(config, gpus_here())
     return config, models or [config.model.path]
 
 

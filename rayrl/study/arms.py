@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rayrl.config import GRPOConfig, SFTConfig, TrainingConfig, validated
+from rayrl.config import GRPOConfig, SFTConfig, TrainingConfig, on_gpus, validated
 from rayrl.errors import ConfigError
+from rayrl.gpus import gpus_here
 from rayrl.study.settings import Method, StudyConfig
 
 
@@ -45,10 +46,10 @@ def run_config(method: Method, settings: Mapping[str, Any], where: str) -> Train
     elsewhere, and is evaluated. Raises ConfigError, which names `where`.
     """
     if method == "base":
-        return validated(GRPOConfig, where, merge_settings(settings, UNTRAINED))
+        return on_gpus(validated(GRPOConfig, where, merge_settings(settings, UNTRAINED)), gpus_here())
     trains = settings.get("steps", method == "grpo") or (method == "sft" and settings.get("epochs", 1))
     tree = merge_settings({"evaluation": {"at_start": not trains}}, settings)
-    return validated(SFTConfig if method == "sft" else GRPOConfig, where, tree)
+    return on_gpus(validated(SFTConfig if method == "sft" else GRPOConfig, where, tree), gpus_here())
 
 
 def expand(config: StudyConfig) -> list[Arm]:

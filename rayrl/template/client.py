@@ -14,11 +14,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 
+from rayrl.gpus import has_driver
 from rayrl.processor import openmp
 
 ADDRESS = "RAYRL_TEMPLATE"
 """Environment variable: the socket of the template of this process's command; missing where there is none."""
-GPU = Path("/dev/nvidiactl")
 SERVER = "rayrl.template.server"
 PATIENCE_S = 300.0
 """It answers once it has imported: in 10 to 30 s on two cores."""
@@ -31,7 +31,7 @@ def template(wanted: bool = True) -> Iterator[None]:
     On CPU alone: on a machine with a GPU an import may ask its driver, and what has done that is not to be forked. Nor
     where a cluster is named (RAY_ADDRESS), whose workers are not started from here.
     """
-    if not wanted or GPU.exists() or "RAY_ADDRESS" in os.environ or ADDRESS in os.environ:
+    if not wanted or has_driver() or "RAY_ADDRESS" in os.environ or ADDRESS in os.environ:
         yield
         return
     with tempfile.TemporaryDirectory(prefix="rayrl-") as folder, socket.socket(socket.AF_UNIX) as listener:

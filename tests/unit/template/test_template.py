@@ -138,14 +138,14 @@ def test_without_a_template_a_worker_is_started_by_ray(monkeypatch: pytest.Monke
 
 
 def test_there_is_none_on_a_machine_with_a_gpu_nor_beside_a_cluster_that_is_named(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.delenv(ADDRESS, raising=False)
     monkeypatch.setenv("RAY_ADDRESS", "auto")
     with template():
         assert ADDRESS not in os.environ
     monkeypatch.delenv("RAY_ADDRESS")
-    monkeypatch.setattr(client, "GPU", tmp_path)
+    monkeypatch.setattr(client, "has_driver", lambda: True)
     with template():
         assert ADDRESS not in os.environ
 
