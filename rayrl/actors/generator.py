@@ -2,12 +2,11 @@
 
 import asyncio
 import os
-import tempfile
 import time
 from collections.abc import Awaitable, Sequence
-from pathlib import Path
 from typing import Any, TypeVar
 
+from rayrl.actors.shared_memory import shared_folder
 from rayrl.config import GeneratorSettings
 from rayrl.errors import SyncError
 from rayrl.generate.engine import BaseRecipe, Engine, EngineSettings, PacketFile, TransferStep
@@ -17,7 +16,6 @@ from rayrl.plugins import load
 from rayrl.types import Rollout, Sampling, Score
 from rayrl.units import GB
 
-SHARED_MEMORY = Path("/dev/shm")
 WATCH_S = 0.5
 
 T = TypeVar("T")
@@ -110,13 +108,12 @@ class GeneratorActor:
             return await self._load(version, packets)
 
     async def _load(self, version: int, packets: list[Any]) -> int:
-        base = SHARED_MEMORY if SHARED_MEMORY.is_dir() else None
-        with tempfile.TemporaryDirectory(dir=base, prefix="rayrl-") as folder:
+        with shared_folder() as folder:
             files: list[PacketFile | BaseRecipe] = []
             for number, reference in enumerate(packets):
                 packet: Packet | BaseRecipe = await reference
                 if isinstance(packet, Packet):
-                    files.append(await asyncio.to_thread(packet.write, Path(folder) / str(number)))
+                    files.append(await asyncio.to_thread(packet.write, folder / str(number)))
                 else:
                     files.append(packet)
             try:
