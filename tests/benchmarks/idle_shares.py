@@ -1,11 +1,12 @@
 """How long generators and learner wait for each other: the real coordinator, fake generators, a virtual clock.
 
-    python -m tests.benchmarks.idle_shares [--generators 1 8 32] [--staleness 0 1 4] [--slow 5]
+    python -m tests.benchmarks.idle_shares [--generators 1 8 32] [--staleness 0 1 4] [--ranks 8] [--slow 5] [--steps 24]
 
 Lengths are log-normal with a long tail, cut at the longest. A generator decodes up to `SLOTS` sequences at once, each
-at the same speed; the rest wait. A learner takes as long for a step as the generators' mean. Prints, for each number of
-generators and each rule, the share of slots that stay empty, the share of time that the learner waits, and steps an
-hour. `stream` is the rule before groups were taken as they come back: step s takes positions s P to (s + 1) P.
+at the same speed; the rest wait. A learner takes as long for a step as the generators' mean, and each of its ranks asks
+for the step. Prints, for each number of generators and each rule, the share of slots that stay empty, the share of time
+that the learner waits, steps and groups an hour, and how many completions this process gets through in a second.
+`stream` is the rule before groups were taken as they come back: step s takes positions s P to (s + 1) P.
 """
 
 import argparse
@@ -30,8 +31,6 @@ GROUPS_EACH = 8  # of a step, for each generator: as many completions as it has 
 TOKENS_PER_S = 50.0  # of one sequence
 MEDIAN, SIGMA, LONGEST = 400.0, 0.8, 4096.0  # tokens
 SYNC_S = 1.0
-STEPS = 24
-STEP = STEPS // 4  # the first that counts
 
 
 class Method:
@@ -95,7 +94,7 @@ class StreamOrder(Admission):
         self._taken = {step: {at: self.finished.pop(at) for at in range(step * self.size, (step + 1) * self.size)}}
 
 
-async def simulate(generators: int, staleness: int, rule: str, slow: float) -> dict[str, float]:
+async def simulate(generators: int, staleness: int, rule: str, slow: float, ranks: int, steps: int) -> dict[str, float]:
     """Idle shares and steps an hour after the first quarter; the first generator is `slow` times slower."""
     prompts = [Prompt(f"p{n}", "", [n], {}) for n in range(100_000)]
     config = GRPOConfig.model_validate(
@@ -104,7 +103,7 @@ async def simulate(generators: int, staleness: int, rule: str, slow: float) -> d
             "model": {"path": "m"},
             "train_data": {"source": "t"},
             "rewards": [{"function": "maths"}],
-            "steps": STEPS,
+            "steps": steps,
             "prompts_per_step": GROUPS_EACH * generators,
             "group_size": GROUP,
             "max_staleness": staleness,
@@ -120,11 +119,11 @@ async def simulate(generators: int, staleness: int, rule: str, slow: float) -> d
     mean_s = MEDIAN * 2.718281828 ** (SIGMA**2 / 2) / TOKENS_PER_S  # of a completion, before the cut
     learn_s, waited, busy, begun = 1.5 * mean_s, 0.0, 0.0, 0.0
     await coordinator.start()
-    for step in range(STEPS):
-        if step == STEP:
+    for step in range(steps):
+        if step == steps // 4:
             waited, begun, busy = 0.0, loop.time(), sum(fake.busy_s for fake in fakes)
         asked = loop.time()
-        batch = await coordinator.batch(step)
+        batch, *_ = await asyncio.gather(*(coordinator.batch(step) for _ in range(ranks)))
         waited += loop.time() - asked
         await asyncio.sleep(learn_s)
         await asyncio.sleep(SYNC_S)
@@ -134,7 +133,7 @@ async def simulate(generators: int, staleness: int, rule: str, slow: float) -> d
     return {
         "empty": 1 - busy / (took * SLOTS * generators),
         "wait": waited / took,
-        "steps": (STEPS - STEP) / took * 3600,
+        "steps": (steps - steps // 4) / took * 3600,
         "stale": batch.ledger.get("groups/stale", 0) / max(1, batch.ledger.get("groups/sampled", 1)),
     }
 
@@ -144,18 +143,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--generators", type=int, nargs="+", default=[1, 8, 32])
     parser.add_argument("--staleness", type=int, nargs="+", default=[0, 1, 4])
     parser.add_argument("--slow", type=float, default=1.0, help="the first generator is so many times slower")
+    parser.add_argument("--ranks", type=int, default=1, help="of the learner: each asks for every step")
+    parser.add_argument("--steps", type=int, default=24, help="the first quarter does not count")
     known = parser.parse_args(arguments)
-    print("| generators | staleness | rule | slots empty | learner waits | steps/h | stale | completions/s here |")
-    print("|---:|---:|---|---:|---:|---:|---:|---:|")
+    print(
+        "| generators | staleness | rule | slots empty | learner waits | steps/h | groups/h | stale | completions/s |"
+    )
+    print("|---:|---:|---|---:|---:|---:|---:|---:|---:|")
     for generators in known.generators:
         for staleness in known.staleness:
             for rule in ("stream", "wait", "drop") if staleness else ("stream",):
                 started = time.perf_counter()
-                found = run_virtually(simulate(generators, staleness, rule, known.slow))
-                rate = STEPS * GROUPS_EACH * GROUP * generators / (time.perf_counter() - started)
+                found = run_virtually(simulate(generators, staleness, rule, known.slow, known.ranks, known.steps))
+                rate = known.steps * GROUPS_EACH * GROUP * generators / (time.perf_counter() - started)
+                groups = found["steps"] * GROUPS_EACH * generators
                 print(
                     f"| {generators} | {staleness} | {rule} | {found['empty']:.0%} | {found['wait']:.0%} "
-                    f"| {found['steps']:.0f} | {found['stale']:.1%} | {rate:,.0f} |",
+                    f"| {found['steps']:.0f} | {groups:,.0f} | {found['stale']:.1%} | {rate:,.0f} |",
                     flush=True,
                 )
     return 0
