@@ -78,7 +78,7 @@ def test_generators_hold_what_was_broadcast_and_one_that_is_lost_joins_again(
     thread.start()
 
     def run(awaitable: Any) -> Any:
-        return asyncio.run_coroutine_threadsafe(expect(awaitable, "the test", 300), loop).result()
+        return asyncio.run_coroutine_threadsafe(expect(awaitable, "the test", config.run.deadlines.step), loop).result()
 
     class Local:
         """The coordinator in this process: `handle.method.remote(...)` gives what `wait` takes."""
@@ -100,7 +100,8 @@ def test_generators_hold_what_was_broadcast_and_one_that_is_lost_joins_again(
             found = []
             for place, handle in enumerate(generators):
                 coordinator.fleet._generators._calls[:] = [place, 1 - place]  # the other is busy
-                (rollout,) = run(coordinator.fleet.generate("a test", prompt, Sampling(1.0, 1.0, 16, seed=3)))
+                sampling, deadline = Sampling(1.0, 1.0, 16, seed=3), config.run.deadlines.step
+                (rollout,) = run(coordinator.fleet.generate("a test", prompt, sampling, deadline))
                 assert handle is generators[place]
                 assert set(rollout.policy_versions) == {coordinator.fleet.version}
                 tokens = rollout.token_ids
